@@ -1,0 +1,130 @@
+"""From an HTTP answer to a reply, or to a fault that says what may be repeated.
+
+Source: recordings (envelope, HTTP status equals ``code``); vendor's text, "HTTP Status Codes".
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+from ..errors import (
+    EXCERPT,
+    AlreadyExists,
+    ApiError,
+    AuthFailed,
+    BadRequest,
+    NotFound,
+    RateLimited,
+    ServerError,
+)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back over HTTP."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The API's envelope; ``response`` is not decoded yet."""
+
+    code: int
+    status: str = "OK"
+    message: str | None = ""
+    response: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def ok(self) -> bool:
+        """Whether the API says that it did what was asked."""
+        return self.status == "OK" and 200 <= self.code < 300
+
+
+class Fault(enum.Enum):
+    """Why there is no good reply; the rows of the repeat table (`retry`)."""
+
+    NEVER_LEFT = "never left"
+    THROTTLED = "429"
+    LOST = "sent, no readable answer"
+    SERVER = "500 in the API's own envelope"
+    REFUSED = "4xx"
+
+
+class NoAnswer(msgspec.Struct, frozen=True):
+    """Why there is no answer, and whether the request left (``fault`` NEVER_LEFT or LOST)."""
+
+    fault: Fault
+    reason: str
+    cause: BaseException | None = None
+
+
+_decode = msgspec.json.Decoder(Reply, strict=False).decode
+
+
+def parse(answer: Answer) -> Reply | None:
+    """The envelope, or None when the body is not one."""
+    try:
+        return _decode(answer.body)
+    except msgspec.DecodeError:
+        return None
+
+
+def fault_of(status: int, reply: Reply | None) -> Fault | None:
+    """What an HTTP answer means for a repeat; None when it is a good one.
+
+    The API's clients decide on the envelope's ``status``, not on HTTP's, so an envelope that says
+    Error is an error under HTTP 200, too.
+    """
+    code = status
+    if reply is not None and 200 <= status < 300:
+        if reply.ok:
+            return None
+        # "OK" under a code that is none, or "Error" under a good one: not an answer we can read.
+        code = reply.code if reply.code >= 400 else 0
+    if code == 429:
+        return Fault.THROTTLED
+    if 300 <= code < 500:
+        return Fault.REFUSED
+    if code == 500 and reply is not None and not reply.ok:
+        return Fault.SERVER
+    return Fault.LOST
+
+
+def entry_fault(entry: Reply) -> Fault | None:
+    """The same for one entry of a bulk answer, which has no HTTP status of its own."""
+    return None if entry.ok else fault_of(entry.code if entry.code >= 400 else 0, entry)
+
+
+ERROR_OF_STATUS: dict[int, type[ApiError]] = {
+    401: AuthFailed,
+    403: AuthFailed,
+    404: NotFound,
+    429: RateLimited,
+}
+
+
+def error_of(status: int, message: str | None, body: bytes | msgspec.Raw, **context: Any) -> ApiError:
+    """The exception for an error answer; ``context`` is operation, attempts and batch."""
+    cls = ERROR_OF_STATUS.get(status)
+    if cls is None:
+        cls = ServerError if status >= 500 or status < 300 else BadRequest
+    text = message or f"the API answered HTTP {status} without a message"
+    if 300 <= status < 400:
+        text = f"the server redirects (HTTP {status}); redirects are not followed: check the URL"
+    if cls is BadRequest and is_taken_key(text):
+        cls = AlreadyExists
+    excerpt = bytes(body[: EXCERPT * 4] if isinstance(body, bytes) else body)
+    return cls(text, status=status, body=excerpt.decode("utf-8", "replace"), **context)
+
+
+def is_taken_key(message: str) -> bool:
+    """Whether the API says that an external key is taken.
+
+    The text is the vendor's (`A customer already exists with the external_key value "abcd1234"`);
+    the wording for other objects is UNVERIFIED, so only its two ends are looked at.
+    """
+    return "already exists" in message and "external_key" in message

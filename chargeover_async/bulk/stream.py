@@ -1,0 +1,131 @@
+"""A stream: operations from an iterable of any length, outcomes as they settle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Any, TypeVar
+
+from .._pipeline import Pipeline
+from ..errors import ChargeOverError, UsageError
+from ..operation import Operation, Outcome
+from .engine import BulkSettings, Engine
+
+T = TypeVar("T")
+
+
+class _Feed:
+    """Takes operations from the source while there is room, and keeps what is to be yielded.
+
+    At most ``window`` operations are taken and not yielded, so memory is bounded whatever the
+    length of the source and however slow the consumer.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        settings: BulkSettings,
+        source: Iterable[Operation[Any]] | AsyncIterable[Operation[Any]],
+        *,
+        ordered: bool,
+        window: int,
+    ) -> None:
+        self.engine = Engine(pipeline, settings, self._on_settled)
+        self._source = source
+        self._ordered = ordered
+        self._window = window
+        self._taken = 0  # and not yielded
+        self._in_order: deque[Operation[Any]] = deque()
+        self._settled: deque[Outcome[Any]] = deque()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self.task = asyncio.create_task(self._feed(), name="chargeover-feed")
+        self.task.add_done_callback(lambda _: self._news.set())
+
+    def _on_settled(self, outcome: Outcome[Any]) -> None:
+        if not self._ordered:
+            self._settled.append(outcome)
+        self._news.set()
+
+    async def _feed(self) -> None:
+        source = self._source
+        if isinstance(source, AsyncIterable):
+            async for operation in source:
+                await self._take(operation)
+        else:
+            for operation in source:
+                await self._take(operation)
+
+    async def _take(self, operation: Operation[Any]) -> None:
+        if not isinstance(operation, Operation):
+            raise UsageError(f"a stream takes operations, not {type(operation).__name__}")
+        while self._taken >= self._window:
+            self._room.clear()
+            try:
+                await self._room.wait()
+            except asyncio.CancelledError:
+                operation.close()
+                raise
+        fresh = operation.outcome is None
+        try:
+            await self.engine.submit(operation)
+        except ChargeOverError as error:
+            outcome = operation.outcome
+            if not fresh or outcome is None or outcome.error is not error:
+                raise  # somebody else has it: a mistake of the caller's program
+            self._taken += 1
+            self._on_settled(outcome)
+        else:
+            self._taken += 1
+        if self._ordered:
+            self._in_order.append(operation)
+
+    def _next(self) -> Outcome[Any] | None:
+        if self._ordered:
+            if not self._in_order or self._in_order[0].outcome is None:
+                return None
+            outcome = self._in_order.popleft().outcome
+        elif self._settled:
+            outcome = self._settled.popleft()
+        else:
+            return None
+        self._taken -= 1
+        self._room.set()
+        return outcome
+
+    async def next(self) -> Outcome[Any] | None:
+        """The next outcome, or None at the end; then raises what the source raised."""
+        while True:
+            outcome = self._next()
+            if outcome is not None:
+                return outcome
+            if self.task.done() and self._taken == 0:
+                self.task.result()
+                return None
+            self._news.clear()
+            if self.task.done() or not self._news.is_set():
+                await self._news.wait()
+
+    async def aclose(self) -> None:
+        """Take nothing more from the source and send nothing more; await what is in flight."""
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+        await self.engine.abort()
+
+
+async def stream(
+    pipeline: Pipeline,
+    settings: BulkSettings,
+    source: Iterable[Operation[T]] | AsyncIterable[Operation[T]],
+    *,
+    ordered: bool,
+    window: int,
+) -> AsyncIterator[Outcome[T]]:
+    """See `ChargeOver.stream`."""
+    feed = _Feed(pipeline, settings, source, ordered=ordered, window=window)
+    try:
+        while (outcome := await feed.next()) is not None:
+            yield outcome
+    finally:
+        await feed.aclose()

@@ -1,0 +1,227 @@
+"""The client of one account: builds the parts, owns them, closes them."""
+
+from __future__ import annotations
+
+import os
+import random
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from ._pipeline import Pipeline
+from ._transport import AiohttpTransport, BasicAuth, Timeouts, Transport, check_url
+from .bulk import Bulk, BulkSettings
+from .bulk.stream import stream
+from .errors import UsageError
+from .limits import Limiter, LocalLimiter, QuotaSettings
+from .models._codec import DateFormat, read, untyped
+from .models._write import check_json
+from .observe import Observer, Stats
+from .operation import Operation, Outcome
+from .resources import Customers, Invoices, Items, Users
+from .resources._base import Options, call_query
+from .retry import Repeat, RetryPolicy
+
+T = TypeVar("T")
+
+METHODS = {"GET": Repeat.READ, "PUT": Repeat.IDEMPOTENT, "DELETE": Repeat.IDEMPOTENT}
+
+
+class ChargeOver:
+    """One account: ``async with ChargeOver(url, username, password) as co``.
+
+    ``url`` looks like ``https://example.chargeover.com/api/v3``; plain http is taken for loopback
+    addresses only, unless ``insecure_http`` is set. ``quota`` says what the account allows (250
+    requests in any 60 s); pass a ``limiter`` instead to share one between clients. ``retry``,
+    ``timeouts`` and ``bulk`` hold the bounds of repeating, waiting and batching. ``on_event`` is
+    told what happens (`observe`).
+
+    ``on_behalf_addr``, ``on_behalf_details`` and ``flags`` go with every call; `with_options` sets
+    them for some. ``dates`` is for an account that does not write dates as ISO 8601.
+
+    Raises UsageError for an URL or credentials that cannot be right. No attribute, repr, log line
+    or error holds the credentials.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        username: str,
+        password: str,
+        *,
+        quota: QuotaSettings | None = None,
+        limiter: Limiter | None = None,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        bulk: BulkSettings | None = None,
+        connections: int = 32,
+        tls: ssl.SSLContext | None = None,
+        insecure_http: bool = False,
+        on_event: Observer | None = None,
+        on_behalf_addr: str | None = None,
+        on_behalf_details: str | None = None,
+        flags: Mapping[str, int] | None = None,
+        dates: DateFormat | None = None,
+        transport: Transport | None = None,
+        trace_configs: list[aiohttp.TraceConfig] | None = None,
+        random: random.Random | None = None,
+    ) -> None:
+        base = check_url(url, insecure_http=insecure_http)
+        if transport is None:
+            transport = AiohttpTransport(
+                base,
+                BasicAuth(username, password),
+                timeouts=timeouts or Timeouts(),
+                connections=connections,
+                tls=tls,
+                trace_configs=trace_configs,
+            )
+        if limiter is not None and quota is not None:
+            raise UsageError("pass quota or limiter, not both")
+        self._owns_limiter = limiter is None
+        self._pipeline = Pipeline(
+            transport,
+            limiter or LocalLimiter(quota or QuotaSettings()),
+            retry or RetryPolicy(),
+            observer=on_event,
+            source=random,
+        )
+        self._bulk = bulk or BulkSettings()
+        self._url = str(base)
+        options = Options(query=call_query(on_behalf_addr, on_behalf_details, flags), dates=dates)
+        self._set_options(options)
+
+    def _set_options(self, options: Options) -> None:
+        self._options = options
+        self.customers = Customers(self._pipeline, options)
+        self.invoices = Invoices(self._pipeline, options)
+        self.items = Items(self._pipeline, options)
+        self.users = Users(self._pipeline, options)
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Self:
+        """A client from CHARGEOVER_URL, CHARGEOVER_USERNAME and CHARGEOVER_PASSWORD.
+
+        Raises UsageError naming every one that is missing.
+        """
+        names = ("CHARGEOVER_URL", "CHARGEOVER_USERNAME", "CHARGEOVER_PASSWORD")
+        values = [os.environ.get(name, "") for name in names]
+        missing = [name for name, value in zip(names, values, strict=True) if not value.strip()]
+        if missing:
+            raise UsageError(f"set {', '.join(missing)} in the environment")
+        return cls(*values, **options)
+
+    def with_options(
+        self,
+        *,
+        on_behalf_addr: str | None = None,
+        on_behalf_details: str | None = None,
+        flags: Mapping[str, int] | None = None,
+    ) -> Self:
+        """The same client with other options for the calls made through it.
+
+        ``await co.with_options(flags={"emails": 0}).users.send_password_reset(5)``. Connections,
+        quota and counters are shared; closing either closes both.
+        """
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        query = call_query(on_behalf_addr, on_behalf_details, flags)
+        other._set_options(msgspec.structs.replace(self._options, query=query))
+        return other
+
+    @property
+    def stats(self) -> Stats:
+        """Counters since the client was made."""
+        return self._pipeline.stats
+
+    @property
+    def limiter(self) -> Limiter:
+        """The quota, to share with another client of the same account."""
+        return self._pipeline.limiter
+
+    def bulk(self, settings: BulkSettings | None = None) -> Bulk:
+        """A scope that sends what is queued in it in as few requests as possible."""
+        return Bulk(self._pipeline, settings or self._bulk, self._options)
+
+    def stream(
+        self,
+        operations: Iterable[Operation[T]] | AsyncIterable[Operation[T]],
+        *,
+        ordered: bool = False,
+        window: int = 2_000,
+        settings: BulkSettings | None = None,
+    ) -> AsyncIterator[Outcome[T]]:
+        """Send operations of any number in batches; yield each outcome as it settles.
+
+        ``operations`` is taken lazily: at most ``window`` operations are taken and not yielded.
+        With ``ordered`` outcomes come in input order. Errors of operations are in their outcome;
+        one that ``operations`` raises comes after the outcomes of what was taken before.
+        Breaking off sends nothing more and awaits what is in flight.
+        """
+        if window < 1:
+            raise UsageError(f"window must be at least 1, not {window}")
+        settings = settings or self._bulk
+        if settings.max_waiting < window:
+            settings = msgspec.structs.replace(settings, max_waiting=window)
+        return stream(self._pipeline, settings, operations, ordered=ordered, window=window)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        json: Any = None,
+        as_: Any = None,
+        repeat: Repeat | None = None,
+    ) -> Operation[Any]:
+        """A call that this library does not wrap: ``co.request("POST", "/customer/2", json={...})``.
+
+        ``path`` is below the API's base and already percent-encoded. Returns what ``response``
+        holds, decoded as ``as_`` or as dicts and lists (fractions as Decimal). ``repeat`` says how
+        safe it is to send twice; left out, GET, PUT and DELETE are repeated and POST is not.
+        """
+        method = method.upper()
+        if method not in {*METHODS, "POST"}:
+            raise UsageError(f"method must be GET, POST, PUT or DELETE, not {method!r}")
+        if not path.startswith("/") or any(char in path for char in "?# \r\n"):
+            raise UsageError(f"path must start with / and have no query or space: {path!r}")
+        dates = self._options.dates
+        operation: Operation[Any] = Operation(
+            self._pipeline,
+            path.split("/")[1],
+            method,
+            path,
+            untyped if as_ is None else lambda raw: read(raw, as_, dates),
+            repeat or METHODS.get(method, Repeat.ONCE),
+            query=tuple((k, str(v)) for k, v in (query or {}).items()) + self._options.query,
+            payload=None if json is None else check_json(json),
+        )
+        return operation
+
+    async def aclose(self) -> None:
+        """Close the connections; calling it again does nothing."""
+        if self._owns_limiter:
+            await self._pipeline.limiter.aclose()
+        await self._pipeline.transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<ChargeOver {self._url}>"
+
+
+__all__ = ("ChargeOver",)

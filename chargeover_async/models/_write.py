@@ -1,0 +1,306 @@
+"""What may be written: the types of keyword arguments, and the check before anything is sent.
+
+A `TypedDict` of a model is the one definition: type checkers read it, and `shape_of` compiles it
+into the check that runs when an operation is built. Nothing is sent that this check refuses.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
+
+from .._ref import Ref
+from ..errors import UsageError
+
+MAX_ID = 2**63 - 1
+
+Text = Annotated[str | None, "text"]
+Flag = Annotated[bool | None, "flag"]
+Integer = Annotated[int | None, "integer"]
+Id = Annotated[int | Ref | None, "id"]
+# A float is refused: 0.1 + 0.2 is not 0.3, and money must arrive as it was meant.
+Money = Annotated[Decimal | int | str | None, "money"]
+Day = Annotated[dt.date | str | None, "day"]
+Moment = Annotated[dt.datetime | dt.date | str | None, "moment"]
+MixedIn = Annotated[str | int | bool | Decimal | list[Any] | dict[str, Any] | None, "mixed"]
+
+Path = tuple[str | int, ...]
+Check = Callable[[Any, Path, "Refs"], Any]
+Refs = list[tuple[Path, Ref]]
+
+
+class Shape:
+    """The compiled form of one TypedDict: which names it has and what each may hold."""
+
+    __slots__ = ("checks", "kinds", "name")
+
+    def __init__(self, name: str, kinds: dict[str, str], checks: dict[str, Check]) -> None:
+        self.name = name
+        self.kinds = kinds  # field name -> "text", "money", "day", ..., "list", "object"
+        self.checks = checks
+
+    def prepare(
+        self, fields: Mapping[str, Any], where: str, extra: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], Refs]:
+        """Check ``fields`` and return the payload to send and the references in it.
+
+        The caller's objects are never changed. ``extra`` passes names that the table does not
+        know; its values are checked for being writable as JSON without loss, no more.
+        Raises UsageError naming ``where`` (as in ``"customers.create"``), the field and the value.
+        """
+        refs: Refs = []
+        payload: dict[str, Any] = {}
+        checks = self.checks
+        try:
+            for name, value in fields.items():
+                check = checks.get(name)
+                if check is None:
+                    raise unknown_name(name, checks, self.name)
+                payload[name] = None if value is None else check(value, (name,), refs)
+            if extra:
+                for name, value in extra.items():
+                    if name in payload:
+                        raise UsageError(f"{name!r} is given twice, as a field and in extra")
+                    payload[name] = _mixed(value, (name,), refs)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from None
+        return payload, refs
+
+
+def unknown_name(name: str, known: Iterable[str], what: str) -> UsageError:
+    """The error for a name that nobody knows, with the nearest one that is known."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return UsageError(
+        f"{what} has no field {name!r}{hint} (extra={{...}} sends what our tables do not know)"
+    )
+
+
+def _refuse(path: Path, value: object, wanted: str) -> UsageError:
+    shown = repr(value)
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__} {shown}")
+
+
+def dotted(path: Path) -> str:
+    """``line_items[0].item_id`` for ``("line_items", 0, "item_id")``."""
+    out = ""
+    for part in path:
+        out += f"[{part}]" if isinstance(part, int) else (f".{part}" if out else part)
+    return out
+
+
+def _text(value: Any, path: Path, refs: Refs) -> str:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _refuse(path, value, "text that can be written as UTF-8") from None
+        return str(value)
+    raise _refuse(path, value, "text")
+
+
+def check_key(value: object, name: str) -> str:
+    """``value`` if it can be an external key or a token; raises UsageError otherwise."""
+    if not isinstance(value, str):
+        raise _refuse((name,), value, "text")
+    if not value.strip():
+        raise UsageError(f"{name} must not be empty")
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise UsageError(f"{name} must not hold control characters: {value!r}")
+    _text(value, (name,), [])
+    return str(value)
+
+
+def _key(value: Any, path: Path, refs: Refs) -> str:
+    return check_key(value, dotted(path))
+
+
+def check_id(value: object, name: str) -> int:
+    """``value`` if it can be an id (a whole number from 0 to 2**63 - 1); raises UsageError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 0 <= value <= MAX_ID:
+            return int(value)
+        raise UsageError(f"{name} must be from 0 to {MAX_ID}, not {value}")
+    raise _refuse((name,), value, "a whole number")
+
+
+def _id(value: Any, path: Path, refs: Refs) -> Any:
+    # 0 stands for "none" in answers of 2017 (class_id, campaign_id), so it may be written back.
+    if type(value) is int and 0 <= value <= MAX_ID:
+        return value
+    if isinstance(value, Ref):
+        refs.append((path, value))
+        return value
+    return check_id(value, dotted(path))
+
+
+def _flag(value: Any, path: Path, refs: Refs) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise _refuse(path, value, "True or False")
+
+
+def _integer(value: Any, path: Path, refs: Refs) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise _refuse(path, value, "a whole number")
+
+
+def _money(value: Any, path: Path, refs: Refs) -> Any:
+    if type(value) is Decimal:
+        if value.is_finite():
+            return value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return value
+    elif isinstance(value, str):
+        try:
+            if Decimal(value).is_finite() and value.strip() == value and "_" not in value:
+                return value
+        except InvalidOperation:
+            pass
+    elif isinstance(value, float):
+        raise _refuse(path, value, 'an exact amount such as Decimal("2.95") or "2.95"')
+    raise _refuse(path, value, "a finite amount (Decimal, int or decimal text)")
+
+
+def _day(value: Any, path: Path, refs: Refs) -> str:
+    if isinstance(value, dt.datetime):
+        raise _refuse(path, value, "a date without a time")
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, str):
+        try:
+            dt.datetime.fromisoformat(value)
+        except ValueError:
+            raise _refuse(path, value, "a date as YYYY-MM-DD") from None
+        return value
+    raise _refuse(path, value, "a date")
+
+
+def moment_text(value: dt.date) -> str:
+    """A date or datetime as the API takes it; whole seconds, an offset is kept.
+
+    ``YYYY-MM-DD``, ``YYYY-MM-DD HH:MM:SS`` or ``YYYY-MM-DDTHH:MM:SS-05:00`` (vendor's text,
+    "Dates and Times"). A fraction of a second is cut: no form for it is documented.
+    """
+    if not isinstance(value, dt.datetime):
+        return value.isoformat()
+    return value.isoformat("T" if value.tzinfo else " ", timespec="seconds")
+
+
+def _moment(value: Any, path: Path, refs: Refs) -> str:
+    if isinstance(value, dt.date):
+        return moment_text(value)
+    if isinstance(value, str):
+        try:
+            dt.datetime.fromisoformat(value)
+        except ValueError:
+            raise _refuse(path, value, "a date or a date with time") from None
+        return value
+    raise _refuse(path, value, "a date or datetime")
+
+
+def _mixed(value: Any, path: Path, refs: Refs) -> Any:
+    """Anything that JSON can hold without loss."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, Decimal):
+        return _money(value, path, refs)
+    if isinstance(value, dt.date):
+        return moment_text(value)
+    if isinstance(value, Ref):
+        refs.append((path, value))
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): _mixed(v, (*path, str(k)), refs) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_mixed(v, (*path, i), refs) for i, v in enumerate(value)]
+    if isinstance(value, float):
+        raise _refuse(path, value, "an exact number (Decimal), not a float")
+    raise _refuse(path, value, "something that can be written as JSON")
+
+
+_CHECKS: dict[str, Check] = {
+    "text": _text,
+    "key": _key,
+    "flag": _flag,
+    "integer": _integer,
+    "id": _id,
+    "money": _money,
+    "day": _day,
+    "moment": _moment,
+    "mixed": _mixed,
+}
+
+
+def _nested(shape: Shape) -> Check:
+    def check(value: Any, path: Path, refs: Refs) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise _refuse(path, value, f"a mapping of {shape.name} fields")
+        out: dict[str, Any] = {}
+        for name, inner in value.items():
+            inner_check = shape.checks.get(name)
+            if inner_check is None:
+                raise unknown_name(f"{dotted(path)}.{name}", _prefixed(path, shape), shape.name)
+            out[name] = None if inner is None else inner_check(inner, (*path, name), refs)
+        return out
+
+    return check
+
+
+def _prefixed(path: Path, shape: Shape) -> list[str]:
+    return [f"{dotted(path)}.{name}" for name in shape.checks]
+
+
+def _each(check_one: Check) -> Check:
+    def check(value: Any, path: Path, refs: Refs) -> list[Any]:
+        if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+            raise _refuse(path, value, "a list")
+        return [check_one(one, (*path, i), refs) for i, one in enumerate(value)]
+
+    return check
+
+
+def _compile(name: str, annotation: Any) -> tuple[str, Check]:
+    if get_origin(annotation) is Annotated:
+        kind = str(get_args(annotation)[1])
+        if kind == "text" and (name in _KEY_NAMES or name.endswith(_KEY_SUFFIXES)):
+            kind = "key"
+        return kind, _CHECKS[kind]
+    if is_typeddict(annotation):
+        return "object", _nested(shape_of(annotation))
+    arguments = [one for one in get_args(annotation) if one is not type(None)]
+    if get_origin(annotation) is not None and len(arguments) == 1:
+        inner = arguments[0]
+        if get_origin(annotation) not in _SEQUENCES:  # X | None
+            return _compile(name, inner)
+        if inner is str:
+            return "list", _each(_text)
+        return "list", _each(_compile(name, inner)[1])
+    raise TypeError(f"no check is known for {name}: {annotation}")
+
+
+_KEY_NAMES = frozenset({"external_key"})
+_KEY_SUFFIXES = ("_external_key", "_token")
+_SEQUENCES = frozenset({list, Sequence})
+
+
+@cache
+def shape_of(typed_dict: type[Any]) -> Shape:
+    """The check for one TypedDict, compiled on first use."""
+    kinds: dict[str, str] = {}
+    checks: dict[str, Check] = {}
+    for name, annotation in get_type_hints(typed_dict, include_extras=True).items():
+        kinds[name], checks[name] = _compile(name, annotation)
+    return Shape(typed_dict.__name__, kinds, checks)
+
+
+def check_json(value: Any) -> Any:
+    """``value`` as it is written: dates as the API takes them; raises UsageError for a float."""
+    return _mixed(value, ("json",), [])

@@ -1,0 +1,41 @@
+"""Tiersets and tiers: pricing, nested in items and in subscription lines.
+
+Source: recordings `one_item`, `create_item`; the vendor's text (three-currency item example).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+from ._base import Record
+
+
+class Tier(Record, kw_only=True):
+    """One band of a price: from unit to unit, at an amount. UNVERIFIED: known from a client only."""
+
+    tier_id: int | None = None
+    unit_from: Decimal | None = None
+    unit_to: Decimal | None = None
+    amount: Decimal | None = None
+
+
+class Tierset(Record, kw_only=True):
+    """The price of an item in one currency; ``tiers`` is empty for flat pricing."""
+
+    tierset_id: int | None = None
+    currency_id: int | None = None
+    currency_symbol: str | None = None
+    currency_iso4217: str | None = None
+    setup: Decimal | None = None
+    base: Decimal | None = None
+    percent: Decimal | None = None
+    paycycle: str | None = None
+    pricemodel: str | None = None
+    pricemodel_desc: str | None = None
+    setup_formatted: str | None = None
+    base_formatted: str | None = None
+    percent_formatted: str | None = None
+    write_datetime: dt.datetime | None = None
+    mod_datetime: dt.datetime | None = None
+    tiers: list[Tier] | None = None

@@ -1,0 +1,352 @@
+"""One operation: what to send, what comes back, how safe it is to repeat, and what came of it.
+
+A resource method builds an operation; nothing is sent by that. Then it goes one of three ways:
+``await`` it (a direct call), hand it to a bulk scope or a stream, or build it in a bulk scope,
+which takes it at once. Either way it is sent for one purpose only: an operation has one outcome,
+and awaiting it again gives the same one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import msgspec
+
+from ._jsonpath import check_path, find_one
+from ._ref import DEFAULT_PATH, Ref
+from .errors import (
+    AlreadyExists,
+    ChargeOverError,
+    ConnectFailed,
+    DecodeError,
+    DependencyFailed,
+    NotSent,
+    UsageError,
+)
+from .models._codec import encode, untyped
+from .query import QueryPairs
+from .retry import Repeat
+
+T = TypeVar("T")
+
+State = Literal["done", "refused", "not_sent", "unknown"]
+Reader = Callable[[msgspec.Raw], Any]
+PayloadPath = tuple[str | int, ...]
+REF_IN_PATH = "{ref}"
+
+
+class Outcome(msgspec.Struct, Generic[T], frozen=True):
+    """What came of one operation, with its evidence.
+
+    ``state`` is ``"done"`` (the server did it), ``"refused"`` (it answered no, or a read failed:
+    nothing changed), ``"not_sent"`` or ``"unknown"`` (it may have happened). ``value`` is what the
+    call returns, ``error`` is None exactly when it has one. ``attempts`` counts the sends, and
+    ``batch`` is the number of the batch it last travelled in, 0 when it went alone.
+    """
+
+    operation: Operation[T]
+    state: State
+    value: T | None = None
+    error: ChargeOverError | None = None
+    attempts: int = 0
+    batch: int = 0
+
+    def unwrap(self) -> T:
+        """The value; raises the error if there is one."""
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]  # None only where T allows it
+
+
+def state_of(error: ChargeOverError) -> State:
+    """How an operation that ended in ``error`` stands at the server."""
+    if isinstance(error, DecodeError):
+        return "done"
+    if error.may_have_happened:
+        return "unknown"
+    if error.attempts == 0 or isinstance(error, (NotSent, ConnectFailed)):
+        return "not_sent"
+    return "refused"
+
+
+class Runner(Protocol):
+    """Who takes an operation that a resource method has built."""
+
+    def accept(self, operation: Operation[Any]) -> None:
+        """Take note of a new operation (a bulk scope queues it, a client does nothing)."""
+        ...
+
+    async def run(self, operation: Operation[Any]) -> None:
+        """Send an operation that nobody has taken, and settle it."""
+        ...
+
+
+class Operation(Coroutine[Any, Any, T]):
+    """One call of the API, not sent until it is awaited or handed to a bulk scope or a stream.
+
+    ``tag`` is free for the caller, to carry a source row, say. ``label`` names it in messages.
+    ``outcome`` is None until it is settled.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_answer",
+        "_coroutine",
+        "_taken",
+        "_waiters",
+        "entry",
+        "keep_answer",
+        "key",
+        "method",
+        "object",
+        "outcome",
+        "path",
+        "path_ref",
+        "payload",
+        "query",
+        "reader",
+        "record",
+        "refs",
+        "repeat",
+        "runner",
+        "tag",
+    )
+
+    def __init__(
+        self,
+        runner: Runner,
+        object: str,  # noqa: A002 - the vendor's word for it
+        method: str,
+        path: str,
+        reader: Reader,
+        repeat: Repeat,
+        *,
+        query: QueryPairs = (),
+        payload: Any = None,
+        refs: list[tuple[PayloadPath, Ref]] | None = None,
+        path_ref: Ref | None = None,
+        key: str | None = None,
+        record: tuple[str, str, Any] | None = None,
+    ) -> None:
+        self.runner = runner
+        self.object = object
+        self.method = method
+        self.path = path  # below the API's base; holds REF_IN_PATH where path_ref goes
+        self.reader = reader
+        self.repeat = repeat
+        self.query = query
+        self.payload = payload
+        self.refs = refs or None
+        self.path_ref = path_ref
+        self.key = key
+        self.record = record  # operations with the same one never overtake each other
+        self.tag: Any = None
+        self.outcome: Outcome[T] | None = None
+        self.entry: Any = None  # the engine's own notes, while it is in one
+        self.keep_answer = repeat is not Repeat.READ
+        self._answer: msgspec.Raw | None = None
+        self._taken = False
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self._coroutine: Coroutine[Any, Any, T] | None = None
+
+    # -- for the user ------------------------------------------------------------------------
+
+    @property
+    def label(self) -> str:
+        """Method and path, and the external key of a create: ``POST /customer external_key='a'``.
+
+        Never the payload: it may hold card numbers.
+        """
+        key = f" external_key={self.key!r}" if self.key is not None else ""
+        return f"{self.method} {self.path}{key}"
+
+    def ref(self, path: str = DEFAULT_PATH) -> Ref:
+        """A reference to a value in this operation's answer, by default the new id.
+
+        ``path`` is a JSONPath on the whole envelope. Raises UsageError if it is not one.
+        """
+        if self.outcome is None:
+            self.keep_answer = True
+        return Ref(self, check_path(path))
+
+    @property
+    def done(self) -> bool:
+        """Whether the outcome is known."""
+        return self.outcome is not None
+
+    def close(self) -> None:
+        """Give up an operation that nobody has sent; it can't be sent afterwards."""
+        if not self._taken and self.outcome is None:
+            self.settle_error(NotSent("closed before it was sent", operation=self.label))
+        if self._coroutine is not None:
+            self._coroutine.close()
+
+    def __repr__(self) -> str:
+        state = self.outcome.state if self.outcome else "taken" if self._taken else "new"
+        return f"<Operation {self.label} {state}>"
+
+    # -- awaiting ----------------------------------------------------------------------------
+    # An operation is a coroutine to asyncio, so that create_task and TaskGroup take it.
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._wait().__await__()
+
+    def send(self, value: Any) -> Any:
+        """For asyncio, which drives coroutines by this."""
+        if self._coroutine is None:
+            self._coroutine = self._wait()
+        return self._coroutine.send(value)
+
+    def throw(self, *exc: Any) -> Any:
+        """For asyncio, which cancels coroutines by this."""
+        if self._coroutine is None:
+            self._coroutine = self._wait()
+        return self._coroutine.throw(*exc)
+
+    async def _wait(self) -> T:
+        if self.outcome is None:
+            if not self._taken:
+                self.take()
+                await self.runner.run(self)
+            else:
+                await self._settled()
+        if self.outcome is None:  # pragma: no branch - a runner settles what it runs
+            raise AssertionError(f"{self!r} was run and not settled")
+        return self.outcome.unwrap()
+
+    async def _settled(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        if self._waiters is None:
+            self._waiters = []
+        self._waiters.append(future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            waiters = self._waiters
+            if waiters is not None and self.outcome is None:
+                waiters.remove(future)
+                if not waiters and self.entry is not None:
+                    # The last one who wanted it is gone: what is unsent need not be sent.
+                    self.entry.withdraw()
+            raise
+
+    async def wait(self) -> Outcome[T]:
+        """The outcome, without raising its error."""
+        if self.outcome is None:
+            if not self._taken:
+                self.take()
+                await self.runner.run(self)
+            else:
+                await self._settled()
+        assert self.outcome is not None
+        return self.outcome
+
+    def __del__(self) -> None:
+        if not self._taken and self.outcome is None:
+            warnings.warn(
+                f"{self.label} was never awaited and never handed to a bulk scope: nothing was sent",
+                RuntimeWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    # -- for who runs it ---------------------------------------------------------------------
+
+    def take(self) -> None:
+        """Claim the operation; raises UsageError if somebody has it already."""
+        if self._taken or self.outcome is not None:
+            raise UsageError(f"{self.label} was already handed over; an operation is sent once")
+        self._taken = True
+
+    def settle(self, outcome: Outcome[T], answer: msgspec.Raw | None = None) -> None:
+        """Record the outcome and wake who waits for it; a second call is an error of ours."""
+        assert self.outcome is None, f"{self!r} settled twice"
+        self.outcome = outcome
+        self._taken = True
+        if answer is not None and self.keep_answer:
+            self._answer = msgspec.Raw(bytes(answer))  # a copy: the batch's buffer may go
+        waiters, self._waiters = self._waiters, None
+        for future in waiters or ():
+            if not future.done():
+                future.set_result(None)
+
+    def refuse(self, error: ChargeOverError) -> None:
+        """Settle an operation that could not be taken, unless somebody else has it."""
+        if not self._taken and self.outcome is None:
+            error.operation = error.operation or self.label
+            self.settle_error(error)
+
+    def settle_error(self, error: ChargeOverError, *, batch: int = 0) -> None:
+        """Record an error as the outcome."""
+        self.settle(Outcome(self, state_of(error), None, error, error.attempts, batch))
+
+    def value_at(self, path: str) -> Any:
+        """The value that ``path`` finds in the answer; raises LookupError or UsageError."""
+        outcome = self.outcome
+        assert outcome is not None
+        if self._answer is None:
+            raise UsageError(f"the answer of {self.label} was not kept: call ref() before it is sent")
+        return find_one(
+            path, {"code": 200, "status": "OK", "message": "", "response": untyped(self._answer)}
+        )
+
+
+def resolve(ref: Ref, user: Operation[Any], *, existing_will_do: bool = False) -> Any:
+    """The value of a reference to a settled operation; raises DependencyFailed or UsageError.
+
+    With ``existing_will_do`` a target that was refused because its key is taken stands for the
+    record that has the key.
+    """
+    outcome = ref.target.outcome
+    assert outcome is not None
+    if (
+        existing_will_do
+        and ref.path == DEFAULT_PATH
+        and isinstance(outcome.error, AlreadyExists)
+        and outcome.error.existing_id is not None
+    ):
+        return outcome.error.existing_id
+    if outcome.error is not None and outcome.state != "done":
+        raise DependencyFailed(
+            f"{ref.target.label}, which this refers to, was not done: {outcome.error}",
+            operation=user.label,
+        ) from outcome.error
+    try:
+        value = ref.target.value_at(ref.path)
+    except LookupError as error:
+        raise UsageError(
+            f"{user.label} refers to {ref.target.label}, where {error}; nothing was sent"
+        ) from None
+    if isinstance(value, (dict, list)) or value is None:
+        raise UsageError(
+            f"{user.label} refers to {ref.path} of {ref.target.label}, which is no single value "
+            f"but {str(value)[:80]!r}; nothing was sent"
+        )
+    return value
+
+
+def with_values(payload: Any, values: list[tuple[PayloadPath, Any]]) -> Any:
+    """A copy of ``payload`` with each value put at its path; the original is not changed."""
+    copy = payload
+    for path, value in values:
+        copy = _put(copy, path, value)
+    return copy
+
+
+def _put(node: Any, path: PayloadPath, value: Any) -> Any:
+    if not path:
+        return value
+    copy = node.copy()
+    copy[path[0]] = _put(copy[path[0]], path[1:], value)
+    return copy
+
+
+def encoded_payload(operation: Operation[Any]) -> bytes | None:
+    """The payload as JSON, for an operation without references."""
+    return None if operation.payload is None else encode(operation.payload)
+
+
+__all__ = ("Operation", "Outcome")

@@ -1,0 +1,113 @@
+"""Customers. Source: vendor's text and pages "Customers"; recordings `new_customer` and others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict, Unpack
+
+from ..models import Created, Customer, CustomerCreate, CustomerUpdate, SetPayMethod
+from ..models._write import Integer
+from ..operation import Operation
+from ..retry import Repeat
+from ._base import Resource, Target
+
+
+class _Email(TypedDict, total=False):
+    message_id: Integer
+
+
+class Customers(Resource[Customer]):
+    """``/customer``."""
+
+    object = "customer"
+    attribute = "customers"
+    model = Customer
+    writes = {
+        "create": CustomerCreate,
+        "update": CustomerUpdate,
+        "set_default_payment_method": SetPayMethod,
+        "email": _Email,
+    }
+    __slots__ = ()
+
+    def create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[CustomerCreate]
+    ) -> Operation[Created]:
+        """Create a customer; ``superuser_*`` fields create its main contact at the same time.
+
+        With an ``external_key`` a lost answer is settled by looking the key up; without one it is
+        OutcomeUnknown. Source: recording `new_customer`.
+        """
+        return self._create(fields, extra)
+
+    def update(
+        self,
+        target: Target,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        **fields: Unpack[CustomerUpdate],
+    ) -> Operation[Created]:
+        """Change the fields given; the others keep their value. Source: recording `update_customer`."""
+        return self._update(target, fields, extra)
+
+    def delete(self, target: Target) -> Operation[bool]:
+        """Delete a customer without active subscriptions and open invoices.
+
+        Source: vendor's text "Delete a customer"; recording `delete_customer`.
+        """
+        return self._delete(target)
+
+    def set_active(self, target: Target) -> Operation[bool]:
+        """Mark a customer active. Source: vendor's text, "Set a customer as active"."""
+        return self._action(target, "setActive", Repeat.IDEMPOTENT, verb="set_active")
+
+    def set_inactive(self, target: Target) -> Operation[bool]:
+        """Mark a customer inactive. Source: vendor's text, "Set a customer as inactive"."""
+        return self._action(target, "setInactive", Repeat.IDEMPOTENT, verb="set_inactive")
+
+    def set_default_payment_method(
+        self,
+        target: Target,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        **fields: Unpack[SetPayMethod],
+    ) -> Operation[bool]:
+        """Set the default payment method, by default of existing subscriptions, too.
+
+        Source: page "Set the default payment method for a customer".
+        """
+        return self._action(
+            target,
+            "setPayMethod",
+            Repeat.IDEMPOTENT,
+            verb="set_default_payment_method",
+            fields=fields,
+            extra=extra,
+            in_path=True,
+        )
+
+    def disconnect_parent(self, target: Target) -> Operation[bool]:
+        """Detach a customer from its parent, which must not have paid anything for it.
+
+        Source: page "Disconnect a customer from its parent customer".
+        """
+        return self._action(
+            target, "disconnectParent", Repeat.IDEMPOTENT, verb="disconnect_parent", in_path=True
+        )
+
+    def set_primary_contact(self, target: Target, user_id: int) -> Operation[Created]:
+        """Make a contact the customer's main one.
+
+        UNVERIFIED: the vendor's text gives this action no name, so the documented field
+        ``superuser_id`` is updated.
+        """
+        return self.update(target, superuser_id=user_id)
+
+    def email(self, target: Target, *, action: str, message_id: int | None = None) -> Operation[bool]:
+        """Send a customer a mail from a template, the welcome message when ``message_id`` is None.
+
+        UNVERIFIED: the vendor's text describes this and gives the action no name; pass the one
+        that your account's documentation shows.
+        """
+        fields = {} if message_id is None else {"message_id": message_id}
+        return self._action(target, action, Repeat.ONCE, verb="email", fields=fields)

@@ -1,0 +1,143 @@
+"""Invoices. Source: vendor's text and pages "Invoices"; recordings `one_invoice`, `send_invoice`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, Unpack
+
+from ..errors import UsageError
+from ..models import (
+    AchPayment,
+    CardPayment,
+    Created,
+    Invoice,
+    InvoiceCreate,
+    InvoiceEmail,
+    InvoiceUpdate,
+    ScheduledPayment,
+)
+from ..models._write import Flag
+from ..operation import Operation
+from ..retry import Repeat
+from ._base import Resource, Target
+
+
+class _Schedule(TypedDict, total=False):
+    schedule: Sequence[ScheduledPayment]
+
+
+class _Balance(TypedDict, total=False):
+    use_customer_balance: Flag
+
+
+class Invoices(Resource[Invoice]):
+    """``/invoice``."""
+
+    object = "invoice"
+    attribute = "invoices"
+    model = Invoice
+    writes = {
+        "create": InvoiceCreate,
+        "update": InvoiceUpdate,
+        "pay_credit_card": CardPayment,
+        "pay_ach": AchPayment,
+        "apply_balance": _Balance,
+        "schedule_payments": _Schedule,
+        "email": InvoiceEmail,
+    }
+    __slots__ = ()
+
+    def create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[InvoiceCreate]
+    ) -> Operation[Created]:
+        """Create an invoice for a customer, with at least one line.
+
+        Raises UsageError without a customer or a line: the vendor's text requires both.
+        """
+        extra_names = extra or {}
+        customers = ("customer_id", "customer_external_key", "customer_token")
+        if not any(name in fields or name in extra_names for name in customers):
+            raise UsageError(f"invoices.create needs one of {', '.join(customers)}")
+        if not (fields.get("line_items") or extra_names.get("line_items")):
+            raise UsageError("invoices.create needs at least one entry in line_items")
+        return self._create(fields, extra)
+
+    def update(
+        self,
+        target: Target,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        **fields: Unpack[InvoiceUpdate],
+    ) -> Operation[Created]:
+        """Change the fields given; ``line_items``, when given, is the complete new list.
+
+        A line with its ``line_item_id`` alone stays as it is, a line left out is dropped.
+        Source: vendor's text, "Update an invoice".
+        """
+        return self._update(target, fields, extra)
+
+    def delete(self, target: Target) -> Operation[bool]:
+        """Delete an invoice. UNVERIFIED: a client sample only; its answer is not recorded."""
+        return self._delete(target)
+
+    def pay(self, target: Target) -> Operation[bool]:
+        """Try to pay with the method on file. Never sent twice by itself."""
+        return self._action(target, "pay", Repeat.ONCE, verb="pay")
+
+    def pay_credit_card(self, target: Target, **fields: Unpack[CardPayment]) -> Operation[bool]:
+        """Pay with a card given here; a decline is a BadRequest with the gateway's words."""
+        return self._action(target, "pay", Repeat.ONCE, verb="pay_credit_card", fields=fields)
+
+    def pay_ach(self, target: Target, **fields: Unpack[AchPayment]) -> Operation[bool]:
+        """Pay from a bank account given here."""
+        return self._action(target, "pay", Repeat.ONCE, verb="pay_ach", fields=fields)
+
+    def apply_balance(self, target: Target) -> Operation[bool]:
+        """Apply the customer's open balance; False when there was nothing to apply."""
+        return self._action(
+            target,
+            "pay",
+            Repeat.ONCE,
+            verb="apply_balance",
+            fields={"use_customer_balance": True},
+        )
+
+    def schedule_payments(
+        self, target: Target, schedule: Sequence[ScheduledPayment]
+    ) -> Operation[bool]:
+        """Schedule payments, each with ``amount`` and ``date``. Source: page "Schedule payments"."""
+        for index, payment in enumerate(schedule):
+            if "amount" not in payment or "date" not in payment:
+                raise UsageError(f"invoices.schedule_payments: [{index}] needs amount and date")
+        return self._action(
+            target,
+            "schedule",
+            Repeat.ONCE,
+            verb="schedule_payments",
+            fields={"schedule": schedule},
+            in_path=True,
+        )
+
+    def void(self, target: Target) -> Operation[bool]:
+        """Bring the balance to zero and stop dunning; the total stays. Source: "Void an invoice"."""
+        return self._action(target, "void", Repeat.ONCE, verb="void")
+
+    def email(
+        self,
+        target: Target,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        **fields: Unpack[InvoiceEmail],
+    ) -> Operation[bool]:
+        """Mail the invoice; the fields override the template. Source: recording `send_invoice`."""
+        return self._action(
+            target, "email", Repeat.ONCE, verb="email", fields=fields, extra=extra
+        )
+
+    def print(self, target: Target) -> Operation[bool]:
+        """Print the invoice and send it by post; needs a print vendor subscription."""
+        return self._action(target, "print", Repeat.ONCE, verb="print")
+
+    def approve(self, target: Target) -> Operation[bool]:
+        """Approve an invoice. UNVERIFIED: a client sample only."""
+        return self._action(target, "approve", Repeat.ONCE, verb="approve")

@@ -1,0 +1,26 @@
+"""Items (products). Source: recordings `create_item`, `one_item`; page "Create an item"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from ..models import Created, Item, ItemCreate
+from ..operation import Operation
+from ._base import Resource
+
+
+class Items(Resource[Item]):
+    """``/item``; no source shows an update or a delete."""
+
+    object = "item"
+    attribute = "items"
+    model = Item
+    writes = {"create": ItemCreate}
+    __slots__ = ()
+
+    def create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[ItemCreate]
+    ) -> Operation[Created]:
+        """Create an item, its price in ``pricemodel``. Source: recording `create_item`."""
+        return self._create(fields, extra)

@@ -1,0 +1,78 @@
+"""Users (contacts). Source: vendor's text, "Users / Contacts"; recordings `create_contact` etc."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict, Unpack
+
+from ..models import Created, User, UserCreate, UserUpdate
+from ..models._write import Text
+from ..operation import Operation
+from ..retry import Repeat
+from ._base import Resource, Target, read_text
+
+
+class _Password(TypedDict, total=False):
+    password: Text
+
+
+class _Login(TypedDict, total=False):
+    destination: Text
+
+
+class Users(Resource[User]):
+    """``/user``."""
+
+    object = "user"
+    attribute = "users"
+    model = User
+    writes = {
+        "create": UserCreate,
+        "update": UserUpdate,
+        "set_password": _Password,
+        "login": _Login,
+    }
+    __slots__ = ()
+
+    def create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[UserCreate]
+    ) -> Operation[Created]:
+        """Create a contact. Source: recording `create_contact`."""
+        return self._create(fields, extra)
+
+    def update(
+        self,
+        target: Target,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        **fields: Unpack[UserUpdate],
+    ) -> Operation[Created]:
+        """Change the fields given; ``name`` is split into first and last name by the API."""
+        return self._update(target, fields, extra)
+
+    def delete(self, target: Target) -> Operation[bool]:
+        """Delete a contact."""
+        return self._delete(target)
+
+    def send_password_reset(self, target: Target) -> Operation[bool]:
+        """Mail the contact a link to reset the password. Source: "Send a password reset"."""
+        return self._action(target, "password", Repeat.ONCE, verb="send_password_reset")
+
+    def set_password(self, target: Target, password: str) -> Operation[bool]:
+        """Set the password, and mail it unless the flag ``emails=0`` is set (`with_options`).
+
+        Source: vendor's text, "Send a password reset".
+        """
+        return self._action(
+            target, "password", Repeat.ONCE, verb="set_password", fields={"password": password}
+        )
+
+    def login(self, target: Target, *, destination: str | None = None) -> Operation[str]:
+        """A URL that logs the contact into the portal once, for a very short time.
+
+        Source: vendor's text, "Log in a user"; the action's name is that of the older page.
+        """
+        fields = {} if destination is None else {"destination": destination}
+        return self._action(
+            target, "login", Repeat.READ, verb="login", fields=fields, reader=read_text
+        )
