@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 NEEDS_EXTRA = 'the command line needs the extra "cli": pip install "chargeover-async[cli]"'
 
 
 def main() -> None:
     """Run the command line; exits with 2 and one line when the extra ``cli`` is missing."""
-    try:
-        import click  # noqa: F401 - only to see whether it is there
-        import rich  # noqa: F401 - likewise
-    except ImportError:
+    if find_spec("click") is None or find_spec("rich") is None:
         sys.stderr.write(f"{NEEDS_EXTRA}\n")
         sys.exit(2)
     from .cli import cli

@@ -135,9 +135,7 @@ def unknown(result: Result, label: str, attempts: int, batch: int) -> OutcomeUnk
     return error
 
 
-def success(
-    operation: Operation[Any], reply: Reply, attempts: int, batch: int
-) -> Outcome[Any]:
+def success(operation: Operation[Any], reply: Reply, attempts: int, batch: int) -> Outcome[Any]:
     """The outcome of a good reply; a value that cannot be read is a DecodeError, state done."""
     try:
         value = operation.reader(reply.response)
@@ -169,9 +167,9 @@ def _same(sent: Any, held: Any) -> bool:
     if sent == held:
         return True
     if held is None:
-        return sent == ""
+        return bool(sent == "")
     if isinstance(sent, bool) or isinstance(held, bool):
-        return str(int(sent)) == str(held) if isinstance(held, str) else bool(held) == bool(sent)
+        return _flag_text(sent) == _flag_text(held)
     if isinstance(sent, (int, Decimal)) or isinstance(held, (int, Decimal)):
         try:
             return Decimal(str(sent)) == Decimal(str(held))
@@ -180,6 +178,10 @@ def _same(sent: Any, held: Any) -> bool:
     if isinstance(sent, str) and isinstance(held, str):
         return sent.strip() == held.strip() or held == f"{sent} 00:00:00"
     return False
+
+
+def _flag_text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
 
 
 def adopt(

@@ -82,9 +82,7 @@ def check_url(url: str, *, insecure_http: bool = False) -> URL:
     except ValueError as error:
         raise UsageError(f"the URL {url!r} cannot be read: {error}") from None
     if parsed.scheme not in {"http", "https"} or not host or not port:
-        raise UsageError(
-            f"the URL {url!r} must look like https://example.chargeover.com/api/v3"
-        )
+        raise UsageError(f"the URL {url!r} must look like https://example.chargeover.com/api/v3")
     if parsed.user or parsed.password:
         raise UsageError("the URL must not hold credentials: pass username and password")
     if parsed.query_string or parsed.fragment:

@@ -179,7 +179,7 @@ class ChargeOver:
         as_: Any = None,
         repeat: Repeat | None = None,
     ) -> Operation[Any]:
-        """A call that this library does not wrap: ``co.request("POST", "/customer/2", json={...})``.
+        """A call that is not wrapped: ``co.request("POST", "/customer/2", json={...})``.
 
         ``path`` is below the API's base and already percent-encoded. Returns what ``response``
         holds, decoded as ``as_`` or as dicts and lists (fractions as Decimal). ``repeat`` says how

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -225,10 +225,9 @@ class Operation(Coroutine[Any, Any, T]):
         try:
             await future
         except asyncio.CancelledError:
-            waiters = self._waiters
-            if waiters is not None and self.outcome is None:
-                waiters.remove(future)
-                if not waiters and self.entry is not None:
+            if self.outcome is None:
+                self._waiters.remove(future)
+                if not self._waiters and self.entry is not None:
                     # The last one who wanted it is gone: what is unsent need not be sent.
                     self.entry.withdraw()
             raise
@@ -247,7 +246,7 @@ class Operation(Coroutine[Any, Any, T]):
     def __del__(self) -> None:
         if not self._taken and self.outcome is None:
             warnings.warn(
-                f"{self.label} was never awaited and never handed to a bulk scope: nothing was sent",
+                f"{self.label} was never awaited nor handed to a bulk scope: nothing was sent",
                 RuntimeWarning,
                 stacklevel=2,
                 source=self,
@@ -288,7 +287,9 @@ class Operation(Coroutine[Any, Any, T]):
         outcome = self.outcome
         assert outcome is not None
         if self._answer is None:
-            raise UsageError(f"the answer of {self.label} was not kept: call ref() before it is sent")
+            raise UsageError(
+                f"the answer of {self.label} was not kept: call ref() before it is sent"
+            )
         return find_one(
             path, {"code": 200, "status": "OK", "message": "", "response": untyped(self._answer)}
         )
@@ -321,9 +322,10 @@ def resolve(ref: Ref, user: Operation[Any], *, existing_will_do: bool = False) -
             f"{user.label} refers to {ref.target.label}, where {error}; nothing was sent"
         ) from None
     if isinstance(value, (dict, list)) or value is None:
+        shown = repr(cast("object", value))[:80]
         raise UsageError(
             f"{user.label} refers to {ref.path} of {ref.target.label}, which is no single value "
-            f"but {str(value)[:80]!r}; nothing was sent"
+            f"but {shown}; nothing was sent"
         )
     return value
 

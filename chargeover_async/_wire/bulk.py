@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ..models._codec import encode
+from chargeover_async.models._codec import encode
+
 from .envelope import Reply
 
 MAX_ITEMS = 25  # "There is a maximum of 25 requests within a single batch/bulk request."

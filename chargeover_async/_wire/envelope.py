@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import (
+from chargeover_async.errors import (
     EXCERPT,
     AlreadyExists,
     ApiError,
@@ -107,7 +107,9 @@ ERROR_OF_STATUS: dict[int, type[ApiError]] = {
 }
 
 
-def error_of(status: int, message: str | None, body: bytes | msgspec.Raw, **context: Any) -> ApiError:
+def error_of(
+    status: int, message: str | None, body: bytes | msgspec.Raw, **context: Any
+) -> ApiError:
     """The exception for an error answer; ``context`` is operation, attempts and batch."""
     cls = ERROR_OF_STATUS.get(status)
     if cls is None:

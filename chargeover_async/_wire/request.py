@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..query import QueryPairs
+from chargeover_async.query import QueryPairs
 
 JSON = "application/json"
 
@@ -29,7 +29,9 @@ def query_string(pairs: QueryPairs) -> str:
     """``?name=value&...``; colons and commas stay readable, all else is percent-encoded."""
     if not pairs:
         return ""
-    return "?" + "&".join(f"{quote(name, safe='')}={quote(text, safe=':,')}" for name, text in pairs)
+    return "?" + "&".join(
+        f"{quote(name, safe='')}={quote(text, safe=':,')}" for name, text in pairs
+    )
 
 
 def segment(text: str) -> str:

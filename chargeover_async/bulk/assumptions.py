@@ -11,7 +11,8 @@ class ServerAssumptions(msgspec.Struct, frozen=True, kw_only=True):
     """How ``_bulk`` behaves where no source shows it; every default is on the safe side.
 
     All of it is UNVERIFIED. The engine is right whichever way the server behaves; an assumption
-    that is true of your account saves requests, a wrong one costs errors or, where it says so, more.
+    that is true of your account saves requests; a wrong one costs errors or, where it says so,
+    more.
     """
 
     later_items: Literal["unknown", "run", "not_run"] = "unknown"

@@ -29,7 +29,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .._judge import (
+from chargeover_async._judge import (
     Result,
     adopt,
     decide,
@@ -39,11 +39,11 @@ from .._judge import (
     success,
     unknown,
 )
-from .._pipeline import Pipeline, lookup_request, retry_after
-from .._wire.bulk import MAX_ITEMS, PATH, decode_entries, encode_batch, encode_item
-from .._wire.envelope import Answer, Fault, NoAnswer, Reply, entry_fault
-from .._wire.request import Request, query_string
-from ..errors import (
+from chargeover_async._pipeline import Pipeline, lookup_request, retry_after
+from chargeover_async._wire.bulk import MAX_ITEMS, PATH, decode_entries, encode_batch, encode_item
+from chargeover_async._wire.envelope import Answer, Fault, NoAnswer, Reply, entry_fault
+from chargeover_async._wire.request import Request, query_string
+from chargeover_async.errors import (
     AlreadyExists,
     ChargeOverError,
     DependencyFailed,
@@ -52,11 +52,19 @@ from ..errors import (
     QueueFull,
     UsageError,
 )
-from ..limits import Permit, Priority
-from ..models._codec import encode
-from ..observe import Settled, logger, notify
-from ..operation import REF_IN_PATH, Operation, Outcome, resolve, state_of, with_values
-from ..retry import Next, Repeat
+from chargeover_async.limits import Permit, Priority
+from chargeover_async.models._codec import encode
+from chargeover_async.observe import Settled, logger, notify
+from chargeover_async.operation import (
+    REF_IN_PATH,
+    Operation,
+    Outcome,
+    resolve,
+    state_of,
+    with_values,
+)
+from chargeover_async.retry import Next, Repeat
+
 from .assumptions import ServerAssumptions
 from .planner import Entry, Stage, Waiting, jsonpath_key
 
@@ -404,7 +412,7 @@ class Engine:
         return path, payload
 
     def _item(self, entry: Entry, names: set[Entry]) -> bytes:
-        """One item of a batch; only the engine's own names are sent, so callers may choose alike."""
+        """One item of a batch; the names sent are the engine's own, so callers may choose alike."""
         operation = entry.operation
         name = f"op{entry.seq}" if entry in names else None
         if entry.item is not None and name is None:
@@ -561,9 +569,7 @@ class Engine:
         else:
             self._pause(entry, step, result, lambda: self._again(entry))
 
-    def _pause(
-        self, entry: Entry, step: Next, result: Result, then: Callable[[], None]
-    ) -> None:
+    def _pause(self, entry: Entry, step: Next, result: Result, then: Callable[[], None]) -> None:
         assert self._loop is not None
         entry.stage = Stage.PAUSED
         delay = self._pipeline.plan_retry(entry.operation.label, step, result, entry.tries)
@@ -600,7 +606,7 @@ class Engine:
         )
 
     def _look_up(self, entry: Entry, existing: ChargeOverError | None) -> None:
-        """Ask for the record that has the entry's key; ``existing`` is why, if not a lost answer."""
+        """Ask for the record that has the key; ``existing`` is why, if it is no lost answer."""
         if self._stopped:
             self._fail(entry, existing or _given_up(entry))
             return
@@ -631,7 +637,8 @@ class Engine:
     def _absent(self, lookup: Entry) -> None:
         """No record has the key: the create was not done, and may be sent again."""
         entry = lookup.looks_up
-        assert entry is not None and self._loop is not None
+        assert entry is not None
+        assert self._loop is not None
         self._forget(lookup)
         policy = self._pipeline.policy
         elapsed_s = self._loop.time() - entry.first_sent
@@ -657,9 +664,8 @@ class Engine:
         payload = entry.operation.payload
         if entry.values:
             payload = with_values(payload, entry.values)
-        found, answer = adopt(
-            entry.operation, outcome.value, payload, entry.attempts, entry.batch
-        )
+        record: Any = outcome.value
+        found, answer = adopt(entry.operation, record, payload, entry.attempts, entry.batch)
         if isinstance(existing, AlreadyExists):
             if found.value is not None:
                 existing.existing_id = found.value.id

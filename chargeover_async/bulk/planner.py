@@ -14,8 +14,9 @@ import enum
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from .._ref import Ref
-from ..operation import Operation, PayloadPath
+from chargeover_async._ref import Ref
+from chargeover_async.operation import Operation, PayloadPath
+
 from .assumptions import ServerAssumptions
 
 if TYPE_CHECKING:

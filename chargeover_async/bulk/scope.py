@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from .._pipeline import Pipeline
-from ..operation import Operation
-from ..resources import Customers, Invoices, Items, Users
-from ..resources._base import Options
+from chargeover_async._pipeline import Pipeline
+from chargeover_async.operation import Operation
+from chargeover_async.resources import Customers, Invoices, Items, Users
+from chargeover_async.resources._base import Options
+
 from .engine import BulkReport, BulkSettings, Engine
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class Bulk:
         """
         return await self._engine.aclose(deadline_s)
 
-    async def __aenter__(self) -> Bulk:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -76,4 +77,3 @@ class Bulk:
 
 
 __all__ = ("Bulk",)
-

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import Any, TypeVar
 
-from .._pipeline import Pipeline
-from ..errors import ChargeOverError, UsageError
-from ..operation import Operation, Outcome
+from chargeover_async._pipeline import Pipeline
+from chargeover_async.errors import ChargeOverError, UsageError
+from chargeover_async.operation import Operation, Outcome
+
 from .engine import BulkSettings, Engine
 
 T = TypeVar("T")

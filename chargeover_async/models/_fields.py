@@ -11,7 +11,7 @@ from ._base import Mixed, Record
 from ._write import MixedIn, Text
 
 
-class CustomFields(Record, kw_only=True):
+class CustomFields(Record, frozen=True, kw_only=True):
     """The twenty free custom fields; rename the ones you use in a subclass (`Record`)."""
 
     custom_1: Mixed = None
@@ -36,7 +36,7 @@ class CustomFields(Record, kw_only=True):
     custom_20: Mixed = None
 
 
-class Addresses(CustomFields, kw_only=True):
+class Addresses(CustomFields, frozen=True, kw_only=True):
     """Billing and shipping address (and custom fields: msgspec allows one base with fields).
 
     An unset line is null after creation through the API and ``""`` after an edit; both mean empty

@@ -4,6 +4,8 @@ A `TypedDict` of a model is the one definition: type checkers read it, and `shap
 into the check that runs when an operation is built. Nothing is sent that this check refuses.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# The caller's values are of any type until they are checked here.
 from __future__ import annotations
 
 import datetime as dt
@@ -13,8 +15,8 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
 
-from .._ref import Ref
-from ..errors import UsageError
+from chargeover_async._ref import Ref
+from chargeover_async.errors import UsageError
 
 MAX_ID = 2**63 - 1
 

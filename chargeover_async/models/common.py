@@ -7,13 +7,13 @@ import datetime as dt
 from ._base import Record
 
 
-class Created(Record, kw_only=True):
+class Created(Record, frozen=True, kw_only=True):
     """The answer to a create or an update: the id of the record (recordings)."""
 
     id: int
 
 
-class Revision(Record, kw_only=True):
+class Revision(Record, frozen=True, kw_only=True):
     """One entry of a record's history, newest first (vendor's text, "Object Revisions")."""
 
     context_str: str | None = None

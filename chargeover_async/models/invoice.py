@@ -16,7 +16,7 @@ from ._fields import Addresses, AddressesIn, CustomFieldsIn
 from ._write import Day, Id, MixedIn, Money, Text
 
 
-class LineItem(Record, kw_only=True):
+class LineItem(Record, frozen=True, kw_only=True):
     """A line of an invoice.
 
     ``is_taxed`` is the string ``"0"`` in every recording and read as a boolean here.
@@ -46,7 +46,7 @@ class LineItem(Record, kw_only=True):
     package_line_id: int | None = None
 
 
-class Invoice(Addresses, kw_only=True):
+class Invoice(Addresses, frozen=True, kw_only=True):
     """An invoice. Lists leave out ``line_items``.
 
     A void invoice has ``is_paid`` true, balance 0 and an unchanged total (recordings).

@@ -15,7 +15,7 @@ from ._write import Flag, Id, Integer, Money, Text
 from .tierset import Tierset
 
 
-class ServiceData(Record, kw_only=True):
+class ServiceData(Record, frozen=True, kw_only=True):
     """Trial and usage flags of an item (single GET of 2015 recordings)."""
 
     trial_days: int | None = None
@@ -23,7 +23,7 @@ class ServiceData(Record, kw_only=True):
     is_usage: bool | None = None
 
 
-class Item(CustomFields, kw_only=True):
+class Item(CustomFields, frozen=True, kw_only=True):
     """A product or service that invoices and subscriptions name in their lines.
 
     Lists have ``tiersets`` but neither ``service_data`` nor ``categories`` (recordings).

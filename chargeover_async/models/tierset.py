@@ -11,8 +11,11 @@ from decimal import Decimal
 from ._base import Record
 
 
-class Tier(Record, kw_only=True):
-    """One band of a price: from unit to unit, at an amount. UNVERIFIED: known from a client only."""
+class Tier(Record, frozen=True, kw_only=True):
+    """One band of a price: from unit to unit, at an amount.
+
+    UNVERIFIED: known from a client only.
+    """
 
     tier_id: int | None = None
     unit_from: Decimal | None = None
@@ -20,7 +23,7 @@ class Tier(Record, kw_only=True):
     amount: Decimal | None = None
 
 
-class Tierset(Record, kw_only=True):
+class Tierset(Record, frozen=True, kw_only=True):
     """The price of an item in one currency; ``tiers`` is empty for flat pricing."""
 
     tierset_id: int | None = None

@@ -12,7 +12,7 @@ from ._fields import CustomFields, CustomFieldsIn
 from ._write import Id, Text
 
 
-class UserCustomer(Record, kw_only=True):
+class UserCustomer(Record, frozen=True, kw_only=True):
     """A customer that a contact is attached to.
 
     ``customer_id`` is a string in every recording; it is read as a number here, as everywhere else.
@@ -22,7 +22,7 @@ class UserCustomer(Record, kw_only=True):
     company: str | None = None
 
 
-class User(CustomFields, kw_only=True):
+class User(CustomFields, frozen=True, kw_only=True):
     """A contact of a customer.
 
     ``write_datetime`` of a list is unreliable: in one recording all 49 entries carry the same

@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 
 import msgspec
 
-from .._ref import Ref
-from .._wire.request import segment
-from ..errors import DecodeError, UsageError
-from ..models import Created, Record, Revision
-from ..models._codec import DateFormat, read, read_many
-from ..models._write import Refs, check_id, check_key, shape_of
-from ..operation import REF_IN_PATH, Operation, Reader, Runner
-from ..query import (
+from chargeover_async._ref import Ref
+from chargeover_async._wire.request import segment
+from chargeover_async.errors import DecodeError, UsageError
+from chargeover_async.models import Created, Record, Revision
+from chargeover_async.models._codec import DateFormat, read, read_many
+from chargeover_async.models._write import Refs, check_id, check_key, shape_of
+from chargeover_async.operation import REF_IN_PATH, Operation, Reader, Runner
+from chargeover_async.query import (
     MAX_PAGE,
     MAX_REVISIONS,
     Order,
@@ -28,7 +28,7 @@ from ..query import (
     page_pairs,
     where_pair,
 )
-from ..retry import Repeat
+from chargeover_async.retry import Repeat
 
 T = TypeVar("T", bound=Record)
 R = TypeVar("R", bound=Record)
@@ -214,7 +214,9 @@ class Resource(Generic[T]):
         path = f"/{self.object}/_count"
         return self._call("GET", path, read_count, Repeat.READ, where_pair(where))
 
-    def revisions(self, target: Target, *, limit: int | None = None) -> Operation[Sequence[Revision]]:
+    def revisions(
+        self, target: Target, *, limit: int | None = None
+    ) -> Operation[Sequence[Revision]]:
         """The record's latest changes, newest first; ``limit`` is 1 to 10, left out 10.
 
         Source: vendor's text, "Object Revisions".
@@ -287,12 +289,8 @@ class Resource(Generic[T]):
             token = check_key(target, "token")
             name = f"token:{segment(token)}"
             record = (self.object, "token", token)
-        elif isinstance(target, str):
-            raise UsageError(
-                f"{self.attribute}.{verb} takes an id; write ExternalKey({target!r}) or Token(...)"
-            )
         else:
-            number = check_id(target, f"{self.attribute}.{verb}: the id")
+            number = self._number(target, verb)
             if number == 0:
                 raise UsageError(f"{self.attribute}.{verb}: an id is at least 1")
             name = str(number)
@@ -309,10 +307,18 @@ class Resource(Generic[T]):
             record=record,
         )
 
+    def _number(self, target: Any, verb: str) -> int:
+        if isinstance(target, str):
+            raise UsageError(
+                f"{self.attribute}.{verb} takes an id; write ExternalKey({target!r}) or Token(...)"
+            )
+        return check_id(target, f"{self.attribute}.{verb}: the id")
+
     def _prepare(
         self, verb: str, fields: Mapping[str, Any], extra: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], Refs]:
-        shape = shape_of(self.writes[verb])
+        written: Any = self.writes[verb]
+        shape = shape_of(written)
         payload, refs = shape.prepare(fields, f"{self.attribute}.{verb}", extra)
         if not payload and verb in {"create", "update"}:
             raise UsageError(f"{self.attribute}.{verb} was given no field")
@@ -428,6 +434,7 @@ async def _iterate(
     clauses = where[0][1] if where else ""
     last: int | None = None
     offset = 0
+    dates = resource._options.dates
     while True:
         condition = clauses
         if by_key and last is not None:
@@ -435,9 +442,12 @@ async def _iterate(
         query: QueryPairs = (("where", condition),) if condition else ()
         query += order_pair(primary if by_key else order)
         query += page_pairs(page, None if by_key else offset)
-        dates = resource._options.dates  # noqa: SLF001 - the module's own class
-        records = await resource._call(  # noqa: SLF001
-            "GET", f"/{resource.object}", lambda raw: read_many(raw, kind, dates), Repeat.READ, query
+        records = await resource._call(
+            "GET",
+            f"/{resource.object}",
+            lambda raw: read_many(raw, kind, dates),
+            Repeat.READ,
+            query,
         )
         for record in records:
             yield record

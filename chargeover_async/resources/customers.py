@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, Unpack
 
-from ..models import Created, Customer, CustomerCreate, CustomerUpdate, SetPayMethod
-from ..models._write import Integer
-from ..operation import Operation
-from ..retry import Repeat
+from chargeover_async.models import Created, Customer, CustomerCreate, CustomerUpdate, SetPayMethod
+from chargeover_async.models._write import Integer
+from chargeover_async.operation import Operation
+from chargeover_async.retry import Repeat
+
 from ._base import Resource, Target
 
 
@@ -22,7 +23,7 @@ class Customers(Resource[Customer]):
     object = "customer"
     attribute = "customers"
     model = Customer
-    writes = {
+    writes: ClassVar = {
         "create": CustomerCreate,
         "update": CustomerUpdate,
         "set_default_payment_method": SetPayMethod,
@@ -47,7 +48,10 @@ class Customers(Resource[Customer]):
         extra: Mapping[str, Any] | None = None,
         **fields: Unpack[CustomerUpdate],
     ) -> Operation[Created]:
-        """Change the fields given; the others keep their value. Source: recording `update_customer`."""
+        """Change the fields given; the others keep their value.
+
+        Source: recording `update_customer`.
+        """
         return self._update(target, fields, extra)
 
     def delete(self, target: Target) -> Operation[bool]:
@@ -103,7 +107,9 @@ class Customers(Resource[Customer]):
         """
         return self.update(target, superuser_id=user_id)
 
-    def email(self, target: Target, *, action: str, message_id: int | None = None) -> Operation[bool]:
+    def email(
+        self, target: Target, *, action: str, message_id: int | None = None
+    ) -> Operation[bool]:
         """Send a customer a mail from a template, the welcome message when ``message_id`` is None.
 
         UNVERIFIED: the vendor's text describes this and gives the action no name; pass the one

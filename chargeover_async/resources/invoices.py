@@ -1,12 +1,12 @@
-"""Invoices. Source: vendor's text and pages "Invoices"; recordings `one_invoice`, `send_invoice`."""
+"""Invoices. Source: vendor's text and pages "Invoices"; recordings `one_invoice` etc."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, Unpack
 
-from ..errors import UsageError
-from ..models import (
+from chargeover_async.errors import UsageError
+from chargeover_async.models import (
     AchPayment,
     CardPayment,
     Created,
@@ -16,9 +16,10 @@ from ..models import (
     InvoiceUpdate,
     ScheduledPayment,
 )
-from ..models._write import Flag
-from ..operation import Operation
-from ..retry import Repeat
+from chargeover_async.models._write import Flag
+from chargeover_async.operation import Operation
+from chargeover_async.retry import Repeat
+
 from ._base import Resource, Target
 
 
@@ -36,7 +37,7 @@ class Invoices(Resource[Invoice]):
     object = "invoice"
     attribute = "invoices"
     model = Invoice
-    writes = {
+    writes: ClassVar = {
         "create": InvoiceCreate,
         "update": InvoiceUpdate,
         "pay_credit_card": CardPayment,
@@ -105,7 +106,10 @@ class Invoices(Resource[Invoice]):
     def schedule_payments(
         self, target: Target, schedule: Sequence[ScheduledPayment]
     ) -> Operation[bool]:
-        """Schedule payments, each with ``amount`` and ``date``. Source: page "Schedule payments"."""
+        """Schedule payments, each with ``amount`` and ``date``.
+
+        Source: page "Schedule payments".
+        """
         for index, payment in enumerate(schedule):
             if "amount" not in payment or "date" not in payment:
                 raise UsageError(f"invoices.schedule_payments: [{index}] needs amount and date")
@@ -119,7 +123,10 @@ class Invoices(Resource[Invoice]):
         )
 
     def void(self, target: Target) -> Operation[bool]:
-        """Bring the balance to zero and stop dunning; the total stays. Source: "Void an invoice"."""
+        """Bring the balance to zero and stop dunning; the total stays.
+
+        Source: page "Void an invoice".
+        """
         return self._action(target, "void", Repeat.ONCE, verb="void")
 
     def email(
@@ -130,9 +137,7 @@ class Invoices(Resource[Invoice]):
         **fields: Unpack[InvoiceEmail],
     ) -> Operation[bool]:
         """Mail the invoice; the fields override the template. Source: recording `send_invoice`."""
-        return self._action(
-            target, "email", Repeat.ONCE, verb="email", fields=fields, extra=extra
-        )
+        return self._action(target, "email", Repeat.ONCE, verb="email", fields=fields, extra=extra)
 
     def print(self, target: Target) -> Operation[bool]:
         """Print the invoice and send it by post; needs a print vendor subscription."""

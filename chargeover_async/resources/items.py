@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
-from ..models import Created, Item, ItemCreate
-from ..operation import Operation
+from chargeover_async.models import Created, Item, ItemCreate
+from chargeover_async.operation import Operation
+
 from ._base import Resource
 
 
@@ -16,7 +17,7 @@ class Items(Resource[Item]):
     object = "item"
     attribute = "items"
     model = Item
-    writes = {"create": ItemCreate}
+    writes: ClassVar = {"create": ItemCreate}
     __slots__ = ()
 
     def create(

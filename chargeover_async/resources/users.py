@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, Unpack
 
-from ..models import Created, User, UserCreate, UserUpdate
-from ..models._write import Text
-from ..operation import Operation
-from ..retry import Repeat
+from chargeover_async.models import Created, User, UserCreate, UserUpdate
+from chargeover_async.models._write import Text
+from chargeover_async.operation import Operation
+from chargeover_async.retry import Repeat
+
 from ._base import Resource, Target, read_text
 
 
@@ -26,7 +27,7 @@ class Users(Resource[User]):
     object = "user"
     attribute = "users"
     model = User
-    writes = {
+    writes: ClassVar = {
         "create": UserCreate,
         "update": UserUpdate,
         "set_password": _Password,
