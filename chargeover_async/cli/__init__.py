@@ -1,0 +1,29 @@
+"""The command line, a thin face of the library: parse, call, map what came of it to an exit code.
+
+Needs the extra ``cli`` (click and rich).
+"""
+
+from __future__ import annotations
+
+import click
+
+from .check import check
+from .import_ import import_
+from .sandbox import sandbox
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="chargeover-async")
+def cli() -> None:
+    """Move billing data into ChargeOver, as fast as the quota allows.
+
+    Credentials come from the environment: CHARGEOVER_URL (such as
+    https://example.chargeover.com/api/v3), CHARGEOVER_USERNAME, CHARGEOVER_PASSWORD.
+    """
+
+
+cli.add_command(check)
+cli.add_command(import_)
+cli.add_command(sandbox)
+
+__all__ = ("cli",)

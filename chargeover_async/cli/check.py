@@ -1,0 +1,39 @@
+"""``chargeover-async check``."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from chargeover_async.errors import ApiError, AuthFailed, ChargeOverError
+from chargeover_async.migrate.job import first_contact
+
+from .account import IMPATIENT, Opener, opener
+from .exits import fail
+
+
+@click.command(epilog="Example: chargeover-async check --url https://example.chargeover.com/api/v3")
+@click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
+def check(url: str | None) -> None:
+    """Try URL and credentials, with two requests that change nothing."""
+    try:
+        click.echo(asyncio.run(_check(opener(url))))
+    except ChargeOverError as error:
+        fail(error)
+
+
+async def _check(open_account: Opener) -> str:
+    async with open_account(retry=IMPATIENT) as co:
+        # The vendor's way to try credentials; what it answers beside 401 no source shows.
+        try:
+            await co.request("GET", "/teapot")
+        except AuthFailed:
+            raise
+        except ApiError:
+            pass
+        customers = await first_contact(co)
+        return f"{co!r}: the credentials are accepted, the account has {customers} customers"
+
+
+__all__ = ("check",)

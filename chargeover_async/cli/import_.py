@@ -1,0 +1,145 @@
+"""``chargeover-async import``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import click
+import msgspec
+
+from chargeover_async.client import ChargeOver
+from chargeover_async.errors import ChargeOverError
+from chargeover_async.limits import NoLimit
+from chargeover_async.migrate import Forecast, ImportJob, Summary, read_plan
+from chargeover_async.migrate.progress import shown
+from chargeover_async.sandbox import Sandbox
+
+from .account import IMPATIENT, opener
+from .exits import exit_of, fail
+
+Clients = tuple[ChargeOver, ChargeOver]  # the second makes the first contact
+Account = AbstractAsyncContextManager[Clients]
+
+SANDBOX_NOTE = "Importing into a sandbox in this process, without a quota; nothing leaves it."
+
+
+@click.command("import", epilog="Example: chargeover-async import shop/plan.toml --dry-run")
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Check all files, tell what it takes, send nothing.")
+@click.option("--sandbox", is_flag=True, help="Import into a sandbox made for this run.")
+@click.option("--json", "as_json", is_flag=True, help="Last line of stdout: the summary as JSON.")
+@click.option(
+    "--failures",
+    type=click.Path(path_type=Path),
+    help="File for rows that were not imported. [default: NAME-OF-PLAN.failures.jsonl]",
+)
+@click.option("--skip-bad-rows", is_flag=True, help="Send the good rows although some are bad.")
+@click.option("--stop-on-failure", is_flag=True, help="Take up no further row after a failure.")
+@click.option("--allow-existing", is_flag=True, help="Pass over rows whose key is taken.")
+@click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
+def import_(
+    plan: Path,
+    dry_run: bool,
+    sandbox: bool,
+    as_json: bool,
+    failures: Path | None,
+    skip_bad_rows: bool,
+    stop_on_failure: bool,
+    allow_existing: bool,
+    url: str | None,
+) -> None:
+    """Import the files that PLAN (a TOML file) names; or a mended failure file, again.
+
+    Everything is checked before the first request. Exit codes: 0 all imported; 1 some failed;
+    2 wrong usage; 3 some unknown (they may have been imported: look them up); 4 bad input, nothing
+    was sent; 5 no connection or wrong credentials, nothing was imported.
+    """
+    job: ImportJob | None = None
+    try:
+        job = ImportJob(
+            read_plan(plan),
+            skip_bad_rows=skip_bad_rows,
+            stop_on_failure=stop_on_failure,
+            allow_existing=allow_existing,
+            failures=failures or Path(f"{plan.stem}.failures.jsonl"),
+        )
+        forecast = job.check()
+        if dry_run:
+            _tell_forecast(forecast, as_json)
+            return
+        account = _sandbox() if sandbox else _account(url)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_run(job, account, forecast.operations))
+        summary = job.summary()
+    except ChargeOverError as error:
+        summary = job.summary() if job else Summary(operations=0)
+        if summary.operations == summary.not_reached:  # nothing was sent
+            if as_json:
+                click.echo(msgspec.structs.replace(summary, stopped=str(error)).json())
+            fail(error)
+        click.echo(f"Error: {error}", err=True)
+    _tell(summary, as_json)
+    raise SystemExit(exit_of(summary))
+
+
+async def _run(job: ImportJob, account: Account, operations: int) -> None:
+    async with account as (co, contact):
+        with shown(sys.stderr, operations) as observe:
+            await job.run(co, contact=contact, observe=observe)
+
+
+@contextlib.asynccontextmanager
+async def _account(url: str | None) -> AsyncGenerator[Clients]:
+    """The real account: a patient client, and one for the first contact that gives up soon."""
+    open_account = opener(url)
+    async with (
+        open_account() as co,
+        open_account(limiter=co.limiter, retry=IMPATIENT) as contact,
+    ):
+        yield co, contact
+
+
+@contextlib.asynccontextmanager
+async def _sandbox() -> AsyncGenerator[Clients]:
+    click.echo(SANDBOX_NOTE, err=True)
+    async with (
+        Sandbox(quota=None) as sandbox,
+        ChargeOver(sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit()) as co,
+    ):
+        yield co, co
+
+
+def _tell_forecast(forecast: Forecast, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(forecast))
+        return
+    click.echo(
+        f"{forecast.operations} operations, {forecast.bad_rows} of them bad rows: "
+        f"{forecast.requests} requests, {forecast.seconds / 60:.1f} minutes at the default quota "
+        "of 250 requests a minute. Nothing was sent."
+    )
+
+
+def _tell(summary: Summary, as_json: bool) -> None:
+    for one in summary.loads:
+        text = f"{one.created} created, {one.failed} failed, {one.unknown} unknown"
+        click.echo(f"{one.file} ({one.object}): {one.rows} rows, {text}")
+    if summary.stopped:
+        click.echo(f"Stopped: {summary.stopped}", err=True)
+    if summary.failures:
+        click.echo(f"Rows that were not imported, with the reasons: {summary.failures}", err=True)
+    text = f"{summary.created} created, {summary.failed} failed, {summary.unknown} unknown"
+    if summary.existing:
+        text += f", {summary.existing} existing"
+    if summary.not_reached:
+        text += f", {summary.not_reached} not reached"
+    took = f"{summary.requests} requests, {summary.seconds:.1f} s"
+    click.echo(summary.json() if as_json else f"{summary.operations} operations: {text}; {took}")
+
+
+__all__ = ("import_",)

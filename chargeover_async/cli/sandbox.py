@@ -1,0 +1,55 @@
+"""``chargeover-async sandbox``."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, cast
+
+import click
+
+from chargeover_async.sandbox import serve
+
+from .exits import Exit
+
+Kind = Literal["rolling", "fixed", "bucket"]
+
+
+@click.command(
+    epilog="Example: chargeover-async sandbox --port 8080 --quota 250 --window 6 --kind rolling"
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address.")
+@click.option("--port", default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--quota", default=250, show_default=True, help="Requests per window.")
+@click.option("--window", default=60.0, show_default=True, help="Length of the window, seconds.")
+@click.option(
+    "--kind",
+    type=click.Choice(["rolling", "fixed", "bucket", "none"]),
+    default="rolling",
+    show_default=True,
+    help="How the quota is counted; none lets every request through.",
+)
+@click.option("--seed", default=0, show_default=True, help="For the tokens of the records.")
+def sandbox(host: str, port: int, quota: int, window: float, kind: str, seed: int) -> None:
+    """Serve a local server that behaves like a ChargeOver account, until Ctrl-C.
+
+    Prints URL, user name and password on one line once it listens. Records are kept in memory.
+    """
+    if quota < 1 or not (math.isfinite(window) and window > 0):
+        raise click.UsageError("--quota and --window must be positive")
+    try:
+        serve(
+            host,
+            port,
+            quota_limit=quota,
+            quota_window_s=window,
+            quota_kind=None if kind == "none" else cast("Kind", kind),
+            seed=seed,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        click.echo(f"Error: cannot listen on {host} port {port}: {error.strerror}", err=True)
+        raise SystemExit(Exit.BAD_INPUT) from None
+
+
+__all__ = ("sandbox",)

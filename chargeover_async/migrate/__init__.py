@@ -1,0 +1,34 @@
+"""Import jobs: files of customers, invoices, items and users into an account, by a small plan.
+
+::
+
+    plan = read_plan(Path("plan.toml"))
+    job = ImportJob(plan, failures=Path("failures.jsonl"))
+    print(job.check())                      # reads and checks everything, sends nothing
+    async with ChargeOver.from_env() as co:
+        print(await job.run(co))
+
+The plan's format is described in ``docs/import.md``.
+"""
+
+from __future__ import annotations
+
+from .checks import BadInput, Forecast
+from .job import ImportJob, Progress
+from .mapping import Problem
+from .plan import Plan, parse_plan, read_plan
+from .report import Failure, LoadSummary, Summary
+
+__all__ = (
+    "BadInput",
+    "Failure",
+    "Forecast",
+    "ImportJob",
+    "LoadSummary",
+    "Plan",
+    "Problem",
+    "Progress",
+    "Summary",
+    "parse_plan",
+    "read_plan",
+)

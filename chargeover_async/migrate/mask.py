@@ -1,0 +1,69 @@
+"""Card and bank numbers and credentials out of what is written to a file; pure.
+
+A value is masked for its name (``password``, ``cvv``, ``iban``), and inside any text for its form:
+card numbers by length, first digit and Luhn's check, IBANs by their check digits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, cast
+
+MASK = "***"
+_SECRET_NAMES = re.compile(
+    r"passw|passphrase|secret|cvv|cvc|iban|routing|sort_?code|private_?key|authorization"
+    r"|(card|account|acct|ach|bank|creditcard)[_ -]?(no|nr|num|number)\b"
+    r"|^(card|creditcard|pan|pin)$",
+    re.IGNORECASE,
+)
+# 13 to 19 digits, alone or in groups, beginning as cards do; "+" in front makes it a phone number.
+_CARD = re.compile(r"(?<![\d+.])[2-6](?:[ -]?\d){12,18}(?![\d])")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
+
+
+def masked(value: Any, name: str = "") -> Any:
+    """A copy of ``value`` (anything JSON can hold) without secrets.
+
+    The last four digits of a card or IBAN stay, so that the record can be found.
+    """
+    if name and _SECRET_NAMES.search(name) and value not in (None, ""):
+        return MASK
+    if isinstance(value, Mapping):
+        table = cast("Mapping[str, Any]", value)
+        return {key: masked(inner, key) for key, inner in table.items()}
+    if isinstance(value, (list, tuple)):
+        return [masked(inner) for inner in cast("Sequence[Any]", value)]
+    if isinstance(value, str):
+        return masked_text(value)
+    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+        text = str(value)
+        found = masked_text(text)
+        return value if found == text else found
+    return value
+
+
+def masked_text(text: str) -> str:
+    """``text`` with card numbers and IBANs in it masked."""
+    text = _CARD.sub(lambda found: _hide(found[0]) if _luhn(found[0]) else found[0], text)
+    return _IBAN.sub(lambda found: _hide(found[0]) if _iban(found[0]) else found[0], text)
+
+
+def _hide(number: str) -> str:
+    return MASK + number.replace(" ", "").replace("-", "")[-4:]
+
+
+def _luhn(number: str) -> bool:
+    digits = [int(one) for one in reversed(number) if one.isascii() and one.isdigit()]
+    doubled = (sum(divmod(2 * one, 10)) for one in digits[1::2])
+    return (sum(digits[::2]) + sum(doubled)) % 10 == 0
+
+
+def _iban(number: str) -> bool:
+    compact = number.replace(" ", "")
+    moved = compact[4:] + compact[:4]
+    return int("".join(str(int(one, 36)) for one in moved)) % 97 == 1
+
+
+__all__ = ("MASK", "masked", "masked_text")

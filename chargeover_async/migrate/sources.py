@@ -1,0 +1,201 @@
+"""Rows out of files: CSV and JSON Lines, read as a stream, never whole.
+
+A row knows the line of the file where it begins, so that every message can name it. What spoils
+one row comes out as a `BadRow` and the reading goes on; what spoils the file raises `BadFile`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+from collections.abc import Generator, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NoReturn, TextIO, cast
+
+import msgspec
+
+from chargeover_async.errors import UsageError
+
+FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+class BadFile(UsageError):
+    """A file that cannot be read, or cannot be read on; the message names file and line."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One record of a file: ``line`` is where it begins (the first line is 1).
+
+    ``cells`` maps column to text for CSV, and to the JSON value for JSON Lines, whose numbers with
+    a point are `Decimal`.
+    """
+
+    line: int
+    cells: dict[str, Any]
+
+
+class BadRow(msgspec.Struct, frozen=True):
+    """A record that is no record: ``message`` says why, ``raw`` holds what could be read."""
+
+    line: int
+    message: str
+    raw: Any
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A file and how to read it.
+
+    ``format`` is ``"csv"``, ``"jsonl"`` or ``"failures"``: the failure file of an earlier import,
+    of which the entries about the object ``only`` are read, as the data that was to be sent.
+    """
+
+    path: Path
+    format: str = "csv"
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    only: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name for messages."""
+        return self.path.name
+
+    def columns(self) -> tuple[str, ...] | None:
+        """The header of a CSV file; None for JSON Lines, where each row has its own names."""
+        if self.format != "csv":
+            with self._open():
+                return None
+        with self._open() as file, self._readable():
+            return self._header(self._reader(file))
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """Every record in order; blank lines are passed over."""
+        if self.format == "csv":
+            return self._csv_rows()
+        return self._json_rows() if self.format == "jsonl" else self._failed_rows()
+
+    def stamp(self) -> tuple[int, int]:
+        """Size and time of change, to notice a file that changes between two readings."""
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            self._unreadable(error)
+        return found.st_size, found.st_mtime_ns
+
+    def _csv_rows(self) -> Iterator[Row | BadRow]:
+        with self._open() as file, self._readable():
+            reader = self._reader(file)
+            header = self._header(reader)
+            width = len(header)
+            begin = reader.line_num + 1
+            for record in reader:
+                if len(record) == width:
+                    yield Row(begin, dict(zip(header, record, strict=True)))
+                elif record:
+                    message = f"the row has {len(record)} cells, the header has {width}"
+                    yield BadRow(begin, message, record)
+                begin = reader.line_num + 1
+
+    def _json_rows(self) -> Iterator[Row | BadRow]:
+        with self._open() as file, self._readable():
+            for line, text in enumerate(file, 1):
+                if not text.strip():
+                    continue
+                try:
+                    value = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+                except ValueError as error:
+                    yield BadRow(line, f"not a JSON value: {error}", text.rstrip("\n"))
+                    continue
+                if isinstance(value, dict):
+                    yield Row(line, cast("dict[str, Any]", value))
+                else:
+                    yield BadRow(line, f"not a JSON object but {_json_type(value)}", value)
+
+    def _failed_rows(self) -> Iterator[Row | BadRow]:
+        for row in self._json_rows():
+            if isinstance(row, BadRow):
+                yield row
+            elif row.cells.get("object") == self.only:
+                data = row.cells.get("data")
+                if isinstance(data, dict):
+                    yield Row(row.line, cast("dict[str, Any]", data))
+                else:
+                    yield BadRow(row.line, 'put what is to be sent into "data"', row.cells)
+
+    def _reader(self, file: TextIO) -> _Reader:
+        return _Reader(self.name, csv.reader(file, delimiter=self.delimiter, strict=True))
+
+    def _header(self, reader: _Reader) -> tuple[str, ...]:
+        header = tuple(next(reader, ()))
+        if not header:
+            raise BadFile(f"{self.name} is empty; its first line must name the columns")
+        twice = sorted({name for name in header if header.count(name) > 1})
+        if twice:
+            raise BadFile(f'{self.name} has two columns named "{twice[0]}"')
+        return header
+
+    def _open(self) -> TextIO:
+        # utf-8-sig reads UTF-8 with and without the mark that Excel puts in front.
+        encoding = "utf-8-sig" if self.encoding.lower() in {"utf-8", "utf8"} else self.encoding
+        try:
+            return self.path.open(encoding=encoding, newline="" if self.format == "csv" else None)
+        except OSError as error:
+            self._unreadable(error)
+
+    @contextlib.contextmanager
+    def _readable(self) -> Generator[None]:
+        try:
+            yield
+        except UnicodeError as error:
+            raise BadFile(
+                f'{self.name} is not text in the encoding "{self.encoding}": {error}'
+            ) from None
+        except OSError as error:
+            self._unreadable(error)
+
+    def _unreadable(self, error: OSError) -> NoReturn:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise BadFile(f"{self.path} cannot be read: {reason}") from None
+
+
+class _Reader:
+    """A csv reader whose errors name the file and the line where the record begins."""
+
+    def __init__(self, name: str, records: Any) -> None:
+        self._name = name
+        self._records = records
+
+    @property
+    def line_num(self) -> int:
+        """How many lines were read."""
+        return int(self._records.line_num)
+
+    def __iter__(self) -> _Reader:
+        return self
+
+    def __next__(self) -> list[str]:
+        begin = self.line_num + 1
+        try:
+            return list(next(self._records))
+        except csv.Error as error:
+            raise BadFile(f"{self._name} row {begin} is not CSV: {error}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _json_type(value: object) -> str:
+    kinds: dict[type, str] = {
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        type(None): "null",
+    }
+    return kinds.get(type(value), "a number")
+
+
+__all__ = ("FORMATS", "BadFile", "BadRow", "Row", "Source")

@@ -1,0 +1,64 @@
+"""A local server that behaves as ChargeOver's REST API v3 is documented and recorded to.
+
+::
+
+    async with Sandbox() as sandbox:
+        co = ChargeOver(sandbox.url, sandbox.username, sandbox.password)
+
+It has customers, users, items and invoices; lists with ``where``, ``order``, ``limit`` and
+``offset``; ``_count`` and ``_revision``; external keys and tokens; actions in both spellings;
+``_bulk`` with JSONPath; the request quota; and faults on demand (`Faults`). `Variant` switches the
+behaviours that no source shows. Every fact in the code names its source; what has none is marked
+UNVERIFIED.
+
+A control plane under ``/_sandbox/`` needs no credentials: ``POST reset``, ``POST seed``
+(``{"customer": [...]}``), ``POST faults`` (``{"script": [...], "rates": {...}}``), ``GET state``,
+``GET log``. It shares no code with the client but the field names of the models.
+
+What it does not imitate:
+
+- Any object but these four: packages, transactions, quotes, cards, notes and so on answer like an
+  unknown object. So credits, refunds, usage and recurring amounts do not exist (``mrr`` is 0).
+- Taxes, late fees, dunning, e-mail, printing and PDF files. Actions that would send something
+  answer true and send nothing; ``store.actions`` counts them.
+- Payment: ``pay`` pays the balance in full whatever it is given; nothing is ever declined and
+  scheduled payments are never made. No card or bank number is stored.
+- The actions "set primary contact" and "e-mail" of a customer: no source shows their names.
+- Terms other than 2 (Net 30) and 3 (Due on Receipt), currencies other than 1, 2 and 6.
+- Admins, brands, classes, campaigns, languages: any id is accepted, no name is known.
+- The optional policies for external keys, and templates: a description is stored as it is.
+- ``expand``, flags (``_flag_*``) and ``on_behalf_*``: accepted, logged, without effect.
+- Expiry of login links, limits on nonces and clocks of signatures, several accounts, TLS.
+- The account's zone is that of ``now``, UTC by default (the vendor's is usually America/Chicago).
+"""
+
+from __future__ import annotations
+
+from ._app import BACKEND, Backend, LogEntry, make_app
+from ._bulk import Outcome
+from ._faults import KINDS, Fault, Faults
+from ._objects import OBJECTS, new_store
+from ._quota import Quota, QuotaMeter
+from ._server import Sandbox, serve
+from ._store import Done, Store
+from ._variant import Variant
+
+__all__ = (
+    "BACKEND",
+    "KINDS",
+    "OBJECTS",
+    "Backend",
+    "Done",
+    "Fault",
+    "Faults",
+    "LogEntry",
+    "Outcome",
+    "Quota",
+    "QuotaMeter",
+    "Sandbox",
+    "Store",
+    "Variant",
+    "make_app",
+    "new_store",
+    "serve",
+)

@@ -1,0 +1,33 @@
+"""``python -m chargeover_async.sandbox``: serve a sandbox until a signal ends it."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import serve
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the options and serve."""
+    parser = argparse.ArgumentParser(prog="chargeover_async.sandbox", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--quota-limit", type=int, default=250)
+    parser.add_argument("--quota-window-s", type=float, default=60.0)
+    parser.add_argument(
+        "--quota-kind", choices=("rolling", "fixed", "bucket", "none"), default="rolling"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    serve(
+        options.host,
+        options.port,
+        quota_limit=options.quota_limit,
+        quota_window_s=options.quota_window_s,
+        quota_kind=None if options.quota_kind == "none" else options.quota_kind,
+        seed=options.seed,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,355 @@
+"""The HTTP side: one aiohttp application per sandbox, without any global state."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from . import _auth
+from ._bulk import Outcome, run_bulk
+from ._faults import Fault, Faults
+from ._quota import Quota, QuotaMeter
+from ._router import PREFIX, Api
+from ._store import Store
+from ._values import is_array, is_object
+from ._variant import Variant
+from ._wire import FAILED, Answer, Refused, decode, encode
+
+DEFAULT_QUOTA = Quota()
+DEFAULT_CREDENTIAL = "sandbox"
+MAX_BODY = 16 * 2**20
+CONTROL = "/_sandbox/"
+
+_JSON = "application/json"
+# The wording is the vendor's; so is the absence of further keys.
+_RATE_LIMITED = Answer(429, "Rate limit exceeded", False)
+_PAGES = {
+    "502": (502, "Bad Gateway"),
+    "503": (503, "Service Unavailable"),
+    "not_json": (200, "Welcome"),
+}
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """One request as it arrived, and what came of it.
+
+    ``at`` is a time of the sandbox's clock. ``path`` and ``query`` are as they were sent.
+    ``status`` is 0 while there is no answer, and stays 0 if the connection was dropped. ``items``
+    are the requests inside a ``_bulk``. ``fault`` is the fault that was played.
+    """
+
+    at: float
+    method: str
+    path: str
+    query: str
+    status: int = 0
+    items: list[Outcome] = field(default_factory=list[Outcome])
+    fault: str | None = None
+
+
+class Backend:
+    """Everything behind one application: the API, its quota, its faults and its log."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        faults: Faults,
+        *,
+        quota: Quota,
+        variant: Variant,
+        username: str,
+        password: str,
+        sleep: Callable[[float], Awaitable[Any]],
+        max_log: int,
+    ) -> None:
+        self.api = Api(store, variant)
+        self.store = store
+        self.clock = clock
+        self.faults = faults
+        self.meter = QuotaMeter(quota)
+        self.username = username
+        self.password = password
+        self.log: deque[LogEntry] = deque(maxlen=max_log)
+        self._sleep = sleep
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one HTTP request; the quota and the faults are decided as it arrives."""
+        at = self.clock()
+        # Bytes that are not UTF-8 arrive as lone surrogates, which no answer could hold.
+        target = request.raw_path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        path, _, query = target.partition("?")
+        if path.startswith(CONTROL):
+            return await self._control(request, path.removeprefix(CONTROL))
+        entry = LogEntry(at, request.method, path, query)
+        self.log.append(entry)
+        wait = self.meter.admit(at)
+        fault = self.faults.draw() if wait is None else None
+        if fault is not None:
+            entry.fault = fault.kind
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            entry.status = 413
+            raise
+        if wait is not None:
+            return self._rate_limited(entry, wait)
+        if self.faults.maintenance:
+            return _page(entry, "503")
+        if fault is None:
+            return _json(entry, self._work(request, target, body, entry, None), request)
+        return await self._faulty(request, target, body, entry, fault)
+
+    async def _faulty(
+        self, request: web.Request, target: str, body: bytes, entry: LogEntry, fault: Fault
+    ) -> web.StreamResponse:
+        kind = fault.kind
+        if kind == "429":
+            return self._rate_limited(entry, self.meter.quota.window_s)
+        if kind == "500":
+            return _json(entry, FAILED, request)
+        if kind in ("502", "503"):
+            return _page(entry, kind)
+        if kind == "reset_before":
+            return _drop(request, reset=True)
+        if kind == "delay_before":
+            await self._sleep(fault.value or 0)
+        answer = self._work(request, target, body, entry, fault)
+        if kind in ("reset_after", "lost"):
+            return _drop(request, reset=kind == "reset_after")
+        if kind == "cut":
+            return await _cut(entry, answer, request)
+        if kind == "not_json":
+            return _page(entry, kind)
+        if kind == "500_after":
+            return _json(entry, FAILED, request)
+        if kind == "delay_after":
+            await self._sleep(fault.value or 0)
+        return _json(entry, answer, request)
+
+    def _work(
+        self, request: web.Request, target: str, body: bytes, entry: LogEntry, fault: Fault | None
+    ) -> Answer:
+        try:
+            _auth.check(
+                request.headers.get("Authorization"),
+                self.username,
+                self.password,
+                url=f"{request.scheme}://{request.host}{target}",
+                body=body,
+            )
+            payload = decode(body)
+        except Refused as refused:
+            return refused.answer
+        if entry.path.rstrip("/") == f"{PREFIX}/_bulk" and entry.method == "POST":
+            return self._bulk(payload, entry, fault)
+        return self.api.answer(entry.method, target, payload)
+
+    def _bulk(self, payload: Any, entry: LogEntry, fault: Fault | None) -> Answer:
+        kind = None if fault is None else fault.kind
+        broken = None
+        if fault is not None and kind == "entry_500":
+            broken = self.faults.position(fault, len(payload) if is_array(payload) else 0)
+        answer, entry.items = run_bulk(self.api, payload, broken=broken)
+        if answer.code == 200 and kind == "short":
+            answer.response["_bulk"].pop()
+        if answer.code == 200 and kind == "long":
+            answer.response["_bulk"].append(Answer(200, "", True).envelope())
+        return answer
+
+    def _rate_limited(self, entry: LogEntry, wait: float) -> web.Response:
+        entry.status = 429
+        headers = {"Content-Type": _JSON}
+        if self.meter.quota.retry_after:
+            headers["Retry-After"] = str(max(1, int(-(-wait // 1))))
+        return web.Response(status=429, body=encode(_RATE_LIMITED.envelope()), headers=headers)
+
+    # The control plane.
+
+    async def _control(self, request: web.Request, command: str) -> web.Response:
+        if not is_loopback(request.remote or ""):
+            return _plain(403, {"error": "the control plane is for this machine only"})
+        try:
+            sent = decode(await request.read())
+            fields: Any = {} if sent is None else sent
+            if not is_object(fields):
+                raise TypeError("the body must be a JSON object")
+            act = self._commands().get((request.method, command))
+            if act is None:
+                return _plain(404, {"error": f"no such command: {request.method} {command}"})
+            return _plain(200, act(fields))
+        except (Refused, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return _plain(400, {"error": str(error)})
+
+    def _commands(self) -> dict[tuple[str, str], Callable[[dict[str, Any]], Any]]:
+        return {
+            ("POST", "reset"): self._reset,
+            ("POST", "seed"): self._seed,
+            ("POST", "faults"): self._set_faults,
+            ("GET", "state"): self._state,
+            ("GET", "log"): self._show_log,
+        }
+
+    def reset(self) -> None:
+        """Forget records, faults, log and used quota."""
+        self.store.clear()
+        self.faults.clear()
+        self.log.clear()
+        self.meter = QuotaMeter(self.meter.quota)
+
+    def _reset(self, _sent: dict[str, Any]) -> Any:
+        self.reset()
+        return {}
+
+    def _seed(self, sent: dict[str, Any]) -> Any:
+        """``{"random": 7, "customer": [{...}], "item": [{...}]}``; answers the ids."""
+        records = dict(sent)
+        number = records.pop("random", None)
+        unknown = records.keys() - self.store.specs.keys()
+        if unknown:
+            raise ValueError(f"unknown objects: {', '.join(sorted(unknown))}")
+        if number is not None:
+            self.store.reseed(int(number))
+        return {
+            name: [self.store.seed(name, record) for record in each]
+            for name, each in records.items()
+        }
+
+    def _set_faults(self, sent: dict[str, Any]) -> Any:
+        """``{"clear": true, "seed": 1, "rates": {...}, "script": [...], "maintenance": false}``."""
+        if sent.get("clear"):
+            self.faults.clear()
+        if "seed" in sent:
+            self.faults.reseed(int(sent["seed"]))
+        if "rates" in sent:
+            self.faults.set_rates(dict(sent["rates"]))
+        if "script" in sent:
+            self.faults.script(list(sent["script"]))
+        if "maintenance" in sent:
+            self.faults.maintenance = bool(sent["maintenance"])
+        return {"scripted": self.faults.scripted, "maintenance": self.faults.maintenance}
+
+    def _state(self, _sent: dict[str, Any]) -> Any:
+        return {
+            "records": {name: self.store.count(name) for name in self.store.specs},
+            "next_ids": {name: table.next_id for name, table in self.store.tables.items()},
+            "requests": len(self.log),
+            "scripted_faults": self.faults.scripted,
+            "maintenance": self.faults.maintenance,
+        }
+
+    def _show_log(self, _sent: dict[str, Any]) -> Any:
+        return [
+            {
+                "at": entry.at,
+                "method": entry.method,
+                "path": entry.path,
+                "query": entry.query,
+                "status": entry.status,
+                "items": [list(item) for item in entry.items],
+                "fault": entry.fault,
+            }
+            for entry in self.log
+        ]
+
+
+BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
+
+
+def make_app(
+    store: Store,
+    clock: Callable[[], float] = time.monotonic,
+    faults: Faults | None = None,
+    *,
+    quota: Quota | None = DEFAULT_QUOTA,
+    variant: Variant | None = None,
+    username: str = DEFAULT_CREDENTIAL,
+    password: str = DEFAULT_CREDENTIAL,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    max_log: int = 100_000,
+) -> web.Application:
+    """A fresh application over ``store``; ``app[BACKEND]`` is what stands behind it.
+
+    ``clock`` counts the seconds of the quota and of the log, ``sleep`` makes the delays of faults.
+    ``quota=None`` lets everything through.
+    """
+    app = web.Application(client_max_size=MAX_BODY)
+    backend = Backend(
+        store,
+        clock,
+        faults if faults is not None else Faults(),
+        quota=quota if quota is not None else Quota(kind=None),
+        variant=variant or Variant(),
+        username=username,
+        password=password,
+        sleep=sleep,
+        max_log=max_log,
+    )
+    app[BACKEND] = backend
+    # One route for everything: keys in paths may hold any character, so the API splits them.
+    app.router.add_route("*", "/{path:.*}", backend.handle)
+    return app
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _json(entry: LogEntry, answer: Answer, request: web.Request) -> web.Response:
+    entry.status = answer.code
+    headers = {"Content-Type": _JSON}
+    if answer.record is not None:
+        name, id_ = answer.record
+        headers["Location"] = f"{request.scheme}://{request.host}{PREFIX}/{name}/{id_}"
+    return web.Response(status=answer.code, body=encode(answer.envelope()), headers=headers)
+
+
+def _plain(status: int, content: Any) -> web.Response:
+    return web.Response(status=status, body=encode(content), headers={"Content-Type": _JSON})
+
+
+def _page(entry: LogEntry, kind: str) -> web.Response:
+    status, title = _PAGES[kind]
+    entry.status = status
+    html = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return web.Response(status=status, text=html, content_type="text/html")
+
+
+def _drop(request: web.Request, *, reset: bool) -> web.Response:
+    """Closes the connection without an answer; ``reset`` sends RST in place of FIN."""
+    transport = request.transport
+    if transport is not None:
+        if reset:
+            sock = transport.get_extra_info("socket")
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()  # aiohttp wants one; there is nowhere left to send it
+
+
+async def _cut(entry: LogEntry, answer: Answer, request: web.Request) -> web.StreamResponse:
+    """Sends half of what Content-Length promises, then closes."""
+    entry.status = answer.code
+    body = encode(answer.envelope())
+    response = web.StreamResponse(status=answer.code, headers={"Content-Type": _JSON})
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response

@@ -1,0 +1,271 @@
+"""What can be done with any object: create, update, get, list, count, delete, act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from . import _where
+from ._store import KEPT_REVISIONS, Done, Row, Spec, Store
+from ._values import DATE, MOMENT, NESTED, TAKE, TEXT, TEXTS, date, integer, is_object, moment, text
+from ._where import Clause
+from ._wire import INVALID, NO_DATA, Answer, Refused, unsupported
+
+_RANGE = ("GT", "GTE", "EQUALS")
+
+
+def create(store: Store, spec: Spec, payload: Any) -> Answer:
+    """201 and the new id (recordings `new_customer`, `create_item`, `create_contact`)."""
+    if "create" not in spec.commands:
+        raise unsupported("create", spec.name)
+    fields = _resolve(store, spec, _fields(payload))
+    changes = _accept(store, spec, fields)
+    row = store.new_row(spec.name, changes)
+    table = store.table(spec.name)
+    table.check_key(changes.get("external_key"), row.id)
+    spec.on_create(store, row, fields)
+    table.insert(row)
+    return Answer(201, "", {"id": row.id}, (spec.name, row.id))
+
+
+def update(store: Store, spec: Spec, row: Row, payload: Any) -> Answer:
+    """202 and the id; what is not sent keeps its value (recordings `update_customer` and others).
+
+    UNVERIFIED: an update without any field is refused like a create without any.
+    """
+    if "modify" not in spec.commands:
+        raise unsupported("modify", spec.name, row.id)
+    fields = _resolve(store, spec, _fields(payload))
+    changes = _accept(store, spec, fields, closed=spec.create_only)
+    table = store.table(spec.name)
+    if "external_key" in changes:
+        table.check_key(changes["external_key"], row.id)
+    before = row.data
+    row.data = {**before, **changes, "mod_datetime": store.stamp()}
+    try:
+        spec.on_update(store, row, fields)
+    except Refused:
+        row.data = before
+        raise
+    after, row.data = row.data, before
+    table.replace(row, after)
+    row.forget(name for name in spec.derived if name not in spec.sticky)
+    row.note(after["mod_datetime"], f"{spec.name.capitalize()} updated")
+    return Answer(202, "", {"id": row.id}, (spec.name, row.id))
+
+
+def get(store: Store, spec: Spec, row: Row) -> Answer:
+    """200 and the record."""
+    return Answer(200, "", store.render(spec, row))
+
+
+def delete(store: Store, spec: Spec, row: Row) -> Answer:
+    """200 and true (recording `delete_customer`)."""
+    if "delete" not in spec.commands:
+        raise unsupported("delete", spec.name, row.id)
+    spec.on_delete(store, row)
+    store.table(spec.name).remove(row)
+    return Answer(200, "", True)
+
+
+def act(store: Store, spec: Spec, row: Row, name: str, payload: Any) -> Answer:
+    """200 and what the action says; an unknown one is not supported.
+
+    Source of the wording: recording `update_custom_package_value`.
+    """
+    action = spec.actions.get(name)
+    if action is None:
+        raise unsupported(name, spec.name, row.id)
+    if payload is None or payload == []:
+        payload = {}
+    if not is_object(payload):
+        raise Refused(INVALID)
+    result = action(store, row, payload)
+    if result is not False:
+        stamp = store.stamp()
+        row.data["mod_datetime"] = stamp
+        row.note(stamp, f"{spec.name.capitalize()}: {name}")
+        store.actions.append(Done(spec.name, row.id, name))
+    return Answer(200, "", result)
+
+
+def revisions(store: Store, spec: Spec, row: Row, query: dict[str, str]) -> Answer:
+    """200 and the newest revisions first, with the keys of the vendor's text.
+
+    UNVERIFIED: a limit outside 1 to 10 is taken as 10.
+    """
+    sent = query.get("limit", "")
+    limit = int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 3 else KEPT_REVISIONS
+    if not 1 <= limit <= KEPT_REVISIONS:
+        limit = KEPT_REVISIONS
+    notes = list(row.notes or ())
+    if len(notes) < KEPT_REVISIONS:  # creation is known from the record and not stored twice
+        created = row.data["write_datetime"], f"{spec.name.capitalize()} created"
+        notes.insert(0, created)
+    entries = [
+        {
+            "context_str": spec.name,
+            "context_id": row.id,
+            "admin_id": 1,
+            "admin_name": "Sandbox",
+            "user_id": None,
+            "user_name": None,
+            "integration_id": None,
+            "revision_datetime": store.iso(stamp) if store.iso_datetimes else stamp,
+            "revision_ipaddr": "127.0.0.1",
+            "revision_note": note,
+        }
+        for stamp, note in reversed(notes)
+    ]
+    return Answer(200, "", entries[:limit])
+
+
+def listing(store: Store, spec: Spec, query: dict[str, str]) -> Answer:
+    """200 and a page of records, by rising id unless ordered otherwise; ``[]`` past the end."""
+    clauses = _where.parse_where(query.get("where", ""))
+    test = _test(store, spec, clauses)
+    offset, limit = _where.parse_page(query)
+    rows = _ordered(store, spec, clauses, test, query.get("order", ""))
+    page = islice(rows, offset, offset + limit)
+    return Answer(200, "", [store.render(spec, row, single=False) for row in page])
+
+
+def count(store: Store, spec: Spec, query: dict[str, str]) -> Answer:
+    """200 and the number of records, optionally of those that a ``where`` lets through."""
+    clauses = _where.parse_where(query.get("where", ""))
+    if not clauses:
+        return Answer(200, "", store.count(spec.name))
+    test = _test(store, spec, clauses)
+    return Answer(200, "", sum(1 for row in _source(store, spec, clauses) if test(row)))
+
+
+def _ordered(
+    store: Store, spec: Spec, clauses: list[Clause], test: Callable[[Row], bool], order: str
+) -> Iterator[Row]:
+    orders = _where.parse_order(order)
+    names = [spec.order_aliases.get(each.field, each.field) for each in orders]
+    for name in names:
+        if name not in spec.kinds or spec.kinds[name] == NESTED:
+            raise Refused(f"You cannot order by: {name}.")  # UNVERIFIED
+    if not orders or names[0] == spec.key:
+        # Ids are unique, so whatever is sorted by after them does not matter; and a page of them
+        # can be cut off early.
+        descending = bool(orders) and orders[0].descending
+        return (r for r in _source(store, spec, clauses, descending=descending) if test(r))
+    found = [row for row in _source(store, spec, clauses) if test(row)]
+    for name, each in reversed(list(zip(names, orders, strict=True))):
+        found.sort(key=_key(store, spec, name), reverse=each.descending)
+    return iter(found)
+
+
+def _key(store: Store, spec: Spec, name: str) -> Callable[[Row], tuple[int, Any]]:
+    return lambda row: _where.sort_key(store.value(spec, row, name))
+
+
+def _source(
+    store: Store, spec: Spec, clauses: list[Clause], *, descending: bool = False
+) -> Iterable[Row]:
+    """The rows that have to be tested: those of an index, or all behind an ``id GT x``."""
+    indexed = store.candidates(spec, clauses)
+    if indexed is not None:
+        return reversed(list(indexed)) if descending else indexed
+    after = None
+    for clause in clauses:
+        if clause.field == spec.key and clause.operation in _RANGE:
+            low = int(_where.leading_number(clause.value)) - 1  # the test decides exactly
+            after = low if after is None else max(after, low)
+    return store.scan(spec, after, descending=descending)
+
+
+def _test(store: Store, spec: Spec, clauses: list[Clause]) -> Callable[[Row], bool]:
+    tests = [_row_test(store, spec, clause) for clause in clauses]
+    if len(tests) == 1:
+        return tests[0]
+    return lambda row: all(test(row) for test in tests)
+
+
+def _row_test(store: Store, spec: Spec, clause: Clause) -> Callable[[Row], bool]:
+    name = clause.field
+    nested = spec.nested.get(name)
+    if nested is not None:
+        test = _where.compile_test(clause, nested.kind, store.zone)
+        return lambda row: any(test(value) for value in nested.values(store, row))
+    kind = spec.kinds.get(name)
+    if kind is None or kind in (NESTED, TEXTS):
+        raise Refused(f"You cannot filter by: {name}.")  # test data of a third-party connector
+    test = _where.compile_test(clause, kind, store.zone)
+    if name == spec.key:
+        return lambda row: test(row.id)
+    return lambda row: test(store.value(spec, row, name))
+
+
+def _fields(payload: Any) -> dict[str, Any]:
+    if payload is None or payload in ({}, []):
+        raise Refused(NO_DATA)
+    if not is_object(payload):
+        raise Refused(INVALID)
+    return payload
+
+
+def _accept(
+    store: Store, spec: Spec, fields: dict[str, Any], closed: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The values to store, taken by kind; null sets a field back to its default.
+
+    UNVERIFIED: a field that is unknown or not for the caller to set is ignored.
+    """
+    changes: dict[str, Any] = {}
+    writable, zone = spec.writable, store.zone
+    for name, value in fields.items():
+        kind = writable.get(name)
+        if kind is None or name in closed:
+            continue
+        if value is None:
+            changes[name] = spec.template[name]
+        elif kind == TEXT:
+            changes[name] = value if type(value) is str else text(value)
+        elif kind == DATE:
+            changes[name] = date(value, zone)
+        elif kind == MOMENT:
+            changes[name] = moment(value, zone)
+        else:
+            changes[name] = TAKE[kind](value)
+    if changes.get("external_key") == "":
+        changes["external_key"] = None  # UNVERIFIED: an empty key is no key
+    for name, choices in spec.choices.items():
+        if changes.get(name) is not None and changes[name] not in choices:
+            # UNVERIFIED: no source shows a reference that names nothing.
+            known = ", ".join(map(str, choices))
+            raise Refused(f"There is no {name} {changes[name]} (the sandbox has {known})")
+    return changes
+
+
+def _resolve(store: Store, spec: Spec, fields: dict[str, Any]) -> dict[str, Any]:
+    """``fields`` with every ``X_external_key`` and ``X_token`` turned into ``X_id``, all checked.
+
+    UNVERIFIED: a reference that names nothing is refused; an ``X_id`` wins over the other forms.
+    """
+    for prefix, object_ in spec.references.items():
+        table = store.table(object_)
+        id_name = f"{prefix}_id"
+        sent = fields.get(id_name)
+        if sent is not None:
+            _must_exist(table.rows.get(integer(sent)), object_, id_name, sent)
+            continue
+        for name, look_up in (
+            (f"{prefix}_external_key", table.by_key),
+            (f"{prefix}_token", table.by_token),
+        ):
+            sent = fields.get(name)
+            if sent is not None:
+                row = _must_exist(look_up(text(sent)), object_, name, sent)
+                fields = {**fields, id_name: row.id}
+                break
+    return fields
+
+
+def _must_exist(row: Row | None, object_: str, name: str, value: object) -> Row:
+    if row is None:
+        raise Refused(f'There is no {object_} with the {name} value "{value}"')
+    return row

@@ -1,0 +1,119 @@
+"""What may go wrong between a client and the sandbox, by script or by chance."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+# kind -> what happens; those of _WITH_VALUE are written as "kind=value".
+KINDS: Mapping[str, str] = {
+    "429": "refused as if the quota were used up; not done",
+    "500": "the API's own 500; not done",
+    "500_after": "the API's own 500 although the work was done",
+    "502": "an HTML page of a gateway; not done",
+    "503": "an HTML page of a gateway; not done",
+    "reset_before": "the connection is reset; not done",
+    "reset_after": "the connection is reset; done",
+    "lost": "the connection is closed without an answer; done",
+    "cut": "the answer ends in the middle of what Content-Length promised; done",
+    "not_json": "200 with an HTML page; done",
+    "short": "the answer of a _bulk lacks its last entry; done in full",
+    "long": "the answer of a _bulk has an entry too many; done",
+    "entry_500": "one entry of a _bulk (entry_500=N: that at N) is a 500; it is not done",
+    "delay_before": "waits so many seconds before the work (delay_before=S)",
+    "delay_after": "waits so many seconds after the work (delay_after=S)",
+}
+_VALUE_REQUIRED = frozenset(("delay_before", "delay_after"))
+_VALUE_ALLOWED = _VALUE_REQUIRED | {"entry_500"}
+
+
+class Fault(NamedTuple):
+    """One fault to be played; ``value`` is seconds of a delay or the position of an entry."""
+
+    kind: str
+    value: float | None = None
+
+
+def parse_fault(text: str) -> Fault:
+    """The fault that ``text`` names (see `KINDS`); raises ValueError for any other."""
+    kind, separator, rest = text.partition("=")
+    if kind not in KINDS:
+        raise ValueError(f"unknown fault {text!r}; known are {', '.join(KINDS)}")
+    if bool(separator) and kind not in _VALUE_ALLOWED:
+        raise ValueError(f"the fault {kind!r} takes no value: {text!r}")
+    if not separator and kind in _VALUE_REQUIRED:
+        raise ValueError(f"the fault {kind!r} needs seconds, as in {kind + '=0.5'!r}")
+    value = float(rest) if separator else None
+    if value is not None and not 0 <= value < float("inf"):
+        raise ValueError(f"not a finite number from 0 up: {text!r}")
+    return Fault(kind, value)
+
+
+class Faults:
+    """The faults of one sandbox.
+
+    Each API request that the quota lets through draws once, in order of arrival: first from the
+    script, then by the rates. ``maintenance`` answers everything with 503 until it is set to False.
+    """
+
+    def __init__(
+        self, rates: Mapping[str, float] | None = None, *, seed: int = 0, maintenance: bool = False
+    ) -> None:
+        self.maintenance = maintenance
+        self._script: deque[Fault | None] = deque()
+        self._rates: list[tuple[Fault, float]] = []
+        self.reseed(seed)
+        self.set_rates(rates or {})
+
+    def set_rates(self, rates: Mapping[str, float]) -> None:
+        """Let faults happen by chance: ``{"lost": 0.1, "delay_before=0.2": 0.05}``."""
+        parsed = [(parse_fault(text), float(rate)) for text, rate in rates.items()]
+        if any(not 0 <= rate <= 1 for _, rate in parsed) or sum(r for _, r in parsed) > 1 + 1e-9:
+            raise ValueError(f"rates are shares from 0 to 1 and add up to at most 1: {rates!r}")
+        self._rates = parsed
+
+    def script(self, kinds: Iterable[str | None]) -> None:
+        """Add faults for the requests to come, one each, None for a sound one."""
+        self._script.extend([None if kind is None else parse_fault(kind) for kind in kinds])
+
+    def next(self, *kinds: str | None) -> None:
+        """Put faults before what is scripted, so that the very next requests meet them."""
+        parsed = [None if kind is None else parse_fault(kind) for kind in kinds]
+        self._script.extendleft(reversed(parsed))
+
+    def clear(self) -> None:
+        """No faults from now on: no script, no rates, no maintenance."""
+        self._script.clear()
+        self._rates = []
+        self.maintenance = False
+
+    def reseed(self, seed: int) -> None:
+        """Start the random source anew."""
+        self.seed = seed
+        self._random = random.Random(seed)  # noqa: S311 - chance of a test server
+
+    @property
+    def scripted(self) -> int:
+        """How many scripted entries have not been drawn yet."""
+        return len(self._script)
+
+    def draw(self) -> Fault | None:
+        """The fault that the next request meets."""
+        if self._script:
+            return self._script.popleft()
+        if not self._rates:
+            return None
+        point = self._random.random()
+        for fault, rate in self._rates:
+            point -= rate
+            if point < 0:
+                return fault
+        return None
+
+    def position(self, fault: Fault, count: int) -> int:
+        """Which of ``count`` entries an ``entry_500`` hits."""
+        if fault.value is not None:
+            return int(fault.value)
+        return self._random.randrange(count) if count else 0

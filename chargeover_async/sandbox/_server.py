@@ -1,0 +1,207 @@
+"""The sandbox as something that runs: inside a test, or until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Literal, Self, TextIO
+
+from aiohttp import web
+
+from ._app import BACKEND, DEFAULT_CREDENTIAL, DEFAULT_QUOTA, LogEntry, is_loopback, make_app
+from ._faults import Faults
+from ._objects import new_store
+from ._quota import Quota
+from ._router import PREFIX
+from ._store import Store
+from ._variant import Variant
+
+_GRACE_S = 2.0
+
+
+class Sandbox:
+    """An emulated account on a loopback port of this process.
+
+    ::
+
+        async with Sandbox() as sandbox:
+            co = ChargeOver(sandbox.url, sandbox.username, sandbox.password)
+            ...
+            assert sandbox.store.by_key("customer", "acme-1")
+
+    Attributes:
+        store: the records, to be seeded before and read after.
+        faults: what shall go wrong.
+        log: the requests in order of arrival, the oldest forgotten after ``max_log``.
+
+    ``clock`` (seconds, for quota and log), ``now`` (an aware datetime: the account's time and
+    zone), ``sleep`` (of delays) and ``seed`` (of tokens) make a run repeatable. ``quota=None``
+    lets every request through.
+    """
+
+    def __init__(
+        self,
+        *,
+        quota: Quota | None = DEFAULT_QUOTA,
+        variant: Variant | None = None,
+        faults: Faults | None = None,
+        store: Store | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        username: str = DEFAULT_CREDENTIAL,
+        password: str = DEFAULT_CREDENTIAL,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], dt.datetime] | None = None,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+        max_log: int = 100_000,
+    ) -> None:
+        if not is_loopback(host):
+            raise ValueError(f"the sandbox speaks plain http, so only to loopback, not {host!r}")
+        if ":" in username:
+            raise ValueError("a user name of HTTP Basic cannot hold a colon")
+        self.host = host
+        self.port = port
+        self.username = username
+        self.password = password
+        self.store = store if store is not None else new_store(seed=seed, now=now)
+        self.faults = faults if faults is not None else Faults(seed=seed)
+        self.quota = quota if quota is not None else Quota(kind=None)
+        self.variant = variant or Variant()
+        self._clock = clock
+        self._sleep = sleep
+        self._log: deque[LogEntry] = deque(maxlen=max_log)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL that a client is given, as ``http://127.0.0.1:8080/api/v3``."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}{PREFIX}"
+
+    @property
+    def log(self) -> deque[LogEntry]:
+        """The requests in order of arrival."""
+        return self._log
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it listens."""
+        return self._runner is not None
+
+    async def start(self) -> Self:
+        """Listen; after `stop` or `kill` again on the same port, with the same records."""
+        if self._runner is not None:
+            return self
+        app = make_app(
+            self.store,
+            self._clock,
+            self.faults,
+            quota=self.quota,
+            variant=self.variant,
+            username=self.username,
+            password=self.password,
+            sleep=self._sleep,
+        )
+        app[BACKEND].log = self._log
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.host, self.port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self.port = runner.addresses[0][1]
+        self._runner = runner
+        return self
+
+    async def stop(self) -> None:
+        """Stop listening, let requests in flight finish, close the rest; harmless when stopped."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def kill(self) -> None:
+        """Stop at once, as in a crash: no more listening, every connection aborted.
+
+        A request that has not been worked on yet never will be; what was done stays done.
+        """
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for site in list(runner.sites):
+            await site.stop()
+        server = runner.server
+        if server is not None:
+            for connection in list(server.connections):
+                if connection.transport is not None:
+                    connection.transport.abort()
+            await server.shutdown(0)
+        await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        """Start listening."""
+        return await self.start()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening; at once if the block failed."""
+        await (self.stop() if exc_type is None else self.kill())
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    quota_limit: int = 250,
+    quota_window_s: float = 60.0,
+    quota_kind: Literal["rolling", "fixed", "bucket"] | None = "rolling",
+    username: str = DEFAULT_CREDENTIAL,
+    password: str = DEFAULT_CREDENTIAL,
+    seed: int = 0,
+    variant: Variant | None = None,
+    faults: Faults | None = None,
+    out: TextIO | None = None,
+) -> None:
+    """Serve a sandbox until SIGINT or SIGTERM; blocks.
+
+    Writes one line to ``out`` (standard output) once it listens: the URL, the user name and the
+    password, separated by blanks. ``port=0`` takes a free one; ``quota_kind=None`` counts nothing.
+    Raises ValueError for a host that is not loopback, OSError for a port that is taken.
+    """
+    sandbox = Sandbox(
+        host=host,
+        port=port,
+        quota=Quota(quota_limit, quota_window_s, quota_kind),
+        username=username,
+        password=password,
+        seed=seed,
+        variant=variant,
+        faults=faults,
+    )
+    asyncio.run(_serve(sandbox, out if out is not None else sys.stdout))
+
+
+async def _serve(sandbox: Sandbox, out: TextIO) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        async with sandbox:
+            out.write(f"{sandbox.url} {sandbox.username} {sandbox.password}\n")
+            out.flush()
+            await ended.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,451 @@
+"""The records of one sandbox and their indexes; knows nothing of HTTP and little of ChargeOver."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import string
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ._values import DATE, MOMENT, NESTED, NUMBER, kinds_of
+from ._where import Clause
+from ._wire import Refused, amount
+
+TOKEN_LENGTH = 12  # recordings: twelve lower-case letters and digits
+KEPT_REVISIONS = 10  # vendor's text, "Object Revisions": never more than ten are returned
+_ALPHABET = string.ascii_lowercase + string.digits
+
+
+class Row:
+    """One record: the values that differ from the defaults, and what a seed fixed for good.
+
+    ``given`` holds values of derived fields as they were seeded; they stand until a change of the
+    record makes them stale.
+    """
+
+    __slots__ = ("data", "given", "id", "notes")
+
+    def __init__(self, id_: int, data: dict[str, Any]) -> None:
+        self.id = id_
+        self.data = data
+        self.given: dict[str, Any] | None = None
+        self.notes: deque[tuple[str, str]] | None = None
+
+    def forget(self, names: Iterable[str] | None = None) -> None:
+        """Let fields be derived again that a seed had fixed; all of them by default."""
+        if self.given is not None:
+            if names is None:
+                self.given = None
+            else:
+                for name in names:
+                    self.given.pop(name, None)
+
+    def note(self, stamp: str, text: str) -> None:
+        """Add a revision; only the newest ten are kept."""
+        if self.notes is None:
+            self.notes = deque(maxlen=KEPT_REVISIONS)
+        self.notes.append((stamp, text))
+
+
+Derive = Callable[["Store", Row], Any]
+Action = Callable[["Store", Row, dict[str, Any]], Any]
+Hook = Callable[["Store", Row, dict[str, Any]], None]
+
+
+class NestedField(NamedTuple):
+    """A dotted name that may be filtered by: its kind, and the values a record has for it."""
+
+    kind: str
+    values: Callable[[Store, Row], Iterable[Any]]
+    indexed_by: str | None = None
+
+
+def _nothing(_store: Store, _row: Row, _fields: dict[str, Any]) -> None:
+    """The hook of an object that has no rule of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What the generic code must know of one object; the table of them is in ``_objects.py``."""
+
+    name: str
+    key: str
+    model: type[msgspec.Struct]
+    first_id: int = 1
+    commands: frozenset[str] = frozenset(("create", "modify", "delete"))
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    read_only: frozenset[str] = frozenset()  # stored, but not for the caller to set
+    create_only: frozenset[str] = frozenset()  # ignored by an update (UNVERIFIED)
+    hidden: frozenset[str] = frozenset()  # in the model, but never sent
+    single_only: tuple[str, ...] = ()  # left out of lists
+    references: Mapping[str, str] = field(default_factory=dict[str, str])  # prefix -> object
+    choices: Mapping[str, Mapping[int, Any]] = field(default_factory=dict[str, Mapping[int, Any]])
+    derived: Mapping[str, Derive] = field(default_factory=dict[str, Derive])
+    through: frozenset[str] = frozenset()  # derived, yet taken from the caller by a hook
+    sticky: frozenset[str] = frozenset()  # derived, and a given value outlives an update
+    nested: Mapping[str, NestedField] = field(default_factory=dict[str, NestedField])
+    indexes: tuple[str, ...] = ()
+    order_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    on_create: Hook = _nothing  # checks everything before it writes anything; row not yet stored
+    on_update: Hook = _nothing  # the same; row.data already holds the changes
+    on_delete: Callable[[Store, Row], None] = lambda _store, _row: None
+    on_seed: Hook = _nothing
+    actions: Mapping[str, Action] = field(default_factory=dict[str, Action])
+    kinds: Mapping[str, str] = field(init=False)
+    writable: Mapping[str, str] = field(init=False)
+    template: Mapping[str, Any] = field(init=False)
+    numbers: tuple[str, ...] = field(init=False)
+    moments: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = {n: k for n, k in kinds_of(self.model).items() if n not in self.hidden}
+        closed = self.read_only | (self.derived.keys() - self.through) | {self.key, "token"}
+        closed |= {"write_datetime", "mod_datetime"}
+        writable = {n: k for n, k in kinds.items() if k != NESTED and n not in closed}
+        template = {name: self.defaults.get(name) for name in kinds}
+        set_ = object.__setattr__
+        set_(self, "kinds", kinds)
+        set_(self, "writable", writable)
+        set_(self, "template", template)
+        set_(self, "numbers", tuple(n for n, k in kinds.items() if k == NUMBER))
+        set_(self, "moments", tuple(n for n, k in kinds.items() if k == MOMENT))
+
+    @property
+    def no_such(self) -> Refused:
+        """The error for a record that is not there (recordings `missing_customer` and others)."""
+        return Refused(f"This {self.name} does not exist.", 404, None)
+
+
+class Table:
+    """The records of one object, by id, token, external key and the indexed fields.
+
+    An external key stays taken when its record is deleted (vendor's text, "External Keys": the
+    default policy). UNVERIFIED: a key that is replaced by another becomes free.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.rows: dict[int, Row] = {}
+        self.ids: list[int] = []
+        self.keys: dict[str, int] = {}
+        self.tokens: dict[str, int] = {}
+        self.next_id = spec.first_id
+        self.index: dict[str, dict[int, dict[int, Row]]] = {name: {} for name in spec.indexes}
+
+    def check_key(self, key: str | None, id_: int) -> None:
+        """Raise the recorded error if ``key`` belongs to another record than ``id_``."""
+        if key and self.keys.get(key, id_) != id_:
+            name = self.spec.name
+            raise Refused(f'A {name} already exists with the external_key value "{key}"')
+
+    def insert(self, row: Row) -> None:
+        """Store a new record; its id and token must be free."""
+        id_, data = row.id, row.data
+        self.rows[id_] = row
+        if not self.ids or id_ > self.ids[-1]:
+            self.ids.append(id_)
+        else:
+            insort(self.ids, id_)
+        self.next_id = max(self.next_id, id_ + 1)
+        self.tokens[data["token"]] = id_
+        key = data.get("external_key")
+        if key:
+            self.keys[key] = id_
+        for name, index in self.index.items():
+            value = data.get(name)
+            if value is not None:
+                index.setdefault(value, {})[id_] = row
+
+    def replace(self, row: Row, data: dict[str, Any]) -> None:
+        """Give a record new values and keep the indexes true."""
+        old = row.data
+        row.data = data
+        before, after = old.get("external_key"), data.get("external_key")
+        if before != after:
+            if before:
+                self.keys.pop(before, None)
+            if after:
+                self.keys[after] = row.id
+        for name, index in self.index.items():
+            self._move(index, row, old.get(name), data.get(name))
+
+    @staticmethod
+    def _move(
+        index: dict[int, dict[int, Row]], row: Row, before: int | None, after: int | None
+    ) -> None:
+        if before != after:
+            if before is not None:
+                index.get(before, {}).pop(row.id, None)
+            if after is not None:
+                index.setdefault(after, {})[row.id] = row
+
+    def remove(self, row: Row, *, free_key: bool = False) -> None:
+        """Take a record away; its external key stays taken unless ``free_key``."""
+        del self.rows[row.id]
+        self.ids.pop(bisect_left(self.ids, row.id))
+        self.tokens.pop(row.data["token"], None)
+        if free_key:
+            self.keys.pop(row.data.get("external_key") or "", None)
+        for name, index in self.index.items():
+            self._move(index, row, row.data.get(name), None)
+
+    def by_key(self, key: str) -> Row | None:
+        """The record with that external key, letter case included; None if it is deleted."""
+        id_ = self.keys.get(key)
+        return None if id_ is None else self.rows.get(id_)
+
+    def by_token(self, token: str) -> Row | None:
+        """The record with that token."""
+        id_ = self.tokens.get(token)
+        return None if id_ is None else self.rows.get(id_)
+
+
+class Done(NamedTuple):
+    """An action that was carried out: what a test asks when nothing may happen twice."""
+
+    object: str
+    id: int
+    action: str
+
+
+class Store:
+    """All records of one sandbox, and the means to make new ones.
+
+    ``now`` gives the account's time as an aware datetime; its zone is the account's zone. ``seed``
+    makes tokens and user names come out the same each time.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, Spec],
+        *,
+        seed: int = 0,
+        now: Callable[[], dt.datetime] | None = None,
+        site: str = "https://example.chargeover.com",
+    ) -> None:
+        self.specs = specs
+        self.site = site
+        self.iso_datetimes = False
+        self._now = now or _utc_now
+        self._seed = seed
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every record and start all numbers and the random source anew."""
+        self.tables = {name: Table(spec) for name, spec in self.specs.items()}
+        self.actions: deque[Done] = deque(maxlen=100_000)
+        self.reseed(self._seed)
+        self._counters = {"line_item_id": 0, "tierset_id": 0, "tier_id": 0}
+
+    def reseed(self, seed: int) -> None:
+        """Start the random source of tokens anew."""
+        self._seed = seed
+        self._random = random.Random(seed)  # noqa: S311 - tokens of a test server
+
+    # What a test reads.
+
+    def records(self, name: str) -> list[dict[str, Any]]:
+        """All records of an object by rising id, as a single GET would show them."""
+        table = self.table(name)
+        return [deepcopy(self.render(table.spec, table.rows[id_])) for id_ in table.ids]
+
+    def find(self, name: str, id_: int) -> dict[str, Any] | None:
+        """The record with that id, or None."""
+        table = self.table(name)
+        row = table.rows.get(id_)
+        return None if row is None else deepcopy(self.render(table.spec, row))
+
+    def by_key(self, name: str, external_key: str) -> dict[str, Any] | None:
+        """The record with that external key, or None."""
+        table = self.table(name)
+        row = table.by_key(external_key)
+        return None if row is None else deepcopy(self.render(table.spec, row))
+
+    def by_token(self, name: str, token: str) -> dict[str, Any] | None:
+        """The record with that token, or None."""
+        table = self.table(name)
+        row = table.by_token(token)
+        return None if row is None else deepcopy(self.render(table.spec, row))
+
+    def count(self, name: str) -> int:
+        """How many records of an object there are."""
+        return len(self.table(name).rows)
+
+    # What the rules use.
+
+    def table(self, name: str) -> Table:
+        """The table of an object; KeyError if the sandbox does not model it."""
+        return self.tables[name]
+
+    def row(self, name: str, id_: int | None) -> Row | None:
+        """The row of an object with that id, or None."""
+        return None if id_ is None else self.tables[name].rows.get(id_)
+
+    @property
+    def zone(self) -> dt.tzinfo:
+        """The account's time zone."""
+        return self._now().tzinfo or dt.UTC
+
+    def stamp(self) -> str:
+        """The account's time, as it is stored: ``2015-03-19 08:55:33``."""
+        return self._now().replace(tzinfo=None).isoformat(" ", "seconds")
+
+    def today(self) -> dt.date:
+        """The account's day."""
+        return self._now().date()
+
+    def token(self) -> str:
+        """A new random token."""
+        return "".join(self._random.choices(_ALPHABET, k=TOKEN_LENGTH))
+
+    def number(self, counter: str) -> int:
+        """The next number of a nested part, such as ``line_item_id``."""
+        self._counters[counter] += 1
+        return self._counters[counter]
+
+    def used(self, counter: str, value: int | None) -> None:
+        """Remember a number that a seed brought along."""
+        if value is not None:
+            self._counters[counter] = max(self._counters[counter], value)
+
+    def new_row(self, name: str, data: dict[str, Any]) -> Row:
+        """A row with the next id, a token and its time stamps, not yet stored."""
+        table = self.tables[name]
+        token = self.token()
+        while token in table.tokens:
+            token = self.token()
+        data["token"] = token
+        data["write_datetime"] = data["mod_datetime"] = self.stamp()
+        return Row(table.next_id, data)
+
+    def value(self, spec: Spec, row: Row, name: str) -> Any:
+        """One field of a record, derived if need be."""
+        if row.given is not None and name in row.given:
+            return row.given[name]
+        derive = spec.derived.get(name)
+        if derive is not None:
+            return derive(self, row)
+        if name == spec.key:
+            return row.id
+        return row.data.get(name, spec.template.get(name))
+
+    def render(self, spec: Spec, row: Row, *, single: bool = True) -> dict[str, Any]:
+        """A record as the API shows it, alone or in a list."""
+        record = dict(spec.template)
+        record.update(row.data)
+        record[spec.key] = row.id
+        for name, derive in spec.derived.items():
+            record[name] = derive(self, row)
+        if row.given is not None:
+            record.update(row.given)
+        for name in spec.numbers:
+            value = record[name]
+            if type(value) is Decimal:
+                record[name] = amount(value)
+        if not single:
+            for name in spec.single_only:
+                record.pop(name, None)
+        if self.iso_datetimes:
+            for name in spec.moments:
+                record[name] = self.iso(record[name])
+            if "tiersets" in record:
+                record["tiersets"] = [self._iso_tierset(each) for each in record["tiersets"]]
+        return record
+
+    def _iso_tierset(self, tierset: dict[str, Any]) -> dict[str, Any]:
+        stamps = ("write_datetime", "mod_datetime")
+        return tierset | {name: self.iso(tierset.get(name)) for name in stamps}
+
+    def iso(self, stamp: str | None) -> str | None:
+        """A stored datetime in ISO 8601 with the account's offset."""
+        if stamp is None:
+            return None
+        return dt.datetime.fromisoformat(stamp).replace(tzinfo=self.zone).isoformat()
+
+    def candidates(self, spec: Spec, clauses: Iterable[Clause]) -> Iterable[Row] | None:
+        """The few rows that an index leaves for ``clauses``, by rising id; None without an index.
+
+        The clauses still have to be tested on each row.
+        """
+        table = self.tables[spec.name]
+        for clause in clauses:
+            if clause.operation != "EQUALS":
+                continue
+            name, value = clause.field, clause.value
+            if name == "external_key" and value:
+                return _only(table.by_key(value))
+            if name == "token":
+                return _only(table.by_token(value))
+            if value.isascii() and value.isdigit() and len(value) < 19:
+                if name == spec.key:
+                    return _only(table.rows.get(int(value)))
+                nested = spec.nested.get(name)
+                index = table.index.get(nested.indexed_by if nested and nested.indexed_by else name)
+                if index is not None:
+                    rows = index.get(int(value), {})
+                    return [rows[id_] for id_ in sorted(rows)]
+        return None
+
+    def scan(self, spec: Spec, after: int | None, *, descending: bool = False) -> Iterator[Row]:
+        """All rows by rising (or falling) id, those up to ``after`` left out."""
+        table = self.tables[spec.name]
+        ids = table.ids
+        start = 0 if after is None else bisect_left(ids, after + 1)
+        positions = range(start, len(ids))
+        for position in reversed(positions) if descending else positions:
+            yield table.rows[ids[position]]
+
+    def seed(self, name: str, record: Mapping[str, Any]) -> int:
+        """Store ``record`` as given, with its id and token, and return the id.
+
+        Money may be int, str, float or Decimal. A record with the same id is replaced. Derived
+        fields (totals, statuses, blocks, names of terms) keep the given values until the record
+        is changed. A customer brings its main contact along, an item its pricing, an invoice its
+        lines. Unknown fields are kept and shown. Fields that are left out are made up as for a
+        new record.
+        """
+        table = self.tables[name]
+        spec = table.spec
+        data: dict[str, Any] = {}
+        given: dict[str, Any] = {}
+        for key, value in record.items():
+            if spec.kinds.get(key) == NUMBER and value is not None:
+                value = Decimal(str(value))
+            elif spec.kinds.get(key) in (DATE, MOMENT) and isinstance(value, dt.date):
+                value = str(value)
+            (data if key in spec.kinds and key not in spec.derived else given)[key] = value
+        id_ = int(data.pop(spec.key, table.next_id))
+        if id_ < 1:
+            raise ValueError(f"{name}: {spec.key} must be at least 1, not {id_}")
+        stamp = self.stamp()
+        data.setdefault("write_datetime", stamp)
+        data.setdefault("mod_datetime", data["write_datetime"])
+        if not data.get("token"):
+            data["token"] = self.token()
+        external_key = data.get("external_key")
+        if external_key and table.keys.get(external_key, id_) != id_:
+            raise ValueError(f"{name}: external_key {external_key!r} is taken")
+        row = Row(id_, data)
+        row.given = given or None
+        replaced = table.rows.get(id_)
+        if replaced is not None:
+            table.remove(replaced, free_key=True)
+        spec.on_seed(self, row, dict(record))
+        table.insert(row)
+        return id_
+
+
+def _only(row: Row | None) -> list[Row]:
+    return [] if row is None else [row]
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,131 @@
+"""The example data set: it is what its script makes, and it arrives as the files have it."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import math
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from import_world import Account
+
+from chargeover_async.migrate import read_plan
+
+SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
+FILES = ("customers.csv", "items.jsonl", "invoices.csv", "lines.csv")
+
+
+def rows(name: str, delimiter: str = ",") -> list[dict[str, str]]:
+    with (SHOP / name).open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def items() -> list[dict[str, Any]]:
+    lines = (SHOP / "items.jsonl").read_text("utf-8").split("\n")
+    return [json.loads(line, parse_float=Decimal) for line in lines if line]
+
+
+def test_script_makes_the_files_that_are_here(tmp_path: Path) -> None:
+    """Seeded: whoever runs it gets the same bytes."""
+    spec = importlib.util.spec_from_file_location("make_shop", SHOP / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(tmp_path)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (SHOP / name).read_bytes(), name
+
+
+def test_data_is_awkward_on_purpose() -> None:
+    """Commas, quotes, newlines, other scripts, missing fields, odd keys, zero and fractions."""
+    customers, lines = rows("customers.csv", ";"), rows("lines.csv")
+    text = "".join("".join(one.values()) for one in customers)
+    for piece in (",", '"', "\n", ";", "é", "С", "東", "☕", "{", "=SUM"):
+        assert piece in text
+    keys = "".join(one["Account"] for one in customers)
+    assert all(odd in keys for odd in "/:,\\#?%&+ ")
+    assert any(not one["Email"] for one in customers)
+    assert any(one["Postcode"].startswith("0") for one in customers)
+    assert {"0", "1.5"} <= {one["Quantity"] for one in lines}
+    assert any(Decimal(one["Rate"]) == 0 for one in lines)
+    assert 900 <= len(lines) <= 1100
+    assert (len(customers), len(items()), len(rows("invoices.csv"))) == (300, 60, 400)
+
+
+@pytest.fixture
+async def shop(account: Account) -> Account:
+    summary = await account.load(read_plan(SHOP / "plan.toml"))
+    assert (summary.created, summary.failed, summary.unknown) == (760, 0, 0)
+    assert summary.requests <= 1.1 * math.ceil(summary.operations / 25) + 2
+    return account
+
+
+async def test_every_customer_is_as_in_the_file(shop: Account) -> None:
+    """Names, addresses, tags and flags, whatever the script or the punctuation."""
+    found = shop.records("customer")
+    assert len(found) == 300
+    for row in rows("customers.csv", ";"):
+        one = found[f"shop-{row['Account']}"]
+        name = f"{row['First']} {row['Last']}".strip()
+        assert one["company"] == (row["Firm"] or name)
+        assert one["superuser_first_name"] == row["First"]
+        assert (one["superuser_email"] or "") == row["Email"]
+        for field, column in (
+            ("bill_addr1", "Street"),
+            ("bill_city", "City"),
+            ("bill_state", "State"),
+            ("bill_postcode", "Postcode"),
+            ("bill_country", "Country"),
+        ):
+            assert (one[field] or "") == row[column]
+        assert one["no_taxes"] == (row["TaxFree"] in {"yes", "1", "TRUE"})
+        single: Any = shop.sandbox.store.find("customer", int(str(one["customer_id"])))
+        assert sorted(single["tags"]) == sorted(one for one in (row["Tag1"], row["Tag2"]) if one)
+        assert one["custom_1"] == "{shop}"
+
+
+async def test_every_item_is_as_in_the_file(shop: Account) -> None:
+    """Names, descriptions and prices, given as numbers or as text."""
+    found: Any = shop.records("item")
+    for row in items():
+        one = found[f"shop-item-{row['sku']}"]
+        assert one["name"] == row["name"]
+        assert one["enabled"] == row["sold"]
+        (tierset,) = one["tiersets"]
+        assert Decimal(str(tierset["base"])) == Decimal(str(row["price"]))
+        if row.get("text"):
+            assert one["description"] == row["text"]
+
+
+async def test_every_invoice_has_its_lines_total_and_owner(shop: Account) -> None:
+    """To the cent, with fractional quantities and lines that cost nothing."""
+    customers, found = shop.records("customer"), shop.records("invoice")
+    goods = {one["item_id"]: key for key, one in shop.records("item").items()}
+    text = {f"shop-item-{one['sku']}": one.get("text") or "" for one in items()}
+    lines: dict[str, list[tuple[str, Decimal, Decimal, str]]] = defaultdict(list)
+    for row in rows("lines.csv"):
+        key = f"shop-item-{row['Sku']}"
+        # A line that says nothing has the words of its item.
+        note = row["Note"] or text[key]
+        lines[row["Invoice"]].append((key, Decimal(row["Rate"]), Decimal(row["Quantity"]), note))
+    for row in rows("invoices.csv"):
+        one = found[f"shop-invoice-{row['Number']}"]
+        assert Decimal(str(one["total"])) == Decimal(row["Total"])
+        assert one["customer_id"] == customers[f"shop-{row['Account']}"]["customer_id"]
+        assert (one["date"], one["refnumber"]) == (row["Date"][:10], row["Number"])
+        single: Any = shop.sandbox.store.find("invoice", int(str(one["invoice_id"])))
+        assert [
+            (
+                goods[line["item_id"]],
+                Decimal(str(line["line_rate"])),
+                Decimal(str(line["line_quantity"])),
+                line["descrip"] or "",
+            )
+            for line in single["line_items"]
+        ] == lines[row["Number"]]

@@ -1,0 +1,288 @@
+"""Imports into a sandbox: what is sent, in which order, and how it is accounted for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from typing import Any
+
+import pytest
+from import_world import CUSTOMERS, INVOICES, Account, Folder
+
+from chargeover_async import ChargeOver
+from chargeover_async.errors import AuthFailed, ConnectFailed, UsageError
+from chargeover_async.limits import NoLimit
+from chargeover_async.migrate import BadInput, ImportJob, Progress, Summary, read_plan
+from chargeover_async.retry import RetryPolicy
+
+BOTH = CUSTOMERS + INVOICES
+GOOD = {
+    "customers_csv": "Id,Name\n1,Zoë\n2,B\n",
+    "invoices_csv": "Id,Customer,Date\n7,1,2026-01-01\n8,2,2026-01-02\n",
+    "lines_csv": "Invoice,Rate\n8,1.00\n7,2.50\n7,0\n",
+}
+NO_KEYS = '[[load]]\nobject = "customer"\nfile = "a.csv"\n[load.fields]\ncompany = "{Name}"\n'
+
+
+def failures(account: Account) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in account.failures.read_text("utf-8").splitlines()]
+
+
+def adds_up(summary: Summary) -> bool:
+    counts = (summary.created, summary.existing, summary.failed, summary.unknown)
+    return sum(counts) + summary.not_reached == summary.operations
+
+
+def many(count: int) -> str:
+    return "Id,Name\n" + "".join(f"{number},N{number}\n" for number in range(count))
+
+
+async def test_everything_is_imported(folder: Folder, account: Account) -> None:
+    """Three requests: the first contact, the customers, the invoices with their lines."""
+    summary = await account.load(folder.plan(BOTH, **GOOD))
+    assert (summary.operations, summary.created, summary.requests) == (4, 4, 3)
+    assert summary.failures == ""
+    assert not account.failures.exists()
+    customers, invoices = account.records("customer"), account.records("invoice")
+    assert customers["c-1"]["company"] == "Zoë"
+    assert invoices["i-7"]["customer_id"] == customers["c-1"]["customer_id"]
+    assert invoices["i-7"]["total"] == 2.5
+    assert [one.created for one in summary.loads] == [2, 2]
+
+
+async def test_refused_row_is_written_down_and_the_others_go_on(
+    folder: Folder, account: Account
+) -> None:
+    """The failure has row, reason, the data sent and the source; what refers to it is not sent."""
+    await account.co.customers.create(company="taken", external_key="c-1")
+    summary = await account.load(folder.plan(BOTH, **GOOD))
+    assert (summary.created, summary.failed, summary.unknown) == (2, 2, 0)
+    assert summary.failures == str(account.failures)
+    first, second = failures(account)
+    assert (first["file"], first["row"]) == ("customers.csv", 2)
+    assert (first["object"], first["key"], first["state"]) == ("customer", "c-1", "refused")
+    assert first["error"] == "AlreadyExists"
+    assert first["message"] == 'A customer already exists with the external_key value "c-1"'
+    assert first["data"] == {"external_key": "c-1", "company": "Zoë"}
+    assert first["source"] == {"Id": "1", "Name": "Zoë"}
+    assert (second["key"], second["state"]) == ("i-7", "not_sent")
+    assert second["error"] == "DependencyFailed"
+    assert second["message"].endswith('customer "c-1" is not there: customers.csv row 2 was refused')
+    assert set(account.records("invoice")) == {"i-8"}
+
+
+async def test_existing_rows_may_be_passed_over(folder: Folder, account: Account) -> None:
+    """Running an import again adds what is missing and counts the rest as existing."""
+    plan = folder.plan(BOTH, **GOOD)
+    await account.load(plan)
+    account.sandbox.store.table("invoice").remove(
+        account.sandbox.store.table("invoice").by_key("i-8"), free_key=True
+    )
+    summary = await account.load(plan, allow_existing=True)
+    assert (summary.existing, summary.created, summary.failed) == (3, 1, 0)
+    assert adds_up(summary)
+
+
+async def test_mended_failure_file_is_imported_again(folder: Folder, account: Account) -> None:
+    """The entries are the plan: what failed is sent as it stands there, parents first."""
+    await account.co.customers.create(company="taken", external_key="c-1")
+    await account.load(folder.plan(BOTH, **GOOD))
+    text = account.failures.read_text("utf-8").replace('"c-1"', '"c-1b"').replace("Zoë", "Zoé")
+    mended = folder.write("mended.jsonl", text)
+    account.failures.unlink()
+    summary = await account.load(read_plan(mended))
+    assert (summary.operations, summary.created) == (2, 2)
+    customer, invoice = account.records("customer")["c-1b"], account.records("invoice")["i-7"]
+    assert customer["company"] == "Zoé"
+    assert invoice["customer_id"] == customer["customer_id"]
+    assert invoice["total"] == 2.5
+
+
+async def test_failure_without_data_must_be_mended_first(folder: Folder, account: Account) -> None:
+    """A row that could not be read has no data; sending the rest of it would lose something."""
+    plan = folder.plan(BOTH, **{**GOOD, "invoices_csv": "Id,Customer,Date\n7,1,x\n8,2,2026-01-02\n"})
+    await account.load(plan, skip_bad_rows=True)
+    again = folder.write("again.jsonl", account.failures.read_text("utf-8"))
+    with pytest.raises(BadInput, match=r'again\.jsonl row 1: put what is to be sent into "data"'):
+        ImportJob(read_plan(again)).check()
+
+
+async def test_bad_rows_are_skipped_when_asked(folder: Folder, account: Account) -> None:
+    """Bad rows, orphans, and what refers to bad rows are written down; the others are sent."""
+    rows = {
+        "customers_csv": "Id,Name\n1,A\n2\n3,C\n,D\n3,E\n",
+        "invoices_csv": "Id,Customer,Date\n7,1,2026-01-01\n8,1,soon\n9,3,2026-01-02\n",
+        "lines_csv": "Invoice,Rate\n7,1.00\n8,1.00\n9,x\n5,1.00\n",
+    }
+    summary = await account.load(folder.plan(BOTH, **rows), skip_bad_rows=True)
+    assert (summary.operations, summary.created, summary.failed) == (9, 3, 6)
+    assert adds_up(summary)
+    assert {(one["file"], one["row"], one["object"]) for one in failures(account)} == {
+        ("customers.csv", 3, "customer"),
+        ("customers.csv", 5, "customer"),
+        ("customers.csv", 6, "customer"),
+        ("invoices.csv", 3, "invoice"),
+        ("invoices.csv", 4, "invoice"),
+        ("lines.csv", 5, "invoice.line_items"),
+    }
+    assert all(one["state"] == "not_sent" and one["data"] is None for one in failures(account))
+    assert set(account.records("customer")) == {"c-1", "c-3"}
+    assert account.records("customer")["c-3"]["company"] == "C"
+
+
+async def test_bad_rows_stop_everything_before_the_first_request(
+    folder: Folder, account: Account
+) -> None:
+    """Without being asked to skip them, nothing is sent, and no failure file is made."""
+    before = len(account.sandbox.log)
+    with pytest.raises(BadInput):
+        await account.load(folder.plan(CUSTOMERS, customers_csv="Id,Name\n1,A\n1,B\n"))
+    assert len(account.sandbox.log) == before
+    assert not account.failures.exists()
+
+
+async def test_parents_in_the_same_file_are_there_first(folder: Folder, account: Account) -> None:
+    """Leaf before root in the file, root before leaf on the wire."""
+    plan = CUSTOMERS + 'parent_customer_external_key = "{Parent}"\n'
+    rows = "Id,Name,Parent\n1,leaf,c-2\n2,mid,c-3\n3,top,\n"
+    summary = await account.load(folder.plan(plan, customers_csv=rows))
+    assert (summary.created, summary.failed) == (3, 0)
+    found = account.records("customer")
+    assert found["c-1"]["parent_customer_id"] == found["c-2"]["customer_id"]
+    assert found["c-2"]["parent_customer_id"] == found["c-3"]["customer_id"]
+
+
+async def test_lost_answer_of_a_row_without_a_key_is_unknown(
+    folder: Folder, account: Account
+) -> None:
+    """It may have happened; it is counted as unknown, not as failed, and not sent again."""
+    account.sandbox.faults.script([None, "lost"])
+    summary = await account.load(folder.plan(NO_KEYS, a_csv="Name\nA\nB\n"))
+    assert (summary.created, summary.failed, summary.unknown) == (0, 0, 2)
+    assert {one["state"] for one in failures(account)} == {"unknown"}
+    assert account.sandbox.store.count("customer") == 2
+
+
+async def test_lost_answer_of_a_row_with_a_key_is_looked_up(
+    folder: Folder, account: Account
+) -> None:
+    """With keys a lost answer costs requests and nothing else."""
+    account.sandbox.faults.script([None, "lost"])
+    summary = await account.load(folder.plan(CUSTOMERS, customers_csv=GOOD["customers_csv"]))
+    assert (summary.created, summary.failed, summary.unknown) == (2, 0, 0)
+    assert account.sandbox.store.count("customer") == 2
+
+
+async def test_stop_on_failure_takes_up_no_further_row(folder: Folder, account: Account) -> None:
+    """What is under way is finished and counted; the rest is not reached, and says so."""
+    await account.co.customers.create(company="taken", external_key="c-0")
+    plan = folder.plan(BOTH, **{**GOOD, "customers_csv": many(1000)})
+    summary = await account.load(plan, stop_on_failure=True)
+    assert summary.failed == 1
+    assert summary.created <= 200
+    assert summary.not_reached >= 800
+    assert adds_up(summary)
+    assert summary.stopped.startswith("customers.csv row 2 was refused: A customer already exists")
+    assert account.sandbox.store.count("customer") == 1 + summary.created
+
+
+async def test_wrong_credentials_stop_at_the_first_request(
+    folder: Folder, account: Account
+) -> None:
+    """One request, one error, nothing imported, no failure file."""
+    plan = folder.plan(CUSTOMERS, customers_csv=many(1000))
+    async with ChargeOver(account.sandbox.url, "wrong", "wrong", limiter=NoLimit()) as co:
+        with pytest.raises(AuthFailed):
+            await ImportJob(plan, failures=account.failures).run(co)
+        assert co.stats.requests == 1
+    assert account.sandbox.store.count("customer") == 0
+    assert not account.failures.exists()
+
+
+async def test_unreachable_server_stops_at_the_first_request(
+    folder: Folder, account: Account
+) -> None:
+    """A client that gives up soon may make the first contact in place of the patient one."""
+    plan = folder.plan(CUSTOMERS, customers_csv=many(30))
+    await account.sandbox.stop()
+    hasty = RetryPolicy(attempts=1)
+    async with ChargeOver(
+        account.sandbox.url, "a", "b", limiter=NoLimit(), retry=hasty
+    ) as contact:
+        with pytest.raises(ConnectFailed):
+            await ImportJob(plan, failures=account.failures).run(account.co, contact=contact)
+
+
+async def test_file_that_changes_between_the_readings_stops_the_job(
+    folder: Folder, account: Account
+) -> None:
+    """What was checked is not what would be sent."""
+    job = ImportJob(folder.plan(CUSTOMERS, customers_csv=many(3)), failures=account.failures)
+    job.check()
+    folder.write("customers.csv", many(4))
+    os.utime(folder.path / "customers.csv", ns=(1, 1))
+    summary = await job.run(account.co)
+    assert (summary.created, summary.not_reached) == (0, 3)
+    assert summary.stopped.endswith("customers.csv changed after it was checked")
+
+
+async def test_cancelled_import_accounts_for_the_rows_under_way(
+    folder: Folder, account: Account
+) -> None:
+    """After a cancellation every row handed over is in the counts, and unknown ones in the file."""
+    plan = folder.plan(NO_KEYS, a_csv="Name\n" + "x\n" * 500)
+    job = ImportJob(plan, failures=account.failures)
+    settled = asyncio.Event()
+    task = asyncio.create_task(job.run(account.co, observe=lambda _: settled.set()))
+    await settled.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    summary = job.summary()
+    assert adds_up(summary)
+    assert summary.stopped.startswith("interrupted")
+    there = account.sandbox.store.count("customer")
+    assert summary.created <= there <= summary.created + summary.unknown
+
+
+async def test_observer_that_fails_is_logged_and_the_import_goes_on(
+    folder: Folder, account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A broken progress bar loses no record."""
+
+    def broken(_: Progress) -> None:
+        raise RuntimeError("no terminal")
+
+    job = ImportJob(folder.plan(CUSTOMERS, customers_csv=many(2)), failures=account.failures)
+    with caplog.at_level(logging.ERROR, "chargeover_async.migrate"):
+        summary = await job.run(account.co, observe=broken)
+    assert summary.created == 2
+    assert "the observer of an import failed" in caplog.text
+
+
+async def test_observer_sees_every_row(folder: Folder, account: Account) -> None:
+    """Counts grow by one; requests are those of this import."""
+    seen: list[Progress] = []
+    job = ImportJob(folder.plan(CUSTOMERS, customers_csv=many(60)), failures=account.failures)
+    await job.run(account.co, observe=seen.append)
+    assert [one.settled for one in seen] == list(range(1, 61))
+    assert seen[-1].requests == 4
+
+
+async def test_existing_failure_file_is_refused_before_anything_is_sent(
+    folder: Folder, account: Account
+) -> None:
+    """The failures of the last run are not lost to the next."""
+    account.failures.write_text("precious\n")
+    before = len(account.sandbox.log)
+    with pytest.raises(UsageError, match="holds the failures of an earlier import"):
+        await account.load(folder.plan(CUSTOMERS, customers_csv=many(2)))
+    assert len(account.sandbox.log) == before
+
+
+async def test_summary_before_anything_is_zero(folder: Folder) -> None:
+    """A job can always be asked."""
+    plan = folder.plan(CUSTOMERS, customers_csv=many(2))
+    assert ImportJob(plan).summary() == Summary(operations=0)
