@@ -1,6 +1,6 @@
 """The shortest true program: a customer and their invoice, in a sandbox of this process.
 
-    python examples/quickstart.py
+python examples/quickstart.py
 """
 
 import asyncio
@@ -19,9 +19,7 @@ async def main() -> None:
         acme = await co.customers.create(company="Acme", external_key="acme-1")
         invoice = await co.invoices.create(
             customer_id=acme.id,
-            line_items=[
-                {"item_id": tea.id, "line_rate": Decimal("2.95"), "line_quantity": 2}
-            ],
+            line_items=[{"item_id": tea.id, "line_rate": Decimal("2.95"), "line_quantity": 2}],
         )
         found = await co.invoices.get(invoice.id)
         print(f"invoice {found.invoice_id} of customer {found.customer_id}: {found.total}")

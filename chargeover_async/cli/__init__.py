@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import click
 
-from .check import check
-from .import_ import import_
-from .sandbox import sandbox
+from .check import check_command
+from .import_ import import_command
+from .sandbox import sandbox_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,8 +22,8 @@ def cli() -> None:
     """
 
 
-cli.add_command(check)
-cli.add_command(import_)
-cli.add_command(sandbox)
+cli.add_command(check_command)
+cli.add_command(import_command)
+cli.add_command(sandbox_command)
 
 __all__ = ("cli",)

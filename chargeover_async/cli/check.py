@@ -13,9 +13,11 @@ from .account import IMPATIENT, Opener, opener
 from .exits import fail
 
 
-@click.command(epilog="Example: chargeover-async check --url https://example.chargeover.com/api/v3")
+@click.command(
+    "check", epilog="Example: chargeover-async check --url https://example.chargeover.com/api/v3"
+)
 @click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
-def check(url: str | None) -> None:
+def check_command(url: str | None) -> None:
     """Try URL and credentials, with two requests that change nothing."""
     try:
         click.echo(asyncio.run(_check(opener(url))))
@@ -36,4 +38,4 @@ async def _check(open_account: Opener) -> str:
         return f"{co!r}: the credentials are accepted, the account has {customers} customers"
 
 
-__all__ = ("check",)
+__all__ = ("check_command",)

@@ -42,7 +42,7 @@ SANDBOX_NOTE = "Importing into a sandbox in this process, without a quota; nothi
 @click.option("--stop-on-failure", is_flag=True, help="Take up no further row after a failure.")
 @click.option("--allow-existing", is_flag=True, help="Pass over rows whose key is taken.")
 @click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
-def import_(
+def import_command(
     plan: Path,
     dry_run: bool,
     sandbox: bool,
@@ -68,6 +68,7 @@ def import_(
             allow_existing=allow_existing,
             failures=failures or Path(f"{plan.stem}.failures.jsonl"),
         )
+        click.echo(f"Checking {plan} and its files ...", err=True)
         forecast = job.check()
         if dry_run:
             _tell_forecast(forecast, as_json)
@@ -142,4 +143,4 @@ def _tell(summary: Summary, as_json: bool) -> None:
     click.echo(summary.json() if as_json else f"{summary.operations} operations: {text}; {took}")
 
 
-__all__ = ("import_",)
+__all__ = ("import_command",)

@@ -15,7 +15,8 @@ Kind = Literal["rolling", "fixed", "bucket"]
 
 
 @click.command(
-    epilog="Example: chargeover-async sandbox --port 8080 --quota 250 --window 6 --kind rolling"
+    "sandbox",
+    epilog="Example: chargeover-async sandbox --port 8080 --quota 250 --window 6 --kind rolling",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address.")
 @click.option("--port", default=8080, show_default=True, help="0 takes a free one.")
@@ -29,7 +30,7 @@ Kind = Literal["rolling", "fixed", "bucket"]
     help="How the quota is counted; none lets every request through.",
 )
 @click.option("--seed", default=0, show_default=True, help="For the tokens of the records.")
-def sandbox(host: str, port: int, quota: int, window: float, kind: str, seed: int) -> None:
+def sandbox_command(host: str, port: int, quota: int, window: float, kind: str, seed: int) -> None:
     """Serve a local server that behaves like a ChargeOver account, until Ctrl-C.
 
     Prints URL, user name and password on one line once it listens. Records are kept in memory.
@@ -52,4 +53,4 @@ def sandbox(host: str, port: int, quota: int, window: float, kind: str, seed: in
         raise SystemExit(Exit.BAD_INPUT) from None
 
 
-__all__ = ("sandbox",)
+__all__ = ("sandbox_command",)

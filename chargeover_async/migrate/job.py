@@ -168,8 +168,11 @@ class ImportJob:
                             self._settle(checked, outcome)
                     if self._stopped:
                         break
-            except BaseException as error:
-                self._stopped = self._stopped or f"interrupted: {error!r}"
+            except Exception as error:
+                self._stopped = self._stopped or f"interrupted by {error!r}"
+                raise
+            except BaseException:  # cancelled, as by Ctrl-C
+                self._stopped = self._stopped or "interrupted"
                 raise
             finally:
                 self._give_up(checked)

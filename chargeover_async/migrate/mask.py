@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
-MASK = "***"
+MASK = "[masked]"
 _SECRET_NAMES = re.compile(
     r"passw|passphrase|secret|cvv|cvc|iban|routing|sort_?code|private_?key|authorization"
     r"|(card|account|acct|ach|bank|creditcard)[_ -]?(no|nr|num|number)\b"
@@ -44,6 +44,15 @@ def masked(value: Any, name: str = "") -> Any:
     return value
 
 
+def holds_mask(value: Any) -> bool:
+    """Whether a text anywhere in ``value`` has been masked."""
+    if isinstance(value, Mapping):
+        return any(map(holds_mask, cast("Mapping[str, Any]", value).values()))
+    if isinstance(value, list):
+        return any(map(holds_mask, cast("Sequence[Any]", value)))
+    return isinstance(value, str) and MASK in value
+
+
 def masked_text(text: str) -> str:
     """``text`` with card numbers and IBANs in it masked."""
     text = _CARD.sub(lambda found: _hide(found[0]) if _luhn(found[0]) else found[0], text)
@@ -66,4 +75,4 @@ def _iban(number: str) -> bool:
     return int("".join(str(int(one, 36)) for one in moved)) % 97 == 1
 
 
-__all__ = ("MASK", "masked", "masked_text")
+__all__ = ("MASK", "holds_mask", "masked", "masked_text")

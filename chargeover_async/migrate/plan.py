@@ -153,7 +153,9 @@ def failures_plan(path: Path) -> Plan:
     ]
     # Who is referred to goes first.
     loads.sort(key=lambda one: len(one.references() - {one.object}))
-    return Plan(path, tuple(loads))
+    # One of them minds what belongs to none.
+    source = msgspec.structs.replace(loads[0].source, strays=loadable())
+    return Plan(path, (msgspec.structs.replace(loads[0], source=source), *loads[1:]))
 
 
 def parse_plan(data: Mapping[str, Any], path: Path) -> Plan:

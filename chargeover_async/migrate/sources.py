@@ -19,6 +19,8 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 
+from .mask import MASK, holds_mask
+
 FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -49,7 +51,8 @@ class Source(msgspec.Struct, frozen=True):
     """A file and how to read it.
 
     ``format`` is ``"csv"``, ``"jsonl"`` or ``"failures"``: the failure file of an earlier import,
-    of which the entries about the object ``only`` are read, as the data that was to be sent.
+    of which the entries about the object ``only`` are read, as the data that was to be sent. Where
+    ``strays`` names all objects that are read, an entry about any other is a `BadRow`.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class Source(msgspec.Struct, frozen=True):
     encoding: str = "utf-8"
     delimiter: str = ","
     only: str = ""
+    strays: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -117,13 +121,21 @@ class Source(msgspec.Struct, frozen=True):
     def _failed_rows(self) -> Iterator[Row | BadRow]:
         for row in self._json_rows():
             if isinstance(row, BadRow):
-                yield row
-            elif row.cells.get("object") == self.only:
-                data = row.cells.get("data")
-                if isinstance(data, dict):
-                    yield Row(row.line, cast("dict[str, Any]", data))
-                else:
-                    yield BadRow(row.line, 'put what is to be sent into "data"', row.cells)
+                if self.strays:
+                    yield row
+                continue
+            name, data = row.cells.get("object"), row.cells.get("data")
+            if name != self.only:
+                if self.strays and name not in self.strays:
+                    message = f"{name!r} cannot be imported by itself"
+                    yield BadRow(row.line, message, row.cells)
+            elif not isinstance(data, dict):
+                yield BadRow(row.line, 'put what is to be sent into "data"', row.cells)
+            elif holds_mask(data):
+                message = f'put the true value in the place of "{MASK}..."'
+                yield BadRow(row.line, message, row.cells)
+            else:
+                yield Row(row.line, cast("dict[str, Any]", data))
 
     def _reader(self, file: TextIO) -> _Reader:
         return _Reader(self.name, csv.reader(file, delimiter=self.delimiter, strict=True))

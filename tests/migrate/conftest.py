@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +14,13 @@ from chargeover_async import ChargeOver
 from chargeover_async.limits import NoLimit
 from chargeover_async.retry import RetryPolicy
 from chargeover_async.sandbox import Sandbox
+
+
+@pytest.fixture(autouse=True)
+def no_stray_loop(request: pytest.FixtureRequest) -> None:
+    """looptime asks for the current loop even in plain tests; asking makes one nobody closes."""
+    if not inspect.iscoroutinefunction(request.function):
+        asyncio.set_event_loop(None)
 
 
 @pytest.fixture

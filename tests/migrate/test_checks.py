@@ -35,15 +35,22 @@ def test_loads_without_a_reference_share_a_stage(folder: Folder) -> None:
     [
         (
             {"customers_csv": "Id,Nme\n1,A\n"},
-            r'customers\.csv, column "Name", field company: the file has no such column '
-            r'\(plan\.toml: load 1\); did you mean "Nme"\?',
+            (
+                r'customers\.csv, column "Name", field company: the file has no such column '
+                r'\(plan\.toml: load 1\); did you mean "Nme"\?'
+            ),
         ),
-        ({"customers_csv": "Id,Name\n1,A\n,B\n"}, 'row 3, column "Id", field external_key: .*empty'),
+        (
+            {"customers_csv": "Id,Name\n1,A\n,B\n"},
+            'row 3, column "Id", field external_key: .*empty',
+        ),
         ({"customers_csv": "Id,Name\n1,A\n \t,B\n"}, r"row 3, .* the key is empty"),
         (
             {"customers_csv": "Id,Name\n1,A\n2,B\n1,C\n"},
-            r'customers\.csv row 4, field external_key: the key "c-1" is taken by '
-            r"customers\.csv row 2",
+            (
+                r'customers\.csv row 4, field external_key: the key "c-1" is taken by '
+                r"customers\.csv row 2"
+            ),
         ),
         ({"customers_csv": 'Id,Name\n"1\n2",A\n'}, r"row 2: .*control characters"),
         (
@@ -52,8 +59,10 @@ def test_loads_without_a_reference_share_a_stage(folder: Folder) -> None:
         ),
         (
             {"invoices_csv": "Id,Customer,Date\n7,9,2026-01-01\n8,2,2026-01-02\n"},
-            r'invoices\.csv row 2, field customer_external_key: "c-9" is the key of no row of '
-            r"customers\.csv",
+            (
+                r'invoices\.csv row 2, field customer_external_key: "c-9" is the key of no row of '
+                r"customers\.csv"
+            ),
         ),
         (
             {"lines_csv": 'Invoice,Rate\n8,1.00\n7,"1,234.50"\n'},

@@ -6,7 +6,8 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chargeover_async.migrate.convert import convert
 
@@ -35,7 +36,7 @@ from chargeover_async.migrate.convert import convert
         ("day", "2021-01-01 00:00:00", dt.date(2021, 1, 1)),
         ("day", "2021-01-01T00:00:00.000", dt.date(2021, 1, 1)),
         ("day", dt.date(2021, 1, 1), dt.date(2021, 1, 1)),
-        ("moment", "2021-01-01 10:20:30", dt.datetime(2021, 1, 1, 10, 20, 30)),
+        ("moment", "2021-01-01 10:20:30", dt.datetime(2021, 1, 1, 10, 20, 30)),  # noqa: DTZ001
         ("moment", "2021-01-01", dt.date(2021, 1, 1)),
         ("mixed", [1], [1]),
         ("list", ["a"], ["a"]),

@@ -69,7 +69,9 @@ async def test_refused_row_is_written_down_and_the_others_go_on(
     assert first["source"] == {"Id": "1", "Name": "Zoë"}
     assert (second["key"], second["state"]) == ("i-7", "not_sent")
     assert second["error"] == "DependencyFailed"
-    assert second["message"].endswith('customer "c-1" is not there: customers.csv row 2 was refused')
+    assert second["message"].endswith(
+        'customer "c-1" is not there: customers.csv row 2 was refused'
+    )
     assert set(account.records("invoice")) == {"i-8"}
 
 
@@ -102,11 +104,33 @@ async def test_mended_failure_file_is_imported_again(folder: Folder, account: Ac
 
 async def test_failure_without_data_must_be_mended_first(folder: Folder, account: Account) -> None:
     """A row that could not be read has no data; sending the rest of it would lose something."""
-    plan = folder.plan(BOTH, **{**GOOD, "invoices_csv": "Id,Customer,Date\n7,1,x\n8,2,2026-01-02\n"})
+    plan = folder.plan(
+        BOTH, **{**GOOD, "invoices_csv": "Id,Customer,Date\n7,1,x\n8,2,2026-01-02\n"}
+    )
     await account.load(plan, skip_bad_rows=True)
     again = folder.write("again.jsonl", account.failures.read_text("utf-8"))
     with pytest.raises(BadInput, match=r'again\.jsonl row 1: put what is to be sent into "data"'):
         ImportJob(read_plan(again)).check()
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('{"object": "invoice.line_items", "data": null}', "'invoice.line_items' cannot be import"),
+        ('{"data": {"company": "A"}}', "None cannot be imported by itself"),
+        ('{"object": "customer", "data": {"custom_1": "[masked]1111"}}', "put the true value in"),
+        ("{", "not a JSON value"),
+    ],
+)
+def test_entry_that_cannot_be_imported_is_told_once(
+    folder: Folder, entry: str, message: str
+) -> None:
+    """No entry of a failure file is passed over in silence."""
+    good = '{"object": "customer", "data": {"company": "A"}}\n'
+    path = folder.write("again.jsonl", good + entry + "\n")
+    with pytest.raises(BadInput, match=message) as caught:
+        ImportJob(read_plan(path)).check()
+    assert [one.row for one in caught.value.problems] == [2]
 
 
 async def test_bad_rows_are_skipped_when_asked(folder: Folder, account: Account) -> None:
@@ -208,9 +232,7 @@ async def test_unreachable_server_stops_at_the_first_request(
     plan = folder.plan(CUSTOMERS, customers_csv=many(30))
     await account.sandbox.stop()
     hasty = RetryPolicy(attempts=1)
-    async with ChargeOver(
-        account.sandbox.url, "a", "b", limiter=NoLimit(), retry=hasty
-    ) as contact:
+    async with ChargeOver(account.sandbox.url, "a", "b", limiter=NoLimit(), retry=hasty) as contact:
         with pytest.raises(ConnectFailed):
             await ImportJob(plan, failures=account.failures).run(account.co, contact=contact)
 

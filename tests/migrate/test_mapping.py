@@ -80,8 +80,10 @@ def test_key_with_an_empty_part_is_a_problem(folder: Folder) -> None:
     ).loads[0]
     record = map_record(load, Row(9, {"Region": "", "Id": "5"}))
     assert [str(one) for one in record.problems] == [
-        'a.csv row 9, column "Region, Id", field external_key: '
-        'the key "{Region}-{Id}" has an empty part'
+        (
+            'a.csv row 9, column "Region, Id", field external_key: '
+            'the key "{Region}-{Id}" has an empty part'
+        )
     ]
 
 
@@ -117,7 +119,9 @@ def test_invoice_without_lines_has_no_list(folder: Folder) -> None:
 
 def test_data_of_a_failure_is_taken_as_it_is(folder: Folder) -> None:
     """Names are fields, values may be JSON or text, and null and "" stay what they are."""
-    load = next(one for one in failures_plan(folder.path / "f.jsonl").loads if one.object == "invoice")
+    load = next(
+        one for one in failures_plan(folder.path / "f.jsonl").loads if one.object == "invoice"
+    )
     cells = {
         "external_key": "i-1",
         "customer_external_key": "c-1",

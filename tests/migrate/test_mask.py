@@ -12,12 +12,12 @@ from chargeover_async.migrate.mask import masked, masked_text
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("4111111111111111", "***1111"),
-        ("card 4111 1111 1111 1111, exp 12/30", "card ***1111, exp 12/30"),
-        ("5500-0000-0000-0004", "***0004"),
-        ("378282246310005", "***0005"),
-        ("DE89370400440532013000", "***3000"),
-        ("GB82 WEST 1234 5698 7654 32", "***5432"),
+        ("4111111111111111", "[masked]1111"),
+        ("card 4111 1111 1111 1111, exp 12/30", "card [masked]1111, exp 12/30"),
+        ("5500-0000-0000-0004", "[masked]0004"),
+        ("378282246310005", "[masked]0005"),
+        ("DE89370400440532013000", "[masked]3000"),
+        ("GB82 WEST 1234 5698 7654 32", "[masked]5432"),
     ],
 )
 def test_card_and_bank_numbers_are_masked_in_any_text(text: str, wanted: str) -> None:
@@ -60,13 +60,13 @@ def test_secret_names_are_masked_at_any_depth() -> None:
         }
     )
     assert found == {
-        "password": "***",
-        "CVV": "***",
-        "Routing": "***",
-        "account_number": "***",
-        "Card Number": "***",
-        "list": [{"iban": "***"}],
-        "number": "***1111",
+        "password": "[masked]",
+        "CVV": "[masked]",
+        "Routing": "[masked]",
+        "account_number": "[masked]",
+        "Card Number": "[masked]",
+        "list": [{"iban": "[masked]"}],
+        "number": "[masked]1111",
         "empty": {"password": "", "secret": None},
         "Account": "00017",
         "amount": Decimal("12.50"),

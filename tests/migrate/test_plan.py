@@ -80,8 +80,10 @@ FIELDS = '[load.fields]\ncompany = "{Name}"\n'
         ('[[load]]\nfile = "a.csv"\n' + FIELDS, 'load 1: "object" is missing'),
         (
             '[[load]]\nobject = "custmer"\n',
-            r'"object" must be one of customer, invoice, item, user, not "custmer"; '
-            r'did you mean "customer"\?',
+            (
+                r'"object" must be one of customer, invoice, item, user, not "custmer"; '
+                r'did you mean "customer"\?'
+            ),
         ),
         ('[[load]]\nobject = "customer"\n' + FIELDS, 'load 1: "file" is missing'),
         (LOAD, 'load 1: "fields" is missing'),
@@ -126,7 +128,7 @@ FIELDS = '[load.fields]\ncompany = "{Name}"\n'
         (INVOICES.replace('{ Invoice = "Id" }', "{}"), '"match" must pair child columns'),
         (
             INVOICES.replace("line_rate", "line_rat"),
-            r'children\.line_items: fields has an unknown field "line_rat"; did you mean "line_rate',
+            r'line_items: fields has an unknown field "line_rat"; did you mean "line_rate',
         ),
         (
             INVOICES.replace("[load.fields]", '[load.fields]\nline_items = "{Lines}"'),
@@ -141,7 +143,7 @@ FIELDS = '[load.fields]\ncompany = "{Name}"\n'
             r"load 1 refers to customer records by key, but they are loaded after it",
         ),
         (
-            LOAD + '[load.fields]\nlanguage_id = 1.5',
+            LOAD + "[load.fields]\nlanguage_id = 1.5",
             r'fields\.language_id: "1\.5" is not a whole number',
         ),
     ],
@@ -162,5 +164,5 @@ def test_missing_plan_is_named(tmp_path: Path) -> None:
 def test_plan_in_another_encoding_is_refused(folder: Folder) -> None:
     """TOML is UTF-8."""
     folder.write("plan.toml", "# Müller\n", "latin-1")
-    with pytest.raises(UsageError, match="plan.toml is not TOML"):
+    with pytest.raises(UsageError, match=r"plan\.toml is not TOML"):
         read_plan(folder.path / "plan.toml")

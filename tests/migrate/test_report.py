@@ -38,9 +38,9 @@ def test_failures_are_json_lines_without_secrets(tmp_path: Path) -> None:
         "key": "c-1",
         "state": "refused",
         "error": "BadRequest",
-        "message": "No: ***1111",
-        "data": {"company": "Ünï", "custom_1": Decimal("0.10"), "password": "***"},
-        "source": {"Name": "Ünï", "Card": "***"},
+        "message": "No: [masked]1111",
+        "data": {"company": "Ünï", "custom_1": Decimal("0.10"), "password": "[masked]"},
+        "source": {"Name": "Ünï", "Card": "[masked]"},
     }
     assert len(path.read_text("utf-8").splitlines()) == 2
 

@@ -52,7 +52,9 @@ def test_bad_rows_come_out_and_reading_goes_on(folder: Folder) -> None:
     csv = rows(folder.write("a.csv", "A,B\n1\n1,2,3\n4,5\n"))
     assert [type(one) for one in csv] == [BadRow, BadRow, Row]
     assert csv[0] == BadRow(2, "the row has 1 cells, the header has 2", ["1"])
-    found = rows(folder.write("a.jsonl", '{"a": 1\n[1]\n"x"\ntrue\nnull\n3\n{"a": NaN}\n{"a": 2}\n'))
+    found = rows(
+        folder.write("a.jsonl", '{"a": 1\n[1]\n"x"\ntrue\nnull\n3\n{"a": NaN}\n{"a": 2}\n')
+    )
     messages = [one.message for one in found if isinstance(one, BadRow)]
     assert [m.split(":")[0] for m in messages] == [
         "not a JSON value",

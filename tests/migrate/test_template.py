@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate.template import is_empty, parse_template

@@ -1,0 +1,400 @@
+"""The commands: their help, exit codes and messages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chargeover_async import __main__
+from chargeover_async.cli import cli
+from chargeover_async.migrate import Summary
+from chargeover_async.sandbox import Sandbox
+
+SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop" / "plan.toml"
+PLAN = """
+[[load]]
+object = "customer"
+file = "customers.csv"
+[load.fields]
+external_key = "c-{Id}"
+company = "{Name}"
+"""
+ENV = ("CHARGEOVER_URL", "CHARGEOVER_USERNAME", "CHARGEOVER_PASSWORD")
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials, and a folder of its own to leave failure files in."""
+    asyncio.set_event_loop(None)
+    monkeypatch.chdir(tmp_path)
+    for name in ENV:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def running() -> Iterator[Sandbox]:
+    """A sandbox on a loop of another thread: the commands under test have loops of their own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    sandbox = Sandbox(quota=None)
+    asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(10)
+    yield sandbox
+    asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+@pytest.fixture
+def account(running: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """The sandbox as the account of the environment."""
+    for name, value in zip(ENV, (running.url, running.username, running.password), strict=True):
+        monkeypatch.setenv(name, value)
+    return running
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments), prog_name="chargeover-async")
+
+
+def environment() -> dict[str, str]:
+    """For a new process that shall find the package that is tested here, wherever it lies."""
+    return {**os.environ, "PYTHONPATH": str(Path(__main__.__file__).parents[1])}
+
+
+def write_plan(customers: str, plan: str = PLAN) -> None:
+    Path("plan.toml").write_text(plan, "utf-8")
+    Path("customers.csv").write_text(customers, "utf-8")
+
+
+def many(count: int) -> str:
+    return "Id,Name\n" + "".join(f"{number},N{number}\n" for number in range(count))
+
+
+def summary_of(result: Result) -> dict[str, object]:
+    found: dict[str, object] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+# -- help -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_help_and_an_example(name: str) -> None:
+    """Each option says what it does; the example is a command line of that command."""
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert f"Example: chargeover-async {name} " in result.stdout
+    command = cli.commands[name]
+    assert command.help
+    for parameter in command.params:
+        assert getattr(parameter, "help", "") or parameter.param_type_name == "argument"
+
+
+def test_wrong_usage_has_the_code_of_click() -> None:
+    """2: the command itself was typed wrong."""
+    assert run("import").exit_code == 2
+    assert run("import", "plan.toml", "--no-such-option").exit_code == 2
+    assert run("sandbox", "--kind", "square").exit_code == 2
+
+
+def test_without_the_extra_one_line_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bare install says what to install, and exits with 2."""
+    monkeypatch.setattr(__main__, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as caught:
+        __main__.main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"{__main__.NEEDS_EXTRA}\n"
+    assert 'pip install "chargeover-async[cli]"' in __main__.NEEDS_EXTRA
+
+
+# -- import -----------------------------------------------------------------------------------
+
+
+def test_example_goes_into_the_embedded_sandbox() -> None:
+    """No environment, no account: 0, nothing failed or unknown, and full batches."""
+    result = run("import", str(SHOP), "--sandbox", "--json")
+    assert result.exit_code == 0, result.output
+    found = summary_of(result)
+    assert (found["operations"], found["created"]) == (760, 760)
+    assert (found["failed"], found["unknown"]) == (0, 0)
+    requests = found["requests"]
+    assert isinstance(requests, int)
+    assert requests <= 1.1 * math.ceil(760 / 25) + 2
+    assert "without a quota" in result.stderr
+
+
+def test_summary_for_people_ends_with_the_counts() -> None:
+    """The last line has all of them."""
+    write_plan(many(30))
+    result = run("import", "plan.toml", "--sandbox")
+    assert result.exit_code == 0
+    last = result.stdout.splitlines()[-1]
+    assert re.fullmatch(
+        r"30 operations: 30 created, 0 failed, 0 unknown; 3 requests, \d+\.\d s", last
+    )
+
+
+def test_dry_run_tells_the_price_and_sends_nothing(account: Sandbox) -> None:
+    """Requests, and minutes at the default quota."""
+    write_plan(many(60))
+    result = run("import", "plan.toml", "--dry-run")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("60 operations, 0 of them bad rows: 4 requests, 0.0 minutes")
+    found = summary_of(run("import", "plan.toml", "--dry-run", "--json"))
+    assert (found["operations"], found["requests"]) == (60, 4)
+    assert not account.log
+
+
+def test_import_into_the_account_of_the_environment(account: Sandbox) -> None:
+    """The first contact is counted with the other requests."""
+    write_plan(many(30))
+    result = run("import", "plan.toml", "--json")
+    assert result.exit_code == 0, result.output
+    assert summary_of(result)["requests"] == len(account.log) == 3
+
+
+def test_failed_rows_give_1_and_a_failure_file(account: Sandbox) -> None:
+    """Named after the plan, in the current folder; mended, it is imported again."""
+    account.store.seed("customer", {"company": "taken", "external_key": "c-1"})
+    write_plan(many(3))
+    result = run("import", "plan.toml", "--json")
+    assert result.exit_code == 1
+    assert summary_of(result)["failed"] == 1
+    assert "plan.failures.jsonl" in result.stderr
+    text = Path("plan.failures.jsonl").read_text("utf-8")
+    Path("mended.jsonl").write_text(text.replace('"c-1"', '"c-1b"'), "utf-8")
+    again = run("import", "mended.jsonl")
+    assert again.exit_code == 0, again.output
+    refused = run("import", "plan.toml")
+    assert refused.exit_code == 4
+    assert "holds the failures of an earlier import" in refused.stderr
+
+
+def test_failure_file_can_be_named(account: Sandbox) -> None:
+    """--failures FILE."""
+    account.store.seed("customer", {"company": "taken", "external_key": "c-1"})
+    write_plan(many(3))
+    assert run("import", "plan.toml", "--failures", "mine.jsonl").exit_code == 1
+    assert Path("mine.jsonl").exists()
+
+
+def test_existing_rows_can_be_allowed(account: Sandbox) -> None:
+    """--allow-existing: run the same import twice."""
+    write_plan(many(3))
+    assert run("import", "plan.toml").exit_code == 0
+    result = run("import", "plan.toml", "--allow-existing")
+    assert result.exit_code == 0
+    assert "0 created, 0 failed, 0 unknown, 3 existing" in result.stdout
+
+
+def test_stop_on_failure_gives_1_and_says_what_was_not_reached(account: Sandbox) -> None:
+    """--stop-on-failure."""
+    account.store.seed("customer", {"company": "taken", "external_key": "c-0"})
+    write_plan(many(1000))
+    result = run("import", "plan.toml", "--stop-on-failure")
+    assert result.exit_code == 1
+    assert "Stopped: customers.csv row 2 was refused" in result.stderr
+    assert "not reached" in result.stdout
+
+
+def test_unknown_rows_give_3(account: Sandbox) -> None:
+    """An answer was lost and there is no key to look up: somebody must look."""
+    write_plan("Name\nA\n", PLAN.replace('external_key = "c-{Id}"\n', ""))
+    account.faults.script([None, "lost"])
+    result = run("import", "plan.toml", "--json")
+    assert result.exit_code == 3
+    assert summary_of(result)["unknown"] == 1
+
+
+@pytest.mark.parametrize(
+    ("customers", "plan", "message"),
+    [
+        ("Id,Name\n1,A\n1,B\n", PLAN, 'customers.csv row 3, field external_key: the key "c-1" is'),
+        ("Id,Nam\n1,A\n", PLAN, 'customers.csv, column "Name", field company: the file has no'),
+        ("Id,Name\n", PLAN.replace("object", "objet"), 'plan.toml: load 1: "object" is missing'),
+        ("Id,Name\n", PLAN.replace("company", "compny"), 'did you mean "company"?'),
+    ],
+)
+def test_bad_input_gives_4_and_sends_nothing(
+    account: Sandbox, customers: str, plan: str, message: str
+) -> None:
+    """One message that names file, row and field; with --json a summary that says why."""
+    write_plan(customers, plan)
+    result = run("import", "plan.toml", "--json")
+    assert result.exit_code == 4
+    assert message in result.stderr
+    found = summary_of(result)
+    assert (found["created"], found["failed"], found["requests"]) == (0, 0, 0)
+    assert message in str(found["stopped"])
+    assert not account.log
+
+
+def test_bad_rows_can_be_skipped(account: Sandbox) -> None:
+    """--skip-bad-rows: the good ones are imported, the bad ones written down."""
+    write_plan("Id,Name\n1,A\n1,B\n2\n3,C\n")
+    result = run("import", "plan.toml", "--skip-bad-rows", "--json")
+    assert result.exit_code == 1
+    found = summary_of(result)
+    assert (found["operations"], found["created"], found["failed"]) == (4, 2, 2)
+
+
+def test_missing_environment_is_named() -> None:
+    """Every variable that is missing, in one message; code 4."""
+    write_plan(many(1))
+    result = run("import", "plan.toml")
+    assert result.exit_code == 4
+    assert "CHARGEOVER_URL, CHARGEOVER_USERNAME, CHARGEOVER_PASSWORD" in result.stderr
+    result = run("import", "plan.toml", "--url", "https://example.chargeover.com/api/v3")
+    assert result.exit_code == 4
+    assert "set CHARGEOVER_USERNAME, CHARGEOVER_PASSWORD in the environment" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://example.chargeover.com/api/v3", "in clear text to example.chargeover.com"),
+        ("https://example.chargeover.com/api/v2", "must end in /api/v3"),
+        ("example.chargeover.com", "must look like https://example.chargeover.com/api/v3"),
+    ],
+)
+def test_wrong_url_is_refused_before_anything_is_sent(
+    account: Sandbox, url: str, message: str
+) -> None:
+    """--url stands in for CHARGEOVER_URL; code 4."""
+    write_plan(many(1))
+    for command in (("import", "plan.toml"), ("check",)):
+        result = run(*command, "--url", url)
+        assert result.exit_code == 4
+        assert message in result.stderr
+    assert not account.log
+
+
+def test_wrong_credentials_give_5_after_one_request(
+    account: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One message, nothing imported; the password is in no output."""
+    monkeypatch.setenv("CHARGEOVER_PASSWORD", "not-the-password")
+    write_plan(many(100))
+    result = run("import", "plan.toml", "--json")
+    assert result.exit_code == 5
+    assert "check CHARGEOVER_USERNAME and CHARGEOVER_PASSWORD" in result.stderr
+    assert len(account.log) == 1
+    assert account.store.count("customer") == 0
+    assert "not-the-password" not in result.output
+    assert summary_of(result)["created"] == 0
+
+
+def test_unreachable_server_gives_5(account: Sandbox, unused_tcp_port: int) -> None:
+    """Within seconds, with the advice to check the URL."""
+    write_plan(many(1))
+    result = run("import", "plan.toml", "--url", f"http://127.0.0.1:{unused_tcp_port}/api/v3")
+    assert result.exit_code == 5
+    assert "check the URL and the network" in result.stderr
+
+
+# -- check ------------------------------------------------------------------------------------
+
+
+def test_check_tells_what_it_found(account: Sandbox) -> None:
+    """URL and number of customers; two requests."""
+    account.store.seed("customer", {"company": "A"})
+    result = run("check")
+    assert result.exit_code == 0
+    assert f"{account.url}>: the credentials are accepted, the account has 1 customers" in (
+        result.stdout
+    )
+    assert len(account.log) == 2
+
+
+def test_check_refuses_wrong_credentials(account: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """5, as for an import."""
+    monkeypatch.setenv("CHARGEOVER_USERNAME", "somebody")
+    result = run("check")
+    assert result.exit_code == 5
+    assert "check CHARGEOVER_USERNAME" in result.stderr
+
+
+# -- sandbox ----------------------------------------------------------------------------------
+
+
+def test_sandbox_command_serves_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first line of output is URL, user name and password of an account that answers."""
+    command = [sys.executable, "-m", "chargeover_async", "sandbox", "--port", "0"]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        url, username, password = process.stdout.readline().split()
+        monkeypatch.setenv("CHARGEOVER_USERNAME", username)
+        monkeypatch.setenv("CHARGEOVER_PASSWORD", password)
+        result = run("check", "--url", url)
+        process.terminate()
+        assert process.wait(20) == 0
+    assert result.exit_code == 0, result.output
+
+
+def test_sandbox_options_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Host, port, quota, window, kind and seed."""
+    seen: list[object] = []
+
+    def served(*arguments: object, **options: object) -> None:
+        seen.extend((arguments, options))
+
+    monkeypatch.setattr("chargeover_async.cli.sandbox.serve", served)
+    result = run("sandbox", "--port", "1", "--quota", "9", "--window", "6", "--kind", "none")
+    assert result.exit_code == 0
+    assert seen == [
+        ("127.0.0.1", 1),
+        {"quota_limit": 9, "quota_window_s": 6.0, "quota_kind": None, "seed": 0},
+    ]
+
+
+def test_sandbox_refuses_what_it_cannot_be() -> None:
+    """A quota of nothing, or an address that others can reach."""
+    assert run("sandbox", "--quota", "0").exit_code == 2
+    assert run("sandbox", "--window", "nan").exit_code == 2
+    result = run("sandbox", "--host", "0.0.0.0")
+    assert result.exit_code == 2
+    assert "only to loopback" in result.stderr
+
+
+def test_sandbox_names_a_port_that_is_taken(running: Sandbox) -> None:
+    """4: the message names address and port."""
+    result = run("sandbox", "--port", str(running.port))
+    assert result.exit_code == 4
+    assert f"cannot listen on 127.0.0.1 port {running.port}" in result.stderr
+
+
+def test_quickstart_runs_and_prints_the_total() -> None:
+    """The shortest true program is true."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, str(SHOP.parents[1] / "quickstart.py")],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"invoice \d+ of customer 1: 5\.9\d?\n", done.stdout)
+
+
+def test_summary_of_nothing_is_an_object() -> None:
+    """Scripts can parse the last line whatever happened, a missing plan included."""
+    result = run("import", "no.toml", "--json")
+    assert result.exit_code == 4
+    assert summary_of(result).keys() == json.loads(Summary(operations=0).json()).keys()

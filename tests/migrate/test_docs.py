@@ -1,0 +1,139 @@
+"""What docs/import.md says is what the code does: each documented key, option and code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from import_world import Folder
+
+from chargeover_async.cli.exits import Exit
+from chargeover_async.cli.import_ import import_command
+from chargeover_async.migrate import Failure, Summary
+from chargeover_async.migrate.mapping import map_record
+from chargeover_async.migrate.plan import parse_plan
+from chargeover_async.migrate.sources import Row
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "import.md"
+TEXT = DOCS.read_text("utf-8")
+
+
+def section(title: str) -> str:
+    return re.split(r"^##+ ", TEXT.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def first_cells(title: str) -> list[str]:
+    return re.findall(r"^\| (`.+?`|\d)[^|]* \|", section(title), flags=re.MULTILINE)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+def test_plan_in_the_text_is_a_plan() -> None:
+    """Every TOML block can be read."""
+    for block in blocks("toml"):
+        assert parse_plan(tomllib.loads(block), Path("plan.toml")).loads
+
+
+def test_python_in_the_text_is_python() -> None:
+    """And imports what exists."""
+    for block in blocks("python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                exec(compile(ast.Module([node], []), str(DOCS), "exec"), {})  # noqa: S102
+
+
+def test_options_in_the_text_are_those_of_the_command() -> None:
+    """None is missing, none is made up."""
+    told = {one.strip("`").split()[0] for one in first_cells("Options")}
+    assert told == {one.opts[0] for one in import_command.params if one.opts[0].startswith("--")}
+
+
+def test_exit_codes_in_the_text_are_those_of_the_commands() -> None:
+    """And 2, which is click's."""
+    assert {int(one) for one in first_cells("Exit codes")} == {*map(int, Exit), 2}
+
+
+def test_names_in_the_text_are_those_of_summary_and_failure() -> None:
+    """Scripts rely on them."""
+    told = section("The failure file")
+    for name in Failure.__struct_fields__:
+        assert f"`{name}`" in told
+    told = section("The summary")
+    for name in json.loads(Summary(operations=0).json()):
+        assert f"`{name}`" in told
+
+
+# -- each key of a plan, by what it changes -----------------------------------------------------
+
+
+class Case(msgspec.Struct):
+    """A line of the plan, the file it reads, and what comes of the row."""
+
+    line: str
+    wanted: dict[str, Any]
+    file: bytes = b"Name,When,Who,Empty\nZo\xc3\xab,2025-12-31,7,\n"
+    name: str = "rows.csv"
+
+
+USUAL = {"memo": "Zoë", "date": "2025-12-31", "customer_external_key": "c-7"}
+USUAL_FILE = Case("", USUAL).file
+LINES = """
+[load.children.line_items]
+file = "rows.csv"
+match = { Who = "Who" }
+fields = { item_id = 1, descrip = "{Name}" }
+"""
+KEYS = {
+    "object": Case("", USUAL),
+    "file": Case("", USUAL),
+    "format": Case('format = "csv"', USUAL, name="rows.txt"),
+    "encoding": Case('encoding = "cp1252"', USUAL, USUAL_FILE.replace(b"\xc3\xab", b"\xeb")),
+    "delimiter": Case('delimiter = "|"', USUAL, USUAL_FILE.replace(b",", b"|")),
+    "date_format": Case(
+        'date_format = "%d.%m.%Y"', USUAL, USUAL_FILE.replace(b"2025-12-31", b"31.12.2025")
+    ),
+    "empty": Case('empty = "text"', {**USUAL, "refnumber": ""}),
+    "unknown_references": Case('unknown_references = "send"', USUAL),
+    "fields": Case("", USUAL),
+    "children": Case("", {**USUAL, "line_items": [{"item_id": 1, "descrip": "Zoë"}]}),
+}
+
+
+def test_every_documented_key_is_tried_here() -> None:
+    """And nothing else is."""
+    assert [one.strip("`") for one in first_cells("Keys of `[[load]]`")] == [*KEYS, "match"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_documented_key_does_what_it_says(folder: Folder, key: str) -> None:
+    """The row comes out the same however the file is written, when the plan says how."""
+    case = KEYS[key]
+    (folder.path / case.name).write_bytes(case.file)
+    plan = folder.plan(
+        f"""
+        [[load]]
+        object = "invoice"
+        file = "{case.name}"
+        {case.line}
+        [load.fields]
+        memo = "{{Name}}"
+        date = "{{When}}"
+        customer_external_key = "c-{{Who}}"
+        refnumber = "{{Empty}}"
+        {LINES if key == "children" else ""}
+        """
+    )
+    load = plan.loads[0]
+    (row,) = load.source.rows()
+    assert isinstance(row, Row)
+    children = {one.field: [row] for one in load.children}
+    record = map_record(load, row, children)
+    assert (record.payload, record.problems) == (case.wanted, ())
