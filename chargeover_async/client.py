@@ -8,21 +8,29 @@ import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import unquote
 
-import aiohttp
 import msgspec
 
 from ._pipeline import Pipeline
-from ._transport import AiohttpTransport, BasicAuth, Timeouts, Transport, check_url
+from ._transport import (
+    AiohttpTransport,
+    BasicAuth,
+    Timeouts,
+    TraceConfig,
+    Transport,
+    check_url,
+)
 from .bulk import Bulk, BulkSettings
 from .bulk.stream import stream
-from .errors import UsageError
-from .limits import Limiter, LocalLimiter, QuotaSettings
-from .models._codec import DateFormat, read, untyped
+from .errors import NotSent, UsageError
+from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats
+from .models._codec import DateFormat, check_kind, read, untyped
 from .models._write import check_json
 from .observe import Observer, Stats
 from .operation import Operation, Outcome
-from .resources import Customers, Invoices, Items, Users
+from .query import filter_text
+from .resources import Resources
 from .resources._base import Options, call_query
 from .retry import Repeat, RetryPolicy
 
@@ -31,7 +39,7 @@ T = TypeVar("T")
 METHODS = {"GET": Repeat.READ, "PUT": Repeat.IDEMPOTENT, "DELETE": Repeat.IDEMPOTENT}
 
 
-class ChargeOver:
+class ChargeOver(Resources):
     """One account: ``async with ChargeOver(url, username, password) as co``.
 
     ``url`` looks like ``https://example.chargeover.com/api/v3``; plain http is taken for loopback
@@ -67,7 +75,7 @@ class ChargeOver:
         flags: Mapping[str, int] | None = None,
         dates: DateFormat | None = None,
         transport: Transport | None = None,
-        trace_configs: list[aiohttp.TraceConfig] | None = None,
+        trace_configs: list[TraceConfig] | None = None,
         random: random.Random | None = None,
     ) -> None:
         base = check_url(url, insecure_http=insecure_http)
@@ -82,10 +90,9 @@ class ChargeOver:
             )
         if limiter is not None and quota is not None:
             raise UsageError("pass quota or limiter, not both")
-        self._owns_limiter = limiter is None
         self._pipeline = Pipeline(
             transport,
-            limiter or LocalLimiter(quota or QuotaSettings()),
+            LocalLimiter(quota or QuotaSettings()) if limiter is None else _Shared(limiter),
             retry or RetryPolicy(),
             observer=on_event,
             source=random,
@@ -97,10 +104,7 @@ class ChargeOver:
 
     def _set_options(self, options: Options) -> None:
         self._options = options
-        self.customers = Customers(self._pipeline, options)
-        self.invoices = Invoices(self._pipeline, options)
-        self.items = Items(self._pipeline, options)
-        self.users = Users(self._pipeline, options)
+        self._set_resources(self._pipeline, options)
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -141,7 +145,8 @@ class ChargeOver:
     @property
     def limiter(self) -> Limiter:
         """The quota, to share with another client of the same account."""
-        return self._pipeline.limiter
+        limiter = self._pipeline.limiter
+        return limiter.limiter if isinstance(limiter, _Shared) else limiter
 
     def bulk(self, settings: BulkSettings | None = None) -> Bulk:
         """A scope that sends what is queued in it in as few requests as possible."""
@@ -188,8 +193,16 @@ class ChargeOver:
         method = method.upper()
         if method not in {*METHODS, "POST"}:
             raise UsageError(f"method must be GET, POST, PUT or DELETE, not {method!r}")
-        if not path.startswith("/") or any(char in path for char in "?# \r\n"):
-            raise UsageError(f"path must start with / and have no query or space: {path!r}")
+        _check_path(path)
+        pairs = tuple((name, filter_text(value, name)) for name, value in (query or {}).items())
+        payload = None if json is None else check_json(json)
+        key: str | None = None
+        if repeat is Repeat.KEYED:
+            key = payload.get("external_key") if isinstance(payload, dict) else None
+            if method != "POST" or not isinstance(key, str) or path.count("/") != 1:
+                raise UsageError("Repeat.KEYED is for a create with an external_key in json")
+        if as_ is not None:
+            check_kind(as_)
         dates = self._options.dates
         operation: Operation[Any] = Operation(
             self._pipeline,
@@ -198,15 +211,18 @@ class ChargeOver:
             path,
             untyped if as_ is None else lambda raw: read(raw, as_, dates),
             repeat or METHODS.get(method, Repeat.ONCE),
-            query=tuple((k, str(v)) for k, v in (query or {}).items()) + self._options.query,
-            payload=None if json is None else check_json(json),
+            query=pairs + self._options.query,
+            payload=payload,
+            key=key,
         )
         return operation
 
     async def aclose(self) -> None:
-        """Close the connections; calling it again does nothing."""
-        if self._owns_limiter:
-            await self._pipeline.limiter.aclose()
+        """Close the connections; calling it again does nothing.
+
+        What is under way fails, and says whether it may have happened; nothing is sent afterwards.
+        """
+        await self._pipeline.limiter.aclose()
         await self._pipeline.transport.aclose()
 
     async def __aenter__(self) -> Self:
@@ -222,6 +238,48 @@ class ChargeOver:
 
     def __repr__(self) -> str:
         return f"<ChargeOver {self._url}>"
+
+
+def _check_path(path: str) -> None:
+    # Nothing that a server, or a proxy before it, would read as another path.
+    if not path.startswith("/") or not path.isascii() or not path.isprintable():
+        raise UsageError(f"path must start with / and be percent-encoded, not {path!r}")
+    if any(char in path for char in "?#\\ ") or {".", ".."} & set(unquote(path).split("/")):
+        raise UsageError(f"path must have no query, no blank and no dots for a segment: {path!r}")
+
+
+class _Shared:
+    """Another's limiter, seen from one client: that client's closing does not close it."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.limiter = limiter
+        self.closed = False
+
+    @property
+    def stats(self) -> QuotaStats:
+        return self.limiter.stats
+
+    async def acquire(self, priority: Priority) -> Permit:
+        self._check()
+        permit = await self.limiter.acquire(priority)
+        try:
+            self._check()
+        except NotSent:
+            permit.unused()
+            raise
+        return permit
+
+    def _check(self) -> None:
+        if self.closed:
+            raise NotSent("the client is closed; nothing more is sent")
+
+    def throttled(
+        self, retry_after_s: float | None = None, *, permit: Permit | None = None
+    ) -> None:
+        self.limiter.throttled(retry_after_s, permit=permit)
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 __all__ = ("ChargeOver",)

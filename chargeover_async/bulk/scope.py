@@ -7,7 +7,7 @@ from typing import Self, TypeVar
 
 from chargeover_async._pipeline import Pipeline
 from chargeover_async.operation import Operation
-from chargeover_async.resources import Customers, Invoices, Items, Users
+from chargeover_async.resources import Resources
 from chargeover_async.resources._base import Options
 
 from .engine import BulkReport, BulkSettings, Engine
@@ -15,7 +15,7 @@ from .engine import BulkReport, BulkSettings, Engine
 T = TypeVar("T")
 
 
-class Bulk:
+class Bulk(Resources):
     """Queues operations and sends them in as few requests as possible.
 
     Its resources take an operation at once and give it back as a handle: await it for its value,
@@ -27,10 +27,7 @@ class Bulk:
 
     def __init__(self, pipeline: Pipeline, settings: BulkSettings, options: Options) -> None:
         self._engine = Engine(pipeline, settings)
-        self.customers = Customers(self._engine, options)
-        self.invoices = Invoices(self._engine, options)
-        self.items = Items(self._engine, options)
-        self.users = Users(self._engine, options)
+        self._set_resources(self._engine, options)
 
     async def submit(self, operation: Operation[T]) -> Operation[T]:
         """Queue an operation built by the client, waiting while the queue is full.

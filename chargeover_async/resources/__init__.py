@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from ._all import RESOURCES, Resources
 from ._base import ExternalKey, Resource, Token
 from .customers import Customers
 from .invoices import Invoices
 from .items import Items
 from .users import Users
-
-RESOURCES: dict[str, type[Resource[Any]]] = {
-    resource.object: resource for resource in (Customers, Invoices, Items, Users)
-}
 
 __all__ = (
     "RESOURCES",
@@ -21,6 +16,7 @@ __all__ = (
     "Invoices",
     "Items",
     "Resource",
+    "Resources",
     "Token",
     "Users",
 )

@@ -15,7 +15,7 @@ from chargeover_async._ref import Ref
 from chargeover_async._wire.request import segment
 from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.models import Created, Record, Revision
-from chargeover_async.models._codec import DateFormat, read, read_many
+from chargeover_async.models._codec import DateFormat, check_kind, read, read_many
 from chargeover_async.models._write import Refs, check_id, check_key, shape_of
 from chargeover_async.operation import REF_IN_PATH, Operation, Reader, Runner
 from chargeover_async.query import (
@@ -24,6 +24,7 @@ from chargeover_async.query import (
     Order,
     QueryPairs,
     Where,
+    filter_text,
     order_pair,
     page_pairs,
     where_pair,
@@ -76,9 +77,9 @@ def call_query(
         if value is not None:
             if not isinstance(value, str) or not value:
                 raise UsageError(f"{name} must be text, not {value!r}")
-            pairs.append((name, value))
+            pairs.append((name, filter_text(value, name)))
     for flag, number in (flags or {}).items():
-        if not flag.isidentifier() or not isinstance(number, int):
+        if not isinstance(flag, str) or not flag.isidentifier() or not isinstance(number, int):
             raise UsageError(f"a flag is a name and a whole number, not {flag!r}: {number!r}")
         pairs.append((f"_flag_{flag.removeprefix('_flag_')}", str(int(number))))
     return tuple(pairs)
@@ -204,7 +205,7 @@ class Resource(Generic[T]):
         Source: vendor's text, "Paging"; recordings `customer_list`, `customer_with_invoices`.
         """
         query = (*where_pair(where), *order_pair(order), *page_pairs(limit, offset))
-        kind, dates = as_ or self.model, self._options.dates
+        kind, dates = check_kind(as_ or self.model), self._options.dates
         return self._call(
             "GET", f"/{self.object}", lambda raw: read_many(raw, kind, dates), Repeat.READ, query
         )
@@ -235,7 +236,7 @@ class Resource(Generic[T]):
     # -- what subclasses build on --------------------------------------------------------------
 
     def _reader(self, as_: type[Any] | None) -> Reader:
-        kind, dates = as_ or self.model, self._options.dates
+        kind, dates = check_kind(as_ or self.model), self._options.dates
         return lambda raw: read(raw, kind, dates)
 
     def _call(
@@ -389,9 +390,9 @@ class Resource(Generic[T]):
     def _pages(
         self, where: Where, order: Order, page: int, kind: type[Any] | None
     ) -> AsyncIterator[Any]:
-        if not 1 <= page <= MAX_PAGE:
-            raise UsageError(f"page must be 1 to {MAX_PAGE}, not {page}")
-        return _iterate(self, where_pair(where), order, page, kind or self.model)
+        page_pairs(page, None)
+        order_pair(order)
+        return _iterate(self, where_pair(where), order, page, check_kind(kind or self.model))
 
     @overload
     def iterate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict, Unpack
 
 from chargeover_async.errors import UsageError
@@ -31,6 +31,13 @@ class _Balance(TypedDict, total=False):
     use_customer_balance: Flag
 
 
+def _need(verb: str, fields: Any, *names: str) -> None:
+    if isinstance(fields, Mapping):  # what is none is refused by the check of its list
+        missing = [name for name in names if fields.get(name) in (None, "")]
+        if missing:
+            raise UsageError(f"invoices.{verb} needs {' and '.join(missing)}")
+
+
 class Invoices(Resource[Invoice]):
     """``/invoice``."""
 
@@ -57,7 +64,7 @@ class Invoices(Resource[Invoice]):
         """
         extra_names = extra or {}
         customers = ("customer_id", "customer_external_key", "customer_token")
-        if not any(name in fields or name in extra_names for name in customers):
+        if all(fields.get(name) is extra_names.get(name) is None for name in customers):
             raise UsageError(f"invoices.create needs one of {', '.join(customers)}")
         if not (fields.get("line_items") or extra_names.get("line_items")):
             raise UsageError("invoices.create needs at least one entry in line_items")
@@ -86,11 +93,17 @@ class Invoices(Resource[Invoice]):
         return self._action(target, "pay", Repeat.ONCE, verb="pay")
 
     def pay_credit_card(self, target: Target, **fields: Unpack[CardPayment]) -> Operation[bool]:
-        """Pay with a card given here; a decline is a BadRequest with the gateway's words."""
+        """Pay with a card given here; a decline is a BadRequest with the gateway's words.
+
+        Raises UsageError without ``number``: the same call without a card pays with the method on
+        file.
+        """
+        _need("pay_credit_card", fields, "number")
         return self._action(target, "pay", Repeat.ONCE, verb="pay_credit_card", fields=fields)
 
     def pay_ach(self, target: Target, **fields: Unpack[AchPayment]) -> Operation[bool]:
-        """Pay from a bank account given here."""
+        """Pay from a bank account given here; raises UsageError without ``number``, as above."""
+        _need("pay_ach", fields, "number")
         return self._action(target, "pay", Repeat.ONCE, verb="pay_ach", fields=fields)
 
     def apply_balance(self, target: Target) -> Operation[bool]:
@@ -110,15 +123,19 @@ class Invoices(Resource[Invoice]):
 
         Source: page "Schedule payments".
         """
-        for index, payment in enumerate(schedule):
-            if "amount" not in payment or "date" not in payment:
-                raise UsageError(f"invoices.schedule_payments: [{index}] needs amount and date")
+        if isinstance(schedule, (str, bytes, Mapping)) or not isinstance(schedule, Iterable):
+            raise UsageError("invoices.schedule_payments takes a list of payments")
+        payments = list(schedule)
+        if not payments:
+            raise UsageError("invoices.schedule_payments was given no payment")
+        for index, payment in enumerate(payments):
+            _need(f"schedule_payments: [{index}]", payment, "amount", "date")
         return self._action(
             target,
             "schedule",
             Repeat.ONCE,
             verb="schedule_payments",
-            fields={"schedule": schedule},
+            fields={"schedule": payments},
             in_path=True,
         )
 

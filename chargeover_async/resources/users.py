@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypedDict, Unpack
 
+from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, User, UserCreate, UserUpdate
 from chargeover_async.models._write import Text
 from chargeover_async.operation import Operation
@@ -64,6 +65,9 @@ class Users(Resource[User]):
 
         Source: vendor's text, "Send a password reset".
         """
+        if not password:
+            # Without one the same action mails a link instead.
+            raise UsageError("users.set_password needs a password")
         return self._action(
             target, "password", Repeat.ONCE, verb="set_password", fields={"password": password}
         )
