@@ -6,15 +6,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 root = Path(__file__).parent.parent
-package = re.search(
-    r'^__version__ = "([^"]+)"', (root / "chargeover_async/__init__.py").read_text("utf-8"), re.M
-)
-changelog = re.search(r"^## \[(\d[^\]]*)\]", (root / "CHANGELOG.md").read_text("utf-8"), re.M)
-found = {
+
+
+def first(pattern: str, file: str) -> str | None:
+    found = re.search(pattern, (root / file).read_text("utf-8"), re.MULTILINE)
+    return found and found.group(1)
+
+
+named = {
     "metadata": version("chargeover-async"),
-    "__version__": package and package.group(1),
-    "CHANGELOG.md": changelog and changelog.group(1),
+    "__version__": first(r'^__version__ = "([^"]+)"', "chargeover_async/__init__.py"),
+    "CHANGELOG.md": first(r"^## \[(\d[^\]]*)\]", "CHANGELOG.md"),
 }
-if len(set(found.values())) != 1:
-    sys.exit(f"versions differ: {found}")
-print(f"version {found['metadata']} everywhere")
+if len(set(named.values())) != 1:
+    sys.exit(f"versions differ: {named}")
+print(f"version {named['metadata']} everywhere")

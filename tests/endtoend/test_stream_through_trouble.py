@@ -49,7 +49,9 @@ VARIANTS = {
 }
 
 
-def mixed(co: ChargeOver, size: int, item_id: int, source: random.Random) -> Iterator[Operation[Any]]:
+def mixed(
+    co: ChargeOver, size: int, item_id: int, source: random.Random
+) -> Iterator[Operation[Any]]:
     """Creates with and without keys, invoices that refer to them, and updates of both."""
     made = 0
     while made < size:
@@ -96,13 +98,11 @@ async def test_nothing_is_lost_doubled_or_misreported(kind: str) -> None:
         sandbox.faults.set_rates({})
         item = await co.items.create(name="thing")
         sandbox.faults.set_rates(TROUBLE)
-        outcomes: list[Any] = []
         source = random.Random(11)
         stream = co.stream(
             mixed(co, size, item.id, source), settings=BulkSettings(assumptions=assumptions)
         )
-        async for outcome in stream:
-            outcomes.append(outcome)
+        outcomes: list[Any] = [outcome async for outcome in stream]
         assert len(outcomes) >= size
 
         records = {name: sandbox.store.records(name) for name in ("customer", "invoice")}
