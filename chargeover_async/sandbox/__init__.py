@@ -28,25 +28,23 @@ What it does not imitate:
 - Admins, brands, classes, campaigns, languages: any id is accepted, no name is known.
 - The optional policies for external keys, and templates: a description is stored as it is.
 - ``expand``, flags (``_flag_*``) and ``on_behalf_*``: accepted, logged, without effect.
+- Storage on disk: records live in memory and end with the process (`Sandbox.kill` keeps them).
 - Expiry of login links, limits on nonces and clocks of signatures, several accounts, TLS.
 - The account's zone is that of ``now``, UTC by default (the vendor's is usually America/Chicago).
 """
 
 from __future__ import annotations
 
-from ._app import BACKEND, Backend, LogEntry, make_app
+from ._app import Backend, LogEntry, backend_of, make_app
 from ._bulk import Outcome
-from ._faults import KINDS, Fault, Faults
-from ._objects import OBJECTS, new_store
+from ._faults import Fault, Faults
+from ._objects import new_store
 from ._quota import Quota, QuotaMeter
 from ._server import Sandbox, serve
 from ._store import Done, Store
 from ._variant import Variant
 
 __all__ = (
-    "BACKEND",
-    "KINDS",
-    "OBJECTS",
     "Backend",
     "Done",
     "Fault",
@@ -58,6 +56,7 @@ __all__ = (
     "Sandbox",
     "Store",
     "Variant",
+    "backend_of",
     "make_app",
     "new_store",
     "serve",

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import struct
+import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,7 @@ from ._wire import FAILED, Answer, Refused, decode, encode
 DEFAULT_QUOTA = Quota()
 DEFAULT_CREDENTIAL = "sandbox"
 MAX_BODY = 16 * 2**20
+MAX_LOG = 20_000  # full batches of 25 make this some 80 MB
 CONTROL = "/_sandbox/"
 
 _JSON = "application/json"
@@ -83,10 +85,35 @@ class Backend:
         self.password = password
         self.log: deque[LogEntry] = deque(maxlen=max_log)
         self._sleep = sleep
+        self._running: dict[asyncio.Task[Any], web.Request] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one HTTP request; the quota and the faults are decided as it arrives."""
         at = self.clock()
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a request is handled outside of any task")
+        self._running[task] = request
+        try:
+            return await self._handle(request, at)
+        finally:
+            del self._running[task]
+
+    async def end(self, *, abandoned_only: bool = False) -> None:
+        """End the requests in flight where they stand; or only those whose client has gone.
+
+        aiohttp forgets the task of a connection that is lost, so that only we can cancel it.
+        """
+        tasks = [
+            task
+            for task, request in self._running.items()
+            if not abandoned_only or request.transport is None or request.transport.is_closing()
+        ]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _handle(self, request: web.Request, at: float) -> web.StreamResponse:
         # Bytes that are not UTF-8 arrive as lone surrogates, which no answer could hold.
         target = request.raw_path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         path, _, query = target.partition("?")
@@ -95,7 +122,9 @@ class Backend:
         entry = LogEntry(at, request.method, path, query)
         self.log.append(entry)
         wait = self.meter.admit(at)
-        fault = self.faults.draw() if wait is None else None
+        fault = None
+        if wait is None and not self.faults.maintenance:
+            fault = self.faults.draw()
         if fault is not None:
             entry.fault = fault.kind
         try:
@@ -189,7 +218,15 @@ class Backend:
             if act is None:
                 return _plain(404, {"error": f"no such command: {request.method} {command}"})
             return _plain(200, act(fields))
-        except (Refused, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (
+            Refused,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            # A seed is taken as given, so a wrong one fails wherever its values are first used.
             return _plain(400, {"error": str(error)})
 
     def _commands(self) -> dict[tuple[str, str], Callable[[dict[str, Any]], Any]]:
@@ -264,7 +301,7 @@ class Backend:
         ]
 
 
-BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
+_BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
 
 
 def make_app(
@@ -277,14 +314,16 @@ def make_app(
     username: str = DEFAULT_CREDENTIAL,
     password: str = DEFAULT_CREDENTIAL,
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
-    max_log: int = 100_000,
+    max_log: int = MAX_LOG,
+    max_body: int = MAX_BODY,
 ) -> web.Application:
-    """A fresh application over ``store``; ``app[BACKEND]`` is what stands behind it.
+    """A fresh application over ``store``; `backend_of` it is what stands behind.
 
     ``clock`` counts the seconds of the quota and of the log, ``sleep`` makes the delays of faults.
-    ``quota=None`` lets everything through.
+    ``quota=None`` lets everything through. A body above ``max_body`` bytes is answered with 413
+    (UNVERIFIED: no source shows a limit).
     """
-    app = web.Application(client_max_size=MAX_BODY)
+    app = web.Application(client_max_size=max_body)
     backend = Backend(
         store,
         clock,
@@ -296,10 +335,15 @@ def make_app(
         sleep=sleep,
         max_log=max_log,
     )
-    app[BACKEND] = backend
+    app[_BACKEND] = backend
     # One route for everything: keys in paths may hold any character, so the API splits them.
     app.router.add_route("*", "/{path:.*}", backend.handle)
     return app
+
+
+def backend_of(app: web.Application) -> Backend:
+    """What stands behind an application made by `make_app`: store, faults, log, quota."""
+    return app[_BACKEND]
 
 
 def is_loopback(host: str) -> bool:
@@ -336,8 +380,9 @@ def _drop(request: web.Request, *, reset: bool) -> web.Response:
     if transport is not None:
         if reset:
             sock = transport.get_extra_info("socket")
+            linger = "hh" if sys.platform == "win32" else "ii"  # the fields of struct linger
             with suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(linger, 1, 0))
         transport.abort()
     return web.Response()  # aiohttp wants one; there is nowhere left to send it
 

@@ -38,19 +38,22 @@ def money_moved(store: Store, customer_id: int | None) -> None:
         row.forget((*_TOTALS, *_STATUS))
 
 
-def _create(store: Store, row: Row, _fields: dict[str, Any]) -> None:
+def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     _check_parent(row)
-    contact = _taken(row)
-    if contact:
-        # UNVERIFIED: whether a customer without any superuser_* gets a contact; here it does not.
-        row.data["superuser_id"] = _new_contact(store, row.id, contact)
+    # UNVERIFIED: a newer page requires company, the vendor's text does not; nor is it shown
+    # whether a customer without any superuser_* gets a contact. Here neither is the case.
     if row.data.get("company") is None:
-        # UNVERIFIED: a newer page requires company, the vendor's text does not.
-        row.data["company"] = contact.get("name") or ""
+        row.data["company"] = row.data.get("superuser_name") or ""
+    _settle_contact(store, row, fields)
 
 
 def _update(store: Store, row: Row, fields: dict[str, Any]) -> None:
     _check_parent(row)
+    _settle_contact(store, row, fields)
+
+
+def _settle_contact(store: Store, row: Row, fields: dict[str, Any]) -> None:
+    """Make or change the main contact as the superuser fields say; nothing can fail here."""
     contact = _taken(row)
     user = store.row("user", row.data.get("superuser_id"))
     if user is None:

@@ -55,7 +55,8 @@ class Faults:
     """The faults of one sandbox.
 
     Each API request that the quota lets through draws once, in order of arrival: first from the
-    script, then by the rates. ``maintenance`` answers everything with 503 until it is set to False.
+    script, then by the rates. ``maintenance`` answers everything with 503 until it is set to False;
+    nothing is drawn meanwhile. The kinds are those of `KINDS`.
     """
 
     def __init__(

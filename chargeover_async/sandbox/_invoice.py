@@ -195,7 +195,7 @@ def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
     data = row.data
     lines: list[dict[str, Any]] = []
     for line in data.get("line_items") or ():
-        kept = dict(line)
+        kept = {"line_quantity": 1, **line}
         for name, kind in _LINE_KINDS.items():
             if kind == NUMBER:
                 kept[name] = amount(Decimal(str(kept.get(name) or 0)))

@@ -9,12 +9,22 @@ import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO
 
 from aiohttp import web
 
-from ._app import BACKEND, DEFAULT_CREDENTIAL, DEFAULT_QUOTA, LogEntry, is_loopback, make_app
+from ._app import (
+    DEFAULT_CREDENTIAL,
+    DEFAULT_QUOTA,
+    MAX_BODY,
+    MAX_LOG,
+    LogEntry,
+    backend_of,
+    is_loopback,
+    make_app,
+)
 from ._faults import Faults
 from ._objects import new_store
 from ._quota import Quota
@@ -42,7 +52,7 @@ class Sandbox:
 
     ``clock`` (seconds, for quota and log), ``now`` (an aware datetime: the account's time and
     zone), ``sleep`` (of delays) and ``seed`` (of tokens) make a run repeatable. ``quota=None``
-    lets every request through.
+    lets every request through; a body above ``max_body`` bytes is answered with 413.
     """
 
     def __init__(
@@ -60,7 +70,8 @@ class Sandbox:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] | None = None,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
-        max_log: int = 100_000,
+        max_log: int = MAX_LOG,
+        max_body: int = MAX_BODY,
     ) -> None:
         if not is_loopback(host):
             raise ValueError(f"the sandbox speaks plain http, so only to loopback, not {host!r}")
@@ -76,6 +87,7 @@ class Sandbox:
         self.variant = variant or Variant()
         self._clock = clock
         self._sleep = sleep
+        self._max_body = max_body
         self._log: deque[LogEntry] = deque(maxlen=max_log)
         self._runner: web.AppRunner | None = None
 
@@ -108,8 +120,9 @@ class Sandbox:
             username=self.username,
             password=self.password,
             sleep=self._sleep,
+            max_body=self._max_body,
         )
-        app[BACKEND].log = self._log
+        backend_of(app).log = self._log
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
         await runner.setup()
         try:
@@ -125,7 +138,9 @@ class Sandbox:
         """Stop listening, let requests in flight finish, close the rest; harmless when stopped."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            await backend_of(runner.app).end(abandoned_only=True)
             await runner.cleanup()
+            await backend_of(runner.app).end()
 
     async def kill(self) -> None:
         """Stop at once, as in a crash: no more listening, every connection aborted.
@@ -138,11 +153,10 @@ class Sandbox:
         for site in list(runner.sites):
             await site.stop()
         server = runner.server
-        if server is not None:
-            for connection in list(server.connections):
-                if connection.transport is not None:
-                    connection.transport.abort()
-            await server.shutdown(0)
+        for connection in server.connections if server is not None else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+        await backend_of(runner.app).end()
         await runner.cleanup()
 
     async def __aenter__(self) -> Self:
@@ -195,13 +209,16 @@ def serve(
 async def _serve(sandbox: Sandbox, out: TextIO) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    with suppress(NotImplementedError):  # Windows: there Ctrl-C ends the loop by itself
+        for number in signals:
+            loop.add_signal_handler(number, ended.set)
     try:
         async with sandbox:
             out.write(f"{sandbox.url} {sandbox.username} {sandbox.password}\n")
             out.flush()
             await ended.wait()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        with suppress(NotImplementedError):
+            for number in signals:
+                loop.remove_signal_handler(number)

@@ -117,7 +117,7 @@ def parse_order(order: str) -> list[Order]:
 
 
 def parse_page(query: dict[str, str]) -> tuple[int, int]:
-    """Offset and limit; nonsense falls back to the defaults (UNVERIFIED)."""
+    """Offset and limit; nonsense falls back to the defaults, a limit of 0 is 1 (UNVERIFIED)."""
     limit = _whole(query.get("limit"), DEFAULT_LIMIT)
     return _whole(query.get("offset"), 0), min(max(limit, 1), MAX_LIMIT)
 

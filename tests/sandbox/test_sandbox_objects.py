@@ -78,6 +78,16 @@ def test_customer_without_contact_gets_one_by_update(account):
     assert account.ok("GET", "/customer/1")["superuser_id"] is None
 
 
+def test_customer_may_be_created_for_a_present_contact(account):
+    """A contact that is named by id becomes the main one, and belongs to the customer."""
+    user = account.ok("POST", "/user", {"name": "Jo Miller", "external_key": "jo"})["id"]
+    customer = account.customer(superuser_external_key="jo", superuser_phone="1")
+    record = account.ok("GET", f"/customer/{customer}")
+    assert (record["superuser_id"], record["superuser_phone"]) == (user, "1")
+    assert account.ok("GET", f"/user/{user}")["customer_id"] == customer
+    assert account.store.count("user") == 1
+
+
 def test_parent_is_set_and_detached(account):
     """A parent is set by any form of reference; null and disconnectParent detach it."""
     account.customer(external_key="top")

@@ -1,0 +1,246 @@
+"""Random requests: whatever comes in, an envelope goes out, and it is never a 500."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+from urllib.parse import quote
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chargeover_async.sandbox import Sandbox, Variant, new_store
+from chargeover_async.sandbox._bulk import run_bulk
+from chargeover_async.sandbox._objects import OBJECTS
+from chargeover_async.sandbox._router import PREFIX, Api
+from chargeover_async.sandbox._wire import Refused, decode, encode
+
+NAMES = sorted(
+    {name for spec in OBJECTS.values() for name in (*spec.kinds, *spec.nested)}
+    | {"type", "pricemodel", "base", "setup", "paycycle", "tiers", "unit_from", "amount"}
+    | {"customer_external_key", "customer_token", "item_external_key", "item_token"}
+    | {"schedule", "password", "destination", "use_customer_balance", "number", "paymethod"}
+    | {"customer_jsonpath", "item_jsonpath", "parent_customer_external_key", "invoice_date"}
+)
+ACTIONS = sorted({name for spec in OBJECTS.values() for name in spec.actions} | {"fly"})
+
+text = st.text(max_size=12) | st.sampled_from(
+    [
+        *("", "1", "10000", "k", "2026-03-01", "2026-03-01 00:00:00", "9999-12-31", "1e400"),
+        *("-1", "0.5", "NaN", "Infinity", "true", "a:$.response.id", "b:$.response"),
+        "0001-01-01T00:00:00+23:59",
+    ]
+)
+number = st.integers() | st.integers(0, 3) | st.floats(allow_nan=False, allow_infinity=False)
+scalar = st.none() | st.booleans() | number | text
+line = st.dictionaries(
+    st.sampled_from(
+        ["item_id", "line_item_id", "line_rate", "line_quantity", "descrip", "custom_1"]
+    ),
+    st.sampled_from([1, 2, "1", "2.5", 0.001]) | scalar,
+    max_size=5,
+)
+value = st.recursive(
+    scalar | st.lists(line, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(NAMES) | text, inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+plausible = st.fixed_dictionaries(
+    {},
+    optional={
+        "company": text,
+        "external_key": st.sampled_from(["k", "a/b", "", None]),
+        "customer_id": st.sampled_from([1, "1", 2]),
+        "item_id": st.just(1),
+        "name": text,
+        "line_items": st.lists(line, min_size=1, max_size=3),
+        "pricemodel": st.dictionaries(st.sampled_from(NAMES), value, max_size=3),
+        "date": text,
+        "superuser_name": text,
+        "superuser_id": st.sampled_from([1, 2, None]),
+        "tags": st.lists(text, max_size=2),
+        "schedule": value,
+    },
+)
+payload = plausible | st.dictionaries(st.sampled_from(NAMES), value, max_size=5) | value
+
+where = st.builds(
+    lambda clauses: ",".join(":".join(clause) for clause in clauses),
+    st.lists(
+        st.tuples(
+            st.sampled_from(NAMES) | text,
+            st.sampled_from(["EQUALS", "NOTEQUALS", "GT", "GTE", "LT", "CONTAINS", "IS", "LIKE"]),
+            text | st.just("NULL"),
+        ),
+        max_size=3,
+    ),
+)
+order = st.builds(
+    lambda parts: ",".join(":".join(part) for part in parts),
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(["ASC", "DESC", "x"])), max_size=3),
+)
+query = st.builds(
+    lambda pairs: "&".join(f"{name}={quote(each, safe=':,')}" for name, each in pairs),
+    st.lists(
+        st.tuples(st.just("where"), where)
+        | st.tuples(st.just("order"), order)
+        | st.tuples(st.sampled_from(["limit", "offset", "_dummy"]), text)
+        | st.tuples(st.just("action"), st.sampled_from(ACTIONS) | text),
+        max_size=3,
+    ),
+)
+segment = (
+    st.sampled_from(["1", "2", "10000", "external_key:k", "external_key:a%2Fb", "token:x"])
+    | st.sampled_from(["_count", "_revision", "_action", "_bulk", "", "%ff", *ACTIONS])
+    | text.map(lambda each: quote(each, safe=""))
+)
+target = st.builds(
+    lambda name, segments, raw: f"{PREFIX}/{'/'.join([name, *segments])}" + (raw and f"?{raw}"),
+    st.sampled_from([*OBJECTS, "package", "teapot", ""]),
+    st.lists(segment, max_size=3),
+    query | text,
+)
+method = st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH"])
+request = st.tuples(method, target, payload)
+item = st.one_of(
+    value,
+    st.fixed_dictionaries(
+        {"request_method": method, "uri": target, "payload": payload},
+        optional={"id": st.sampled_from(["a", "b", 1, None])},
+    ),
+)
+variant = st.builds(
+    Variant,
+    stop_after_failure=st.sampled_from(["continue", "skip", "truncate"]),
+    accept_query=st.booleans(),
+    accept_actions=st.booleans(),
+    nested_jsonpath=st.booleans(),
+    bad_reference=st.sampled_from(["error", "ignore"]),
+    iso_datetimes=st.booleans(),
+)
+
+
+def world(chosen: Variant) -> Api:
+    """An account with two customers, an item and an invoice."""
+    store = new_store(now=lambda: dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
+    api = Api(store, chosen)
+    for object_, fields in (
+        ("customer", {"company": "A", "superuser_name": "Jo Miller"}),
+        ("customer", {"company": "B", "external_key": "b"}),
+        ("item", {"name": "x", "pricemodel": {"base": 3}}),
+        ("invoice", {"customer_id": 2, "line_items": [{"item_id": 1}]}),
+    ):
+        assert api.answer("POST", f"{PREFIX}/{object_}", fields).code == 201
+    return api
+
+
+def readable(sent: object) -> object:
+    """What the sandbox reads of a body: through JSON, with exact numbers."""
+    try:
+        return decode(json.dumps(sent, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    except Refused:
+        return None
+
+
+def assert_sound(api: Api) -> None:
+    """Everything can still be shown, and the indexes agree with the records."""
+    for name, table in api.store.tables.items():
+        encode(api.store.records(name))
+        assert table.ids == sorted(table.rows)
+        for id_, row in table.rows.items():
+            assert table.tokens[row.data["token"]] == id_
+            if row.data.get("external_key"):
+                assert table.keys[row.data["external_key"]] == id_
+        for field, index in table.index.items():
+            indexed = {(each, id_) for each, rows in index.items() for id_ in rows}
+            held = {(row.data.get(field), id_) for id_, row in table.rows.items()}
+            assert indexed == {pair for pair in held if pair[0] is not None}
+
+
+@settings(max_examples=400, deadline=None)
+@given(variant, st.lists(request, min_size=1, max_size=5))
+def test_no_request_is_a_500(chosen, requests):
+    """Any request is answered in an envelope with a code below 500, and the store stays sound."""
+    api = world(chosen)
+    for each_method, each_target, sent in requests:
+        answer = api.answer(each_method, each_target, readable(sent))
+        assert 200 <= answer.code < 500
+        written = decode(encode(answer.envelope()))
+        assert written.keys() == {"code", "status", "message", "response"}
+        assert (written["status"] == "OK") == (answer.code < 400)
+    assert_sound(api)
+
+
+@settings(max_examples=300, deadline=None)
+@given(variant, st.lists(item, max_size=8))
+def test_no_batch_is_a_500(chosen, items):
+    """Any batch is answered, item by item, with codes below 500."""
+    api = world(chosen)
+    answer, outcomes = run_bulk(api, readable(items))
+    encode(answer.envelope())
+    assert answer.code < 500
+    assert all(outcome.code < 500 for outcome in outcomes)
+    assert_sound(api)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(request, min_size=1, max_size=4))
+def test_refused_request_changes_nothing(requests):
+    """What is answered with an error has no effect."""
+    api = world(Variant())
+    for each_method, each_target, sent in requests:
+        before = {name: api.store.records(name) for name in OBJECTS}
+        answer = api.answer(each_method, each_target, readable(sent))
+        if answer.code >= 400 or each_method == "GET":
+            assert {name: api.store.records(name) for name in OBJECTS} == before
+
+
+async def _raw(port: int, head: bytes, body: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(head + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+raw_target = st.binary(max_size=30).map(
+    lambda raw: bytes(byte for byte in raw if byte not in b" \r\n\t\x00\x0b\x0c#")
+)
+
+
+async def test_no_bytes_on_the_wire_are_a_500():
+    """Odd bytes in paths, queries and bodies are answered below 500 as well."""
+    async with Sandbox(quota=None) as sandbox:
+        credentials = b"c2FuZGJveDpzYW5kYm94"
+
+        async def send(sent_method: str, path: bytes, raw_query: bytes, body: bytes) -> None:
+            head = (
+                f"{sent_method} {PREFIX}/customer".encode()
+                + (b"/" + path if path else b"")
+                + (b"?" + raw_query if raw_query else b"")
+                + b" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic "
+                + credentials
+                + b"\r\n"
+            )
+            answer = await _raw(sandbox.port, head, body)
+            assert answer.startswith(b"HTTP/1."), answer
+            assert answer.split(b" ", 2)[1] < b"500", answer
+
+        loop = asyncio.get_running_loop()
+
+        @settings(max_examples=60, deadline=None)
+        @given(st.sampled_from(["GET", "POST", "PUT"]), raw_target, raw_target, st.binary())
+        def play(sent_method: str, path: bytes, raw_query: bytes, body: bytes) -> None:
+            future = asyncio.run_coroutine_threadsafe(
+                send(sent_method, path, raw_query, body), loop
+            )
+            future.result(timeout=10)
+
+        await asyncio.to_thread(play)
