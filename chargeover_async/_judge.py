@@ -142,6 +142,16 @@ def success(operation: Operation[Any], reply: Reply, attempts: int, batch: int) 
     except DecodeError as error:
         error.operation, error.attempts, error.batch = operation.label, attempts, batch
         return Outcome(operation, "done", None, error, attempts, batch)
+    except Exception as failed:  # noqa: BLE001 - the caller's own type may raise what it likes
+        unreadable = DecodeError(
+            f"the answer could not be read: {type(failed).__name__}: {failed}",
+            raw=bytes(reply.response),
+            operation=operation.label,
+            attempts=attempts,
+            batch=batch,
+        )
+        unreadable.__cause__ = failed
+        return Outcome(operation, "done", None, unreadable, attempts, batch)
     return Outcome(operation, "done", value, None, attempts, batch)
 
 

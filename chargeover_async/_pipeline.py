@@ -108,10 +108,24 @@ class Pipeline:
 
     def plan_retry(self, label: str, step: Next, result: Result, attempts: int) -> float:
         """The seconds to wait before the next step; counts and tells it."""
-        if result.fault is Fault.THROTTLED:
-            delay = 0.0  # the limiter makes everybody wait
-        else:
-            delay = self.budget.spend(self.policy.delay_s(max(1, attempts), self.random))
+        delay = self.retry_delay(result, attempts)
+        self.tell_retry(label, step, result, attempts, delay)
+        return delay
+
+    def retry_delay(self, result: Result, attempts: int) -> float:
+        """The seconds to wait before a request is repeated; takes one from the budget."""
+        if result.fault is not Fault.THROTTLED:
+            return self.budget.spend(self.policy.delay_s(max(1, attempts), self.random))
+        if self.limiter.stats.is_paused:
+            return 0.0  # the limiter makes everybody wait
+        # One that has no such notion (`NoLimit`).
+        delay = self.policy.delay_s(max(1, attempts), self.random)
+        return max(delay, result.retry_after_s or 0.0)
+
+    def tell_retry(
+        self, label: str, step: Next, result: Result, attempts: int, delay_s: float
+    ) -> None:
+        """Count an operation that goes on after a fault, and tell the observer."""
         if step is Next.LOOK_UP:
             self.stats.lookups += 1
         else:
@@ -125,10 +139,9 @@ class Pipeline:
                     step=step.value,
                     reason=reason,
                     attempts=attempts,
-                    delay_s=delay,
+                    delay_s=delay_s,
                 ),
             )
-        return delay
 
     # -- direct calls ------------------------------------------------------------------------
 
@@ -139,25 +152,34 @@ class Pipeline:
             outcome, answer = await call.outcome()
         except asyncio.CancelledError:
             if call.in_flight or call.sent_before:
-                operation.settle_error(_cancelled(operation, call.attempts))
+                operation.settle_error(_cancelled(operation, call.attempts, "cancelled"))
             else:
                 operation.settle_error(
                     NotSent("cancelled before it was sent", operation=operation.label)
                 )
             raise
         except ChargeOverError as error:
+            if isinstance(error, NotSent) and call.sent_before:
+                # The client was closed, or the quota: this send did not leave, an earlier one did.
+                error = _cancelled(operation, call.attempts, "given up, as the client was closed")
             operation.settle_error(error)
+        except BaseException as error:
+            # A fault of ours, or of a transport or limiter that somebody passed in: whoever else
+            # waits must not wait for ever.
+            broken = _cancelled(operation, call.attempts, f"given up: {type(error).__name__}")
+            operation.settle_error(broken)
+            raise
         else:
             if outcome.state == "unknown":
                 self.stats.unknown += 1
             operation.settle(outcome, answer)
 
 
-def _cancelled(operation: Operation[Any], attempts: int) -> ChargeOverError:
+def _cancelled(operation: Operation[Any], attempts: int, why: str) -> ChargeOverError:
     if operation.repeat is Repeat.READ:
-        return NotSent("cancelled", operation=operation.label, attempts=attempts)
+        return NotSent(why, operation=operation.label, attempts=attempts)
     return OutcomeUnknown(
-        "cancelled while it was under way: it may have happened",
+        f"{why} while it was under way: it may have happened",
         operation=operation.label,
         attempts=attempts,
     )
@@ -250,6 +272,8 @@ class _Call:
             )
             if step is Next.FAIL:
                 error = failure(result, operation, self.attempts, 0)
+                if self.sent_before and operation.repeat is not Repeat.READ:
+                    error.may_have_happened = True  # by an earlier send, whatever this one met
                 return _failed(operation, error), None
             if step is Next.UNKNOWN:
                 error = unknown(result, operation.label, self.attempts, 0)

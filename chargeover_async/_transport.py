@@ -24,6 +24,7 @@ from .errors import UsageError
 from .limits import Permit
 
 API_PATH = "/api/v3"
+TraceConfig = aiohttp.TraceConfig
 
 
 class Transport(Protocol):
@@ -55,8 +56,8 @@ class BasicAuth:
         for name, value in (("username", username), ("password", password)):
             if not isinstance(value, str) or not value:
                 raise UsageError(f"{name} is empty: set the API credentials")
-            if any(ord(char) < 32 for char in value):
-                raise UsageError(f"{name} holds a control character (a line break, perhaps)")
+            if not value.isprintable():
+                raise UsageError(f"{name} holds a character that cannot be in it (a line break?)")
         if ":" in username:
             raise UsageError("username must not hold a colon (HTTP Basic cannot carry it)")
         self._header = "Basic " + b64encode(f"{username}:{password}".encode()).decode()
@@ -80,13 +81,18 @@ def check_url(url: str, *, insecure_http: bool = False) -> URL:
         parsed = URL(url.strip().rstrip("/"))
         host, port = parsed.host, parsed.port
     except ValueError as error:
+        if "@" in url:
+            raise UsageError("the URL cannot be read, and must not hold credentials") from None
         raise UsageError(f"the URL {url!r} cannot be read: {error}") from None
+    # No message shows the URL before it is known to hold no secret.
+    if parsed.user is not None or parsed.password is not None or "@" in url:
+        raise UsageError("the URL must not hold credentials: pass username and password")
+    if "?" in url or "#" in url:
+        raise UsageError("the URL must not have a query or a fragment")
     if parsed.scheme not in {"http", "https"} or not host or not port:
         raise UsageError(f"the URL {url!r} must look like https://example.chargeover.com/api/v3")
-    if parsed.user or parsed.password:
-        raise UsageError("the URL must not hold credentials: pass username and password")
-    if parsed.query_string or parsed.fragment:
-        raise UsageError(f"the URL {url!r} must not have a query or a fragment")
+    if not url.strip().isprintable() or " " in url.strip():
+        raise UsageError(f"the URL {url!r} must not hold blanks or control characters")
     if parsed.path in {"", "/"}:
         parsed = parsed.with_path(API_PATH)
     if not parsed.path.endswith(API_PATH):
@@ -123,7 +129,7 @@ class AiohttpTransport:
         timeouts: Timeouts,
         connections: int,
         tls: ssl.SSLContext | None = None,
-        trace_configs: list[aiohttp.TraceConfig] | None = None,
+        trace_configs: list[TraceConfig] | None = None,
         user_agent: str = "chargeover-async",
     ) -> None:
         self._base = str(base)
@@ -140,6 +146,7 @@ class AiohttpTransport:
             f"Python/{sys.version_info.major}.{sys.version_info.minor}",
         }
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<AiohttpTransport {self._base}>"
@@ -165,6 +172,8 @@ class AiohttpTransport:
 
     async def send(self, request: Request, permit: Permit) -> Answer | NoAnswer:
         """Send once; never raises for what the network does."""
+        if self._closed:
+            return NoAnswer(Fault.NEVER_LEFT, "the client is closed")
         context = _Sending(permit)
         headers = self._auth.headers()
         if request.body is not None:
@@ -182,29 +191,40 @@ class AiohttpTransport:
                 return Answer(response.status, dict(response.headers), body)
         except _Repeated:
             # The first send met a dropped connection; whether it was read is not known.
-            return NoAnswer(Fault.LOST, "the connection was dropped", context.first_error)
+            return NoAnswer(Fault.LOST, "the connection was dropped")
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             if context.sent:
-                return NoAnswer(Fault.LOST, f"sent, then {reason}", error)
-            return NoAnswer(Fault.NEVER_LEFT, reason, error)
+                return NoAnswer(Fault.LOST, f"sent, then {reason}", _without_secrets(error))
+            return NoAnswer(Fault.NEVER_LEFT, reason, _without_secrets(error))
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection; nothing is sent afterwards."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None
 
 
+def _without_secrets(error: BaseException) -> BaseException:
+    """``error`` as a cause: its frames, and some of aiohttp's own errors, hold our headers."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return aiohttp.ClientError(f"{type(error).__name__}: {error}")
+    seen: BaseException | None = error
+    while seen is not None:
+        seen.__traceback__ = None
+        seen = seen.__cause__ or seen.__context__
+    return error
+
+
 class _Sending:
     """What is known of one request while it is sent."""
 
-    __slots__ = ("first_error", "permit", "sent")
+    __slots__ = ("permit", "sent")
 
     def __init__(self, permit: Permit) -> None:
         self.permit = permit
         self.sent = False
-        self.first_error: BaseException | None = None
 
 
 def _watch_sends() -> aiohttp.TraceConfig:

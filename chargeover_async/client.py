@@ -7,7 +7,7 @@ import random
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -25,7 +25,7 @@ from .bulk import Bulk, BulkSettings
 from .bulk.stream import stream
 from .errors import NotSent, UsageError
 from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats
-from .models._codec import DateFormat, check_kind, read, untyped
+from .models._codec import DateFormat, check_kind, read, read_untyped
 from .models._write import check_json
 from .observe import Observer, Stats
 from .operation import Operation, Outcome
@@ -194,11 +194,15 @@ class ChargeOver(Resources):
         if method not in {*METHODS, "POST"}:
             raise UsageError(f"method must be GET, POST, PUT or DELETE, not {method!r}")
         _check_path(path)
-        pairs = tuple((name, filter_text(value, name)) for name, value in (query or {}).items())
+        pairs = tuple(
+            (filter_text(name, "a name in query"), filter_text(value, name))
+            for name, value in (query or {}).items()
+        )
         payload = None if json is None else check_json(json)
         key: str | None = None
         if repeat is Repeat.KEYED:
-            key = payload.get("external_key") if isinstance(payload, dict) else None
+            fields = cast("dict[str, Any]", payload if isinstance(payload, dict) else {})
+            key = fields.get("external_key")
             if method != "POST" or not isinstance(key, str) or path.count("/") != 1:
                 raise UsageError("Repeat.KEYED is for a create with an external_key in json")
         if as_ is not None:
@@ -209,7 +213,7 @@ class ChargeOver(Resources):
             path.split("/")[1],
             method,
             path,
-            untyped if as_ is None else lambda raw: read(raw, as_, dates),
+            read_untyped if as_ is None else lambda raw: read(raw, as_, dates),
             repeat or METHODS.get(method, Repeat.ONCE),
             query=pairs + self._options.query,
             payload=payload,

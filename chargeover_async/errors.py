@@ -56,16 +56,22 @@ class ChargeOverError(Exception):
         return f"{where}{self.message}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions with keyword arguments do not survive pickling by themselves.
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
+        # Exceptions with keyword arguments do not survive pickling by themselves, nor do causes;
+        # of these only our own are kept, as any other may hold what cannot be pickled.
+        cause = self.__cause__ if isinstance(self.__cause__, ChargeOverError) else None
+        return _rebuild, (type(self), self.args, self.__dict__.copy(), cause)
 
 
 def _rebuild(
-    cls: type[ChargeOverError], args: tuple[Any, ...], state: dict[str, Any]
+    cls: type[ChargeOverError],
+    args: tuple[Any, ...],
+    state: dict[str, Any],
+    cause: ChargeOverError | None,
 ) -> ChargeOverError:
     error = cls.__new__(cls)
     error.args = args
     error.__dict__.update(state)
+    error.__cause__ = cause
     return error
 
 

@@ -94,7 +94,7 @@ class Operation(Coroutine[Any, Any, T]):
     __slots__ = (
         "__weakref__",
         "_answer",
-        "_coroutine",
+        "_driven",
         "_taken",
         "_waiters",
         "entry",
@@ -150,7 +150,7 @@ class Operation(Coroutine[Any, Any, T]):
         self._answer: msgspec.Raw | None = None
         self._taken = False
         self._waiters: list[asyncio.Future[None]] | None = None
-        self._coroutine: Coroutine[Any, Any, T] | None = None
+        self._driven: dict[asyncio.Task[Any] | None, Coroutine[Any, Any, T]] | None = None
 
     # -- for the user ------------------------------------------------------------------------
 
@@ -181,8 +181,8 @@ class Operation(Coroutine[Any, Any, T]):
         """Give up an operation that nobody has sent; it can't be sent afterwards."""
         if not self._taken and self.outcome is None:
             self.settle_error(NotSent("closed before it was sent", operation=self.label))
-        if self._coroutine is not None:
-            self._coroutine.close()
+        for coroutine in list((self._driven or {}).values()):
+            coroutine.close()
 
     def __repr__(self) -> str:
         state = self.outcome.state if self.outcome else "taken" if self._taken else "new"
@@ -196,15 +196,29 @@ class Operation(Coroutine[Any, Any, T]):
 
     def send(self, value: Any) -> Any:
         """For asyncio, which drives coroutines by this."""
-        if self._coroutine is None:
-            self._coroutine = self._wait()
-        return self._coroutine.send(value)
+        return self._drive(lambda coroutine: coroutine.send(value))
 
     def throw(self, *exc: Any) -> Any:
         """For asyncio, which cancels coroutines by this."""
-        if self._coroutine is None:
-            self._coroutine = self._wait()
-        return self._coroutine.throw(*exc)
+        if not self._taken and self.outcome is None:
+            self.settle_error(
+                NotSent("cancelled before it was sent", operation=self.label)
+            )  # its task was cancelled before it began
+        return self._drive(lambda coroutine: coroutine.throw(*exc))
+
+    def _drive(self, step: Callable[[Coroutine[Any, Any, T]], Any]) -> Any:
+        # A task has its own place in the waiting: several may wait for one operation.
+        task = asyncio.current_task()
+        if self._driven is None:
+            self._driven = {}
+        coroutine = self._driven.get(task)
+        if coroutine is None:
+            coroutine = self._driven[task] = self._wait()
+        try:
+            return step(coroutine)
+        except BaseException:  # it ended
+            del self._driven[task]
+            raise
 
     async def _wait(self) -> T:
         if self.outcome is None:
@@ -311,10 +325,13 @@ def resolve(ref: Ref, user: Operation[Any], *, existing_will_do: bool = False) -
     ):
         return outcome.error.existing_id
     if outcome.error is not None and outcome.state != "done":
+        cause: BaseException = outcome.error
+        if isinstance(cause, DependencyFailed) and cause.__cause__ is not None:
+            cause = cause.__cause__  # the first of a chain, not the chain
         raise DependencyFailed(
-            f"{ref.target.label}, which this refers to, was not done: {outcome.error}",
+            f"{ref.target.label}, which this refers to, was not done: {cause}",
             operation=user.label,
-        ) from outcome.error
+        ) from cause
     try:
         value = ref.target.value_at(ref.path)
     except LookupError as error:

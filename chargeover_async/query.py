@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from .errors import UsageError
-from .models._write import moment_text
+from .models._write import MAX_ID, moment_text
 
 MAX_PAGE = 500  # "You will not be able to retrieve more than 500 records at one time."
 MAX_REVISIONS = 10
@@ -48,7 +48,7 @@ class Field:
     __hash__ = None  # type: ignore[assignment]  # == builds a clause, so it cannot mean equality
 
     def __init__(self, name: str) -> None:
-        if not name or any(char in name for char in ":,?&=#\\ "):
+        if not name or not name.isprintable() or any(char in name for char in ":,?&=#\\ "):
             raise UsageError(f"{name!r} cannot be a field name")
         self._name = name
 
@@ -116,7 +116,9 @@ def filter_text(value: Any, name: str) -> str:
             raise UsageError(f"{name}: {value!r} cannot be written as UTF-8") from None
         return value
     if isinstance(value, int):
-        return str(value)
+        if abs(value) > MAX_ID:
+            raise UsageError(f"{name}: a whole number of more than 64 bits cannot be compared")
+        return str(int(value))
     if isinstance(value, dt.date):
         return moment_text(value)
     if isinstance(value, Decimal) and value.is_finite():
@@ -153,11 +155,17 @@ Where = Clause | Iterable[Clause] | None
 Order = str | Iterable[str] | None
 
 
+def _listed(name: str, value: Any) -> list[Any]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise UsageError(f"{name}= takes one or several, not {value!r}")
+    return list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
 def where_pair(where: Where) -> QueryPairs:
     """The ``where`` parameter for one clause or several, meant together; () for none."""
     if where is None:
         return ()
-    clauses = [where] if isinstance(where, Clause) else list(where)
+    clauses = [where] if isinstance(where, Clause) else _listed("where", where)
     for clause in clauses:
         if not isinstance(clause, Clause):
             raise UsageError(f"where= takes clauses such as F.total > 100, not {clause!r}")
@@ -172,12 +180,14 @@ def order_pair(order: Order) -> QueryPairs:
     if order is None:
         return ()
     parts: list[str] = []
-    for one in [order] if isinstance(order, str) else list(order):
+    for one in [order] if isinstance(order, str) else _listed("order", order):
+        if not isinstance(one, str):
+            raise UsageError(f"order= takes 'field' or '-field', not {one!r}")
         name, _, direction = one.partition(":")
         if name.startswith("-") and not direction:
             name, direction = name[1:], "DESC"
         direction = (direction or "ASC").upper()
-        if direction not in {"ASC", "DESC"}:
+        if direction not in {"ASC", "DESC"} or name.startswith("-"):
             raise UsageError(f"order= takes 'field' or '-field', not {one!r}")
         Field(name)
         parts.append(f"{name}:{direction}")
@@ -187,13 +197,16 @@ def order_pair(order: Order) -> QueryPairs:
 def page_pairs(limit: int | None, offset: int | None, *, most: int = MAX_PAGE) -> QueryPairs:
     """The ``limit`` and ``offset`` parameters, each left out when None."""
     pairs: list[tuple[str, str]] = []
-    for name, value, low, high in (("limit", limit, 1, most), ("offset", offset, 0, None)):
+    for name, value, low, high in (("limit", limit, 1, most), ("offset", offset, 0, MAX_ID)):
         if value is None:
             continue
         if not isinstance(value, int) or isinstance(value, bool):
             raise UsageError(f"{name} must be a whole number, not {value!r}")
-        if value < low or (high is not None and value > high):
-            raise UsageError(f"{name} must be {low} to {high or 'any'}, not {value}")
+        if value < low or value > high:
+            raise UsageError(
+                f"{name} must be {low} to {high}"
+                + (f", not {value}" if abs(value) <= MAX_ID else "")
+            )
         pairs.append((name, str(value)))
     return tuple(pairs)
 

@@ -68,12 +68,18 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     budget_per_success: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.few < 1:
-            raise UsageError("RetryPolicy: attempts and few must be at least 1")
+        for name in ("attempts", "few"):
+            value: object = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UsageError(
+                    f"RetryPolicy: {name} must be a whole number from 1, not {value!r}"
+                )
         for name in ("base_s", "cap_s", "total_s", "budget", "budget_per_success"):
             value = getattr(self, name)
-            if not math.isfinite(value) or value < 0:
-                raise UsageError(f"RetryPolicy: {name} must be a finite number from 0, not {value}")
+            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+                raise UsageError(
+                    f"RetryPolicy: {name} must be a finite number from 0, not {value!r}"
+                )
 
     def may_repeat(self, fault: Fault, step: Next, attempts: int, elapsed_s: float) -> bool:
         """Whether one more send is within the limits, after ``attempts`` sends."""

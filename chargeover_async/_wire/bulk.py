@@ -21,7 +21,13 @@ class _Entries(msgspec.Struct, frozen=True):
     entries: list[Reply] = msgspec.field(name="_bulk")
 
 
+class _RawEntries(msgspec.Struct, frozen=True):
+    entries: list[msgspec.Raw] = msgspec.field(name="_bulk")
+
+
 _decode = msgspec.json.Decoder(_Entries, strict=False).decode
+_decode_raw = msgspec.json.Decoder(_RawEntries).decode
+_decode_entry = msgspec.json.Decoder(Reply, strict=False).decode
 
 
 def encode_item(method: str, uri: str, payload: bytes | None, name: str | None = None) -> bytes:
@@ -43,9 +49,24 @@ def encode_batch(items: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(items) + b"]"
 
 
-def decode_entries(response: msgspec.Raw) -> list[Reply] | None:
-    """The entries in request order, or None when the answer holds none."""
+def decode_entries(response: msgspec.Raw) -> list[Reply | None] | None:
+    """The entries in request order, or None when the answer holds none.
+
+    An entry that is not the API's is None; the others keep their places.
+    """
     try:
-        return _decode(response).entries
-    except msgspec.DecodeError:
+        return list(_decode(response).entries)
+    except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: not UTF-8
+        pass
+    try:
+        parts = _decode_raw(response).entries
+    except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: not UTF-8
+        return None
+    return [_entry(part) for part in parts]
+
+
+def _entry(part: msgspec.Raw) -> Reply | None:
+    try:
+        return _decode_entry(part)
+    except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: not UTF-8
         return None

@@ -69,7 +69,7 @@ def parse(answer: Answer) -> Reply | None:
     """The envelope, or None when the body is not one."""
     try:
         return _decode(answer.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: not UTF-8
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .assumptions import ServerAssumptions
-from .engine import BulkReport, BulkSettings
 from .scope import Bulk
+from .settings import BulkReport, BulkSettings
 
 __all__ = ("Bulk", "BulkReport", "BulkSettings", "ServerAssumptions")

@@ -1,26 +1,21 @@
 """Which of the waiting operations go into the next batch: pure, without tasks and time.
 
 Theory: an entry is *ready* when everything it refers to is settled and no earlier operation on its
-record is unsettled. Ready entries go first come, first served. An entry that waits only for others
-of the same batch may travel with them if the server can be told so (``*_jsonpath``), so a family
-(an entry and all that refer to it) is taken as a whole where it fits. What does not fit is left for
-the next batch while others fill this one; only when nothing else would fill it, a family is split,
-and its rest goes out with values once the answer is in.
+record is unsettled. Ready entries leave by age: the oldest always has a place in the next batch, so
+nothing is passed over for good. An entry that waits only for others of the same batch may travel
+with them if the server can be told so (``*_jsonpath``), so a family (an entry and all that refer to
+it) is taken as a whole where it fits. What does not fit is passed over while younger ones fill the
+batch; only when nothing else would fill it, a family is split, and its rest goes out with values
+once the answer is in.
 """
 
 from __future__ import annotations
 
-import enum
-from collections import deque
-from typing import TYPE_CHECKING, Any
-
-from chargeover_async._ref import Ref
-from chargeover_async.operation import Operation, PayloadPath
+from heapq import heappop, heappush
 
 from .assumptions import ServerAssumptions
-
-if TYPE_CHECKING:
-    from .engine import Engine
+from .entry import Entry, Stage
+from .wire import jsonpath_key
 
 LOOK_AHEAD = 64
 """How many entries that do not fit are passed over in the search for some that do."""
@@ -30,117 +25,86 @@ LEAVE_EMPTY = 2
 requests, and families of up to 12 stay whole."""
 
 
-class Stage(enum.Enum):
-    """Where an entry is."""
-
-    BLOCKED = "waits for another operation"
-    READY = "waits for a permit"
-    FLYING = "is in a request"
-    PAUSED = "waits before it is sent again, or is looked up"
-    SETTLED = "is settled"
-
-
-class Entry:
-    """An operation in an engine, with the engine's own notes."""
+class Waiting:
+    """The ready entries, oldest first."""
 
     __slots__ = (
-        "alone",
-        "attempts",
-        "batch",
-        "blockers",
-        "cap",
-        "dependants",
-        "engine",
-        "failed_by",
-        "first_sent",
-        "followers",
-        "item",
-        "looks_up",
-        "operation",
-        "path_value",
-        "sent_before",
-        "seq",
-        "size",
-        "stage",
-        "suspect",
-        "tries",
-        "values",
+        "_alone",
+        "_queue",
+        "assumptions",
+        "count",
+        "max_bytes",
+        "max_ops",
+        "suspects_lead",
     )
-
-    def __init__(self, engine: Engine, operation: Operation[Any], seq: int) -> None:
-        self.engine = engine
-        self.operation = operation
-        self.seq = seq
-        self.stage = Stage.BLOCKED
-        self.item: bytes | None = None  # its item of a batch, encoded, when nothing refers
-        self.size = 0
-        self.alone = False  # cannot travel in a batch
-        self.cap = 0  # travels in batches of at most so many, 0 for no bound
-        self.suspect = False  # refused behind another's failure: goes first in its next batch
-        self.blockers = 0  # unsettled operations that it waits for
-        self.dependants: list[Entry] | None = None  # who refers to it
-        self.followers: list[Entry] | None = None  # the next on the same record
-        self.values: list[tuple[PayloadPath, Any]] | None = None  # references that are resolved
-        self.path_value: Any = None
-        self.failed_by: Any = None  # the error of a target, once it failed
-        self.attempts = 0
-        self.tries = 0
-        self.batch = 0
-        self.first_sent = 0.0
-        self.sent_before = False
-        self.looks_up: Entry | None = None  # this is a look-up for that entry
-
-    def withdraw(self) -> None:
-        """Nobody waits for it any more: do not send it if it is unsent."""
-        self.engine.withdraw(self)
-
-    def open_refs(self) -> list[tuple[PayloadPath, Ref]]:
-        """References whose target is not settled yet."""
-        refs = self.operation.refs
-        return [one for one in refs if one[1].target.outcome is None] if refs else []
-
-
-class Waiting:
-    """The ready entries, in the order in which they will leave."""
-
-    __slots__ = ("_alone", "_first", "_ready", "assumptions", "count", "max_bytes", "max_ops")
 
     def __init__(self, assumptions: ServerAssumptions, max_ops: int, max_bytes: int) -> None:
         self.assumptions = assumptions
         self.max_ops = max_ops
         self.max_bytes = max_bytes
         self.count = 0  # ready entries
-        self._first: deque[Entry] = deque()  # look-ups, repeats, and what has waited for others
-        self._ready: deque[Entry] = deque()
-        self._alone: deque[Entry] = deque()
+        self.suspects_lead = True  # an entry that is `suspect` travels at the head of a batch
+        # Entries that were settled since stay until their turn comes, and are skipped then.
+        self._queue: list[tuple[int, Entry]] = []
+        self._alone: list[tuple[int, Entry]] = []
 
-    def add(self, entry: Entry, *, again: bool = False) -> None:
-        """Queue a ready entry; ``again`` puts it before the ones that are new."""
+    def add(self, entry: Entry) -> None:
+        """Queue an entry, which is ready from now on."""
         entry.stage = Stage.READY
         self.count += 1
-        queue = self._alone if entry.alone else self._first if again else self._ready
-        queue.append(entry)
+        heappush(self._alone if entry.alone else self._queue, (entry.seq, entry))
 
-    def drop(self, entry: Entry) -> None:
-        """A ready entry was settled or taken otherwise; its place in the queue is skipped."""
-        assert entry.stage is Stage.READY
+    def drop(self) -> None:
+        """A ready entry was settled without being taken."""
         self.count -= 1
+        if self.count == 0:  # nothing but settled ones
+            self._queue.clear()
+            self._alone.clear()
 
     def take(self) -> list[Entry]:
         """The next batch, in an order in which targets stand before their users; [] for none."""
-        alone, queued = self._head(self._alone), self._head(self._first) or self._head(self._ready)
+        alone, head = _oldest(self._alone), _oldest(self._queue)
         batch: list[Entry] = []
-        if alone is not None and (queued is None or alone.seq < queued.seq):
-            self._alone.popleft()
+        if alone is not None and (head is None or alone < head):
+            heappop(self._alone)
             self._board([alone], batch)
-        else:
+        elif head is not None:
             self._fill(batch)
         return batch
 
-    def _head(self, queue: deque[Entry]) -> Entry | None:
-        while queue and queue[0].stage is not Stage.READY:
-            queue.popleft()
-        return queue[0] if queue else None
+    def _fill(self, batch: list[Entry]) -> None:
+        queue, passed = self._queue, list[Entry]()
+        room, space = self.max_ops, self.max_bytes
+        while room > 0 and queue and len(passed) < LOOK_AHEAD:
+            _, entry = heappop(queue)
+            if entry.stage is not Stage.READY:
+                continue
+            most = self._most(entry, room, batch)
+            family = self._family(entry, most + 1, batch) if most > 0 else []
+            size = entry.size if len(family) == 1 else sum(one.size for one in family)
+            if batch and (not family or len(family) > most or size > space):
+                passed.append(entry)
+                continue
+            family = _prefix(family, most, space)  # shorter only for the oldest
+            room = most - len(family)
+            space -= self._board(family, batch)
+        if room > LEAVE_EMPTY:
+            for entry in passed:
+                most = self._most(entry, room, batch)
+                if most <= 0 or entry.size > space:
+                    continue
+                part = _prefix(self._family(entry, most, batch), most, space)
+                room = most - len(part)
+                space -= self._board(part, batch)
+        for entry in passed:
+            if entry.stage is Stage.READY:
+                heappush(queue, (entry.seq, entry))
+
+    def _most(self, entry: Entry, room: int, batch: list[Entry]) -> int:
+        """How many may board from now on if ``entry`` does; 0 when it may not."""
+        if batch and entry.suspect and self.suspects_lead:
+            return 0
+        return min(room, entry.cap - len(batch)) if entry.cap else room
 
     def _board(self, family: list[Entry], batch: list[Entry]) -> int:
         """Put a family into the batch; the bytes it takes."""
@@ -152,46 +116,6 @@ class Waiting:
             batch.append(entry)
             size += entry.size
         return size
-
-    def _fill(self, batch: list[Entry]) -> None:
-        room, space = self.max_ops, self.max_bytes
-        for queue in (self._first, self._ready):
-            passed: list[Entry] = []
-            while room > 0 and len(passed) < LOOK_AHEAD and queue:
-                entry = queue.popleft()
-                if entry.stage is not Stage.READY:
-                    continue
-                family = self._family(entry, self.max_ops, batch)
-                within = min(room, entry.cap - len(batch)) if entry.cap else room
-                if (
-                    len(family) > within
-                    or (entry.suspect and batch)
-                    or sum(one.size for one in family) > space
-                ):
-                    passed.append(entry)
-                    continue
-                room = within - len(family)
-                space -= self._board(family, batch)
-            if room > LEAVE_EMPTY or not batch:
-                for index, entry in enumerate(passed):
-                    part = self._part(entry, room, space, batch)
-                    if not part:
-                        continue
-                    passed[index] = part[0]  # boards, so its stage makes the queue skip it
-                    room -= len(part)
-                    if entry.cap:
-                        room = 0
-                    space -= self._board(part, batch)
-            queue.extendleft(one for one in reversed(passed) if one.stage is Stage.READY)
-
-    def _part(self, entry: Entry, room: int, space: int, batch: list[Entry]) -> list[Entry]:
-        """As much of a family as there is room for, targets first."""
-        if room <= 0 or entry.size > space or (batch and (entry.cap or entry.suspect)):
-            return []
-        part = self._family(entry, min(room, entry.cap or room), batch)
-        while sum(one.size for one in part) > space:
-            part.pop()
-        return part
 
     def _family(self, root: Entry, most: int, batch: list[Entry]) -> list[Entry]:
         """The root and those that can travel with it, targets before users, at most ``most``.
@@ -213,16 +137,20 @@ class Waiting:
 
     def _rides_with(self, entry: Entry, members: set[Entry]) -> bool:
         """Whether ``entry`` waits for nothing but ``members``, and the server can be told so."""
-        if entry.stage is not Stage.BLOCKED or entry.alone or entry.cap or entry.suspect:
+        if entry.stage is not Stage.BLOCKED or entry.alone or entry.cap:
             return False
-        if entry.operation.path_ref is not None and entry.path_value is None:
+        if entry.suspect and self.suspects_lead:
+            return False
+        operation = entry.operation
+        if operation.path_ref is not None and operation.path_ref.target.outcome is None:
             return False
         targets: set[Entry] = set()
         for path, ref in entry.open_refs():
             name = path[0]
             if len(path) != 1 or not isinstance(name, str) or not name.endswith("_id"):
                 return False
-            if not self.assumptions.allows(jsonpath_key(name), ref.path):
+            key = jsonpath_key(name)
+            if key in operation.payload or not self.assumptions.allows(key, ref.path):
                 return False
             target = ref.target.entry
             if target not in members:
@@ -232,6 +160,21 @@ class Waiting:
         return len(targets) == entry.blockers
 
 
-def jsonpath_key(name: str) -> str:
-    """``customer_jsonpath`` for ``customer_id``."""
-    return name.removesuffix("_id") + "_jsonpath"
+def _oldest(queue: list[tuple[int, Entry]]) -> Entry | None:
+    while queue and queue[0][1].stage is not Stage.READY:
+        heappop(queue)
+    return queue[0][1] if queue else None
+
+
+def _prefix(family: list[Entry], most: int, space: int) -> list[Entry]:
+    """As many of a family as may board, the first in any case; targets stay before users."""
+    taken, size = 0, 0
+    for entry in family[:most]:
+        size += entry.size
+        if taken and size > space:
+            break
+        taken += 1
+    return family[:taken]
+
+
+__all__ = ("LEAVE_EMPTY", "LOOK_AHEAD", "Waiting")

@@ -10,7 +10,8 @@ from chargeover_async.operation import Operation
 from chargeover_async.resources import Resources
 from chargeover_async.resources._base import Options
 
-from .engine import BulkReport, BulkSettings, Engine
+from .engine import Engine
+from .settings import BulkReport, BulkSettings
 
 T = TypeVar("T")
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Any, TypeVar
 
 from chargeover_async._pipeline import Pipeline
 from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.operation import Operation, Outcome
 
-from .engine import BulkSettings, Engine
+from .engine import Engine
+from .settings import BulkSettings
 
 T = TypeVar("T")
+
+# Operations taken from a plain iterable before others have their turn. A whole number of batches:
+# with less, an engine without a quota would send what it has, half full.
+BREATH = 1_000
 
 
 class _Feed:
@@ -52,10 +57,16 @@ class _Feed:
     async def _feed(self) -> None:
         source = self._source
         if isinstance(source, AsyncIterable):
-            async for operation in source:
-                await self._take(operation)
+            try:
+                async for operation in source:
+                    await self._take(operation)
+            finally:
+                if isinstance(source, AsyncGenerator):  # let it clean up now, not some day
+                    await source.aclose()
         else:
-            for operation in source:
+            for number, operation in enumerate(source):
+                if number % BREATH == BREATH - 1:
+                    await asyncio.sleep(0)  # a source without end must not hold up the rest
                 await self._take(operation)
 
     async def _take(self, operation: Operation[Any]) -> None:
@@ -105,14 +116,16 @@ class _Feed:
                 self.task.result()
                 return None
             self._news.clear()
-            if self.task.done() or not self._news.is_set():
-                await self._news.wait()
+            await self._news.wait()
 
     async def aclose(self) -> None:
         """Take nothing more from the source and send nothing more; await what is in flight."""
+        self.engine.stop("the stream was left")
         self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-        await self.engine.abort()
+        try:
+            await asyncio.gather(self.task, return_exceptions=True)
+        finally:
+            await self.engine.aclose()
 
 
 async def stream(

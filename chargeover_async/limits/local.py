@@ -169,11 +169,11 @@ class LocalLimiter:
 
     def sent(self, slot: Slot) -> None:
         self._window.sent(slot, self._now())
+        self._look_again()
 
     def done(self, slot: Slot) -> None:
         self._window.done(slot, self._now())
-        if self._timer is None:
-            self._pump()
+        self._look_again()
 
     def unused(self, slot: Slot) -> None:
         self._window.unused(slot, self._now())
@@ -229,6 +229,12 @@ class LocalLimiter:
             else:
                 turn.set_result(LocalPermit(self, slot))
         self._set_timer(None, 0.0)
+
+    def _look_again(self) -> None:
+        # News of a request moves the time at which its slot comes back, which matters to whoever
+        # waits for one; those who wait for their turn are woken by the timer anyway.
+        if (self._direct or self._bulk) and self._window.is_full:
+            self._pump()
 
     def _withdraw(
         self,

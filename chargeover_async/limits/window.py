@@ -218,9 +218,9 @@ class QuotaWindow:
         return self._open + len(self._settled) - self._head
 
     @property
-    def interval_s(self) -> float:
-        """The even interval T, as of the last grant."""
-        return self._interval
+    def is_full(self) -> bool:
+        """Whether whoever waits, waits for a slot to come back, as of the last call."""
+        return self.in_window >= self.limit
 
     def paused_for_s(self, now: float) -> float:
         """Seconds until a pause ends; 0 when there is none."""
@@ -283,6 +283,7 @@ class QuotaWindow:
         self._open += 1
         self._room -= 1
         self._plan_left -= 1
+        self._since_pause += 1
         self._count(slot, 1)
         if self._learnt < self._settings.limit and not self._ramping(now):
             self._learnt = min(self._learnt + _GROWTH, float(self._settings.limit))
@@ -291,7 +292,6 @@ class QuotaWindow:
 
     def _count(self, slot: Slot, by: int) -> None:
         self.granted += by
-        self._since_pause += by
         if slot.priority is Priority.DIRECT:
             self.granted_direct += by
         if slot.early:

@@ -6,7 +6,7 @@ an older or newer version of the API still decodes; a field we do not know is sk
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, dataclass_transform
 
 import msgspec
 
@@ -28,6 +28,7 @@ class _RecordMeta(msgspec.StructMeta):
 
     def __new__(mcls, name: str, bases: tuple[type, ...], ns: dict[str, Any], **kw: Any) -> Any:
         kw.setdefault("kw_only", True)
+        kw.setdefault("frozen", True)
         taken = {
             value.name: attribute
             for attribute, value in ns.items()
@@ -45,6 +46,8 @@ class _RecordMeta(msgspec.StructMeta):
 _FIELD: Any = msgspec.field(default=None)
 
 
+# Says to type checkers what the metaclass does: a subclass is frozen without being told.
+@dataclass_transform(field_specifiers=(msgspec.field,), kw_only_default=True, frozen_default=True)
 class Record(msgspec.Struct, metaclass=_RecordMeta, frozen=True, kw_only=True):
     """A record as the API returned it; frozen.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from decimal import Decimal
 from functools import cache
 from types import NoneType, UnionType
@@ -20,7 +20,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 
 import msgspec
 
-from chargeover_async.errors import DecodeError
+from chargeover_async.errors import DecodeError, UsageError
 
 T = TypeVar("T")
 
@@ -37,7 +37,18 @@ class DateFormat(msgspec.Struct, frozen=True, kw_only=True):
 
 def untyped(raw: bytes | msgspec.Raw) -> Any:
     """JSON as dicts and lists, numbers with a fraction as Decimal; raises msgspec.DecodeError."""
-    return _untyped.decode(raw)
+    try:
+        return _untyped.decode(raw)
+    except (ValueError, RecursionError) as error:  # not UTF-8, or nested without end
+        raise msgspec.DecodeError(str(error)) from None
+
+
+def read_untyped(raw: bytes | msgspec.Raw) -> Any:
+    """The same; raises our own DecodeError."""
+    try:
+        return untyped(raw)
+    except msgspec.DecodeError as error:
+        raise DecodeError(f"this is not JSON: {error}", raw=bytes(raw)) from None
 
 
 @cache
@@ -46,18 +57,106 @@ def decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, strict=False, float_hook=Decimal)
 
 
+def check_kind(kind: Any) -> Any:
+    """``kind`` if JSON can be decoded as it; raises UsageError otherwise."""
+    try:
+        decoder(kind)
+        _number_for_moment(kind)
+    except (TypeError, NameError) as error:
+        raise UsageError(
+            f"as_={kind!r} is no type that an answer can be read as: {error}"
+        ) from None
+    return kind
+
+
+# -- numbers where a datetime is documented ----------------------------------------------------
+# msgspec takes such a number, or one in a string, for Unix seconds, and so reports a moment that
+# nobody wrote. It comes out in UTC, so only an answer that holds UTC is looked at a second time.
+
+
+@cache
+def _number_for_moment(kind: Hashable) -> re.Pattern[bytes] | None:
+    """What finds a number where ``kind`` has a datetime, in JSON; None when it has no datetime."""
+    names = sorted(set(_moments(kind)))
+    if not names:
+        return None
+    key = b'"(?:' + b"|".join(re.escape(name.encode()) for name in names) + b")"
+    return re.compile(key + rb'"\s*:\s*"?[-+.\s]*[0-9.]+(?:[eE][-+]?[0-9]+)?"?\s*[,}]')
+
+
+def _moments(kind: Any, seen: tuple[Any, ...] = ()) -> Iterator[str]:
+    if _is_struct(kind) and kind not in seen:
+        for name, hint in _hints(kind).items():
+            if dt.datetime in (hint, *get_args(hint)):
+                yield name
+            yield from _moments(hint, (*seen, kind))
+    for one in get_args(kind):
+        yield from _moments(one, seen)
+
+
+@cache
+def _places(kind: Hashable) -> tuple[tuple[str, ...], tuple[tuple[str, type[Any]], ...]]:
+    """The attributes of a struct that hold datetimes, and those that hold structs with some."""
+    moments: list[str] = []
+    nested: list[tuple[str, type[Any]]] = []
+    hints = _hints(kind)
+    for field in msgspec.structs.fields(cast("type[Any]", kind)):
+        hint = hints[field.encode_name]
+        if dt.datetime in (hint, *get_args(hint)):
+            moments.append(field.name)
+        for one in (hint, *get_args(hint)):
+            inner = (get_args(one) or (one,))[0]
+            if (
+                _is_struct(inner)
+                and inner is not kind
+                and _number_for_moment(cast("Hashable", inner))
+            ):
+                nested.append((field.name, inner))
+    return tuple(moments), tuple(dict(nested).items())
+
+
+def _holds_utc(records: Any, kind: type[Any]) -> bool:
+    moments, nested = _places(cast("Hashable", kind))
+    for record in records:
+        for name in moments:
+            moment = getattr(record, name)
+            if moment is not None and moment.tzinfo is dt.UTC:
+                return True
+        for name, inner in nested:
+            value = getattr(record, name)
+            if value and _holds_utc(value if isinstance(value, list) else (value,), inner):
+                return True
+    return False
+
+
+def _fast(raw: bytes | msgspec.Raw, kind: Any, record: Any) -> Any:
+    """``raw`` decoded in one go; raises ValueError when the patient way has to look at it.
+
+    ``record`` is the struct that ``kind`` is, or lists.
+    """
+    value = decoder(kind).decode(raw)
+    number = _number_for_moment(kind)
+    if number is not None and (
+        not _is_struct(record) or _holds_utc(value if isinstance(value, list) else (value,), record)
+    ):
+        found = number.search(raw)
+        if found:
+            raise ValueError("a number where a datetime is documented")
+    return value
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 def read(raw: bytes | msgspec.Raw, kind: type[T], dates: DateFormat | None = None) -> T:
     """``raw`` as a ``kind``; raises DecodeError naming object, id and field."""
     if dates is None:
         try:
-            return cast("T", decoder(cast("Hashable", kind)).decode(raw))
-        except (msgspec.DecodeError, ValueError):
+            return cast("T", _fast(raw, kind, kind))
+        except (msgspec.DecodeError, ValueError, RecursionError):
             pass
-    try:
-        document = untyped(raw)
-    except msgspec.DecodeError as error:
-        raise DecodeError(f"this is not JSON: {error}", raw=bytes(raw)) from None
-    return convert(document, kind, bytes(raw), dates)
+    return convert(read_untyped(raw), kind, bytes(raw), dates)
 
 
 def read_many(
@@ -66,12 +165,12 @@ def read_many(
     """A page of records; raises DecodeError for the first that does not fit."""
     if dates is None:
         try:
-            return cast("Sequence[T]", decoder(list[kind]).decode(raw))  # type: ignore[valid-type]  # a type at run time
-        except (msgspec.DecodeError, ValueError):
+            return cast("Sequence[T]", _fast(raw, list[kind], kind))  # type: ignore[valid-type]  # a type at run time
+        except (msgspec.DecodeError, ValueError, RecursionError):
             pass
     try:
         parts = decoder(list[msgspec.Raw]).decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DecodeError(f"this is not a list of records: {error}", raw=bytes(raw)) from None
     return [read(bytes(part), kind, dates) for part in parts]
 
@@ -79,7 +178,7 @@ def read_many(
 def convert(document: Any, kind: type[T], raw: bytes, dates: DateFormat | None) -> T:
     """A parsed document as a ``kind``, mending what `repair` knows; raises DecodeError."""
     try:
-        return msgspec.convert(_repair(document, kind, dates), kind, strict=False)
+        return msgspec.convert(_repair(document, kind, dates, "$"), kind, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         field = re.search(r"at `\$\.?([^`]*)`", str(error))
         name = getattr(kind, "__name__", str(kind))
@@ -96,53 +195,63 @@ def convert(document: Any, kind: type[T], raw: bytes, dates: DateFormat | None) 
 
 
 @cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {f.encode_name: hints[f.name] for f in msgspec.structs.fields(kind)}
+def _hints(kind: Hashable) -> dict[str, Any]:
+    struct = cast("type[Any]", kind)
+    hints = get_type_hints(struct)
+    return {f.encode_name: hints[f.name] for f in msgspec.structs.fields(struct)}
 
 
-def _repair(value: Any, kind: Any, dates: DateFormat | None) -> Any:
+def _repair(value: Any, kind: Any, dates: DateFormat | None, path: str) -> Any:
     if get_origin(kind) in (Union, UnionType):
         others = [one for one in get_args(kind) if one is not NoneType]
         if len(others) != 1 or value is None:
             return value
         if value == "" and others[0] is not str:
             return None
-        if value == [] and get_origin(others[0]) is not list:
+        if value == [] and _is_struct(others[0]):
             return None  # an empty object, as PHP writes it
-        return _repair(value, others[0], dates)
+        if others[0] in (dt.date, dt.datetime) and value in _NO_MOMENT:
+            return None
+        return _repair(value, others[0], dates, path)
     if get_origin(kind) is list:
         (inner,) = get_args(kind)
         if isinstance(value, dict):  # a list with gaps, as PHP writes it
             value = list(value.values())
-        return [_repair(one, inner, dates) for one in value] if isinstance(value, list) else value
-    if isinstance(kind, type):
-        if issubclass(kind, msgspec.Struct) and isinstance(value, dict):
-            hints = _hints(kind)
-            return {k: _repair(v, hints[k], dates) for k, v in value.items() if k in hints}
-        return _scalar(value, kind, dates)
-    return value
+        if not isinstance(value, list):
+            return value
+        return [_repair(one, inner, dates, f"{path}[{i}]") for i, one in enumerate(value)]
+    if _is_struct(kind) and isinstance(value, dict):
+        hints = _hints(kind)
+        return {
+            k: _repair(v, hints[k], dates, f"{path}.{k}") for k, v in value.items() if k in hints
+        }
+    return _scalar(value, kind, dates, path) if isinstance(kind, type) else value
 
 
-def _scalar(value: Any, kind: type[Any], dates: DateFormat | None) -> Any:
+# No moment at all. UNVERIFIED: no source shows one of them; they are what MySQL and PHP make of an
+# empty datetime, and a page of records should not be unreadable for it.
+_NO_MOMENT = ("0", 0, "0000-00-00", "0000-00-00 00:00:00")
+
+
+def _scalar(value: Any, kind: type[Any], dates: DateFormat | None, path: str) -> Any:
     if kind is str and isinstance(value, (bool, int, Decimal)):
         return str(value).lower() if isinstance(value, bool) else str(value)
     if kind is bool and isinstance(value, int) and value in (0, 1):
         return bool(value)
-    if kind is int and isinstance(value, Decimal) and value == int(value):
-        return int(value)
+    if kind is int and isinstance(value, Decimal) and value.adjusted() < 20:
+        return int(value) if value == int(value) else value
     if kind is Decimal and isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
     if issubclass(kind, dt.date):
-        return _date(value, kind, dates)
+        try:
+            return _date(value, kind, dates)
+        except (TypeError, ValueError):
+            what = f"expected a {kind.__name__}, got {str(value)[:80]!r}"
+            raise ValueError(f"{what} - at `{path}`") from None
     return value
 
 
 def _date(value: Any, kind: type[dt.date], dates: DateFormat | None) -> Any:
-    if not isinstance(value, str):
-        raise ValueError(  # noqa: TRY004
-            f"expected a {kind.__name__}, got {value!r}"
-        )
     patterns = (dates.datetime, dates.date) if dates else ()
     for pattern in patterns:
         try:
@@ -150,9 +259,11 @@ def _date(value: Any, kind: type[dt.date], dates: DateFormat | None) -> Any:
         except ValueError:
             continue
         return parsed if kind is dt.datetime else parsed.date()
+    if value[4:5] != "-":  # fromisoformat takes 20150330 as well, which may be Unix seconds
+        raise ValueError("not written as YYYY-MM-DD")
     parsed = dt.datetime.fromisoformat(value)
     if kind is dt.datetime:
         return parsed
     if parsed.time() != dt.time():
-        raise ValueError(f"expected a date, got the time {value!r}")
+        raise ValueError("a date with a time")
     return parsed.date()

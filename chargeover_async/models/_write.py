@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -65,11 +66,16 @@ class Shape:
                 payload[name] = None if value is None else check(value, (name,), refs)
             if extra:
                 for name, value in extra.items():
+                    if not isinstance(name, str) or not name:
+                        raise UsageError(f"a name in extra must be text, not {name!r}")
                     if name in payload:
                         raise UsageError(f"{name!r} is given twice, as a field and in extra")
+                    _text(name, (name,), refs)
                     payload[name] = _mixed(value, (name,), refs)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from None
+        except RecursionError:
+            raise UsageError(f"{where}: a value is nested too deeply, or holds itself") from None
         return payload, refs
 
 
@@ -83,7 +89,12 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> UsageError:
 
 
 def _refuse(path: Path, value: object, wanted: str) -> UsageError:
-    shown = repr(value)
+    if path and path[-1] in _SECRETS:
+        return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__}")
+    try:
+        shown = repr(value)
+    except Exception as error:  # noqa: BLE001 - a caller's repr, or a number too long to be shown
+        shown = f"({type(error).__name__} when shown)"
     if len(shown) > 80:
         shown = shown[:77] + "..."
     return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__} {shown}")
@@ -128,7 +139,7 @@ def check_id(value: object, name: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         if 0 <= value <= MAX_ID:
             return int(value)
-        raise UsageError(f"{name} must be from 0 to {MAX_ID}, not {value}")
+        raise _refuse((name,), value, f"from 0 to {MAX_ID}")
     raise _refuse((name,), value, "a whole number")
 
 
@@ -150,8 +161,15 @@ def _flag(value: Any, path: Path, refs: Refs) -> bool:
 
 def _integer(value: Any, path: Path, refs: Refs) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return _whole(value, path)
     raise _refuse(path, value, "a whole number")
+
+
+def _whole(value: int, path: Path) -> int:
+    # Plain: the JSON encoder refuses subclasses of int. Bounded: so does the server's database.
+    if abs(value) > MAX_ID:
+        raise UsageError(f"{dotted(path)} must be within 64 bits")
+    return int(value)
 
 
 def _money(value: Any, path: Path, refs: Refs) -> Any:
@@ -159,11 +177,12 @@ def _money(value: Any, path: Path, refs: Refs) -> Any:
         if value.is_finite():
             return value
     elif isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return _whole(value, path)
     elif isinstance(value, str):
         try:
-            if Decimal(value).is_finite() and value.strip() == value and "_" not in value:
-                return value
+            # Decimal() takes blanks, underscores and the digits of every script.
+            if value.isascii() and Decimal(value).is_finite() and not set(value) & set(" _\t\r\n"):
+                return str(value)
         except InvalidOperation:
             pass
     elif isinstance(value, float):
@@ -177,12 +196,23 @@ def _day(value: Any, path: Path, refs: Refs) -> str:
     if isinstance(value, dt.date):
         return value.isoformat()
     if isinstance(value, str):
-        try:
-            dt.datetime.fromisoformat(value)
-        except ValueError:
-            raise _refuse(path, value, "a date as YYYY-MM-DD") from None
-        return value
+        if not _DAY.fullmatch(value) or not _is_moment(value):
+            raise _refuse(path, value, "a date as YYYY-MM-DD")
+        return str(value)
     raise _refuse(path, value, "a date")
+
+
+# The forms of the vendor's text, "Dates and Times"; fromisoformat alone takes 20260131, too.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d([T ]00:00(:00)?)?", re.ASCII)
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def moment_text(value: dt.date) -> str:
@@ -200,18 +230,20 @@ def _moment(value: Any, path: Path, refs: Refs) -> str:
     if isinstance(value, dt.date):
         return moment_text(value)
     if isinstance(value, str):
-        try:
-            dt.datetime.fromisoformat(value)
-        except ValueError:
-            raise _refuse(path, value, "a date or a date with time") from None
-        return value
+        if not _MOMENT.fullmatch(value) or not _is_moment(value):
+            raise _refuse(path, value, "a date or a date with time")
+        return str(value)
     raise _refuse(path, value, "a date or datetime")
 
 
 def _mixed(value: Any, path: Path, refs: Refs) -> Any:
     """Anything that JSON can hold without loss."""
-    if value is None or isinstance(value, (str, bool, int)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return _text(value, path, refs)
+    if isinstance(value, int):
+        return _whole(value, path)
     if isinstance(value, Decimal):
         return _money(value, path, refs)
     if isinstance(value, dt.date):
@@ -220,7 +252,12 @@ def _mixed(value: Any, path: Path, refs: Refs) -> Any:
         refs.append((path, value))
         return value
     if isinstance(value, Mapping):
-        return {str(k): _mixed(v, (*path, str(k)), refs) for k, v in value.items()}
+        out: dict[str, Any] = {}
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                raise _refuse(path, value, "an object whose names are text")
+            out[_text(name, path, refs)] = _mixed(inner, (*path, name), refs)
+        return out
     if isinstance(value, (list, tuple)):
         return [_mixed(v, (*path, i), refs) for i, v in enumerate(value)]
     if isinstance(value, float):
@@ -277,17 +314,19 @@ def _compile(name: str, annotation: Any) -> tuple[str, Check]:
         return kind, _CHECKS[kind]
     if is_typeddict(annotation):
         return "object", _nested(shape_of(annotation))
+    if annotation is str:
+        return "text", _text
     arguments = [one for one in get_args(annotation) if one is not type(None)]
     if get_origin(annotation) is not None and len(arguments) == 1:
         inner = arguments[0]
         if get_origin(annotation) not in _SEQUENCES:  # X | None
             return _compile(name, inner)
-        if inner is str:
-            return "list", _each(_text)
         return "list", _each(_compile(name, inner)[1])
     raise TypeError(f"no check is known for {name}: {annotation}")
 
 
+# What no message shows. A field of this name is one in every object: cards, bank accounts, logins.
+_SECRETS = frozenset({"number", "password", "routing"})
 _KEY_NAMES = frozenset({"external_key"})
 _KEY_SUFFIXES = ("_external_key", "_token")
 _SEQUENCES = frozenset({list, Sequence})
@@ -304,5 +343,15 @@ def shape_of(typed_dict: type[Any]) -> Shape:
 
 
 def check_json(value: Any) -> Any:
-    """``value`` as it is written: dates as the API takes them; raises UsageError for a float."""
-    return _mixed(value, ("json",), [])
+    """``value`` as it is written: dates as the API takes them; raises UsageError for a float.
+
+    A reference is refused: nobody would fill it in.
+    """
+    refs: Refs = []
+    try:
+        checked = _mixed(value, ("json",), refs)
+    except RecursionError:
+        raise UsageError("json is nested too deeply, or holds itself") from None
+    if refs:
+        raise UsageError(f"{dotted(refs[0][0])}: a reference cannot stand in co.request(json=...)")
+    return checked

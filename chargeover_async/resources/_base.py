@@ -15,7 +15,7 @@ from chargeover_async._ref import Ref
 from chargeover_async._wire.request import segment
 from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.models import Created, Record, Revision
-from chargeover_async.models._codec import DateFormat, check_kind, read, read_many
+from chargeover_async.models._codec import DateFormat, check_kind, read, read_many, read_untyped
 from chargeover_async.models._write import Refs, check_id, check_key, shape_of
 from chargeover_async.operation import REF_IN_PATH, Operation, Reader, Runner
 from chargeover_async.query import (
@@ -101,7 +101,10 @@ def read_count(raw: msgspec.Raw) -> int:
 
 def read_text(raw: msgspec.Raw) -> str:
     """An answer that is plain text."""
-    return read(raw, str)
+    value = read_untyped(raw)
+    if not isinstance(value, str):
+        raise DecodeError(f"expected text, got {str(value)[:80]}", raw=bytes(raw))
+    return value
 
 
 class Resource(Generic[T]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, Unpack, cast
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import (
@@ -33,7 +33,8 @@ class _Balance(TypedDict, total=False):
 
 def _need(verb: str, fields: Any, *names: str) -> None:
     if isinstance(fields, Mapping):  # what is none is refused by the check of its list
-        missing = [name for name in names if fields.get(name) in (None, "")]
+        given = cast("Mapping[str, Any]", fields)
+        missing = [name for name in names if given.get(name) in (None, "")]
         if missing:
             raise UsageError(f"invoices.{verb} needs {' and '.join(missing)}")
 

@@ -1,4 +1,4 @@
-"""The quota's promises against whatever Hypothesis can think of; numbers are those of invariants."""
+"""The quota's promises against whatever Hypothesis can think of, by number of invariant."""
 
 import itertools
 
@@ -23,11 +23,14 @@ def unhurried(examples):
 def ways(draw):
     """One request's fate: any connect time, a way out within the guard, any answer time."""
     out = draw(st.sampled_from([0.0, GUARD_S / 2, GUARD_S]) | st.floats(0, GUARD_S))
+    connect = draw(st.sampled_from([0.0, 0.0, 0.0, 0.1, 3.0]) | st.floats(0, 4))
+    unused = draw(st.integers(0, 5)) == 0
     return Way(
-        connect=draw(st.sampled_from([0.0, 0.0, 0.0, 0.1, 3.0]) | st.floats(0, 4)),
+        # Refusing at once, for ever, would make this world spin: a worker tries again at once.
+        connect=max(connect, 0.5) if unused else connect,
         out=out,
         answer=out + draw(st.sampled_from([0.0, 0.05, 0.5, 5.0]) | st.floats(0, 8)),
-        unused=draw(st.integers(0, 5)) == 0,
+        unused=unused,
         refused=draw(st.integers(0, 30)) == 0,
         says_sent=draw(st.integers(0, 4)) > 0,
     )

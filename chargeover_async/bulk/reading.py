@@ -1,0 +1,97 @@
+"""From the answer to a batch to a result for each of its operations: pure.
+
+A result is certain, or it is *no verdict yet*: the operation did not run, and goes out once more
+without using up one of its tries.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from chargeover_async._judge import Result, result_of
+from chargeover_async._wire.bulk import decode_entries
+from chargeover_async._wire.envelope import Answer, Fault, NoAnswer, Reply, entry_fault
+
+from .assumptions import ServerAssumptions
+from .entry import Entry
+
+
+class NoVerdict(enum.Enum):
+    """Why an operation goes out once more although it was answered."""
+
+    SPLIT = "the batch was refused as a whole"
+    SUSPECT = "it was refused behind a failed one, and perhaps because of it"
+    NOT_RUN = "it stood behind a failed one, where this account runs nothing"
+
+
+class Reading(msgspec.Struct):
+    """What an answer says of each operation, in order, and of the server."""
+
+    results: list[tuple[Result, NoVerdict | None]]
+    goes_on: bool = False  # the server is seen to run what is behind a failed item
+    mismatch: bool = False  # the number of entries is not that of the operations
+    throttled: bool = False  # an entry says 429
+
+
+def read_batch(
+    batch: list[Entry],
+    answer: Answer | NoAnswer,
+    retry_after: float | None,
+    assumptions: ServerAssumptions,
+    *,
+    goes_on: bool,
+) -> Reading:
+    """Read the answer to ``batch``; ``goes_on`` says what is known of the server so far."""
+    whole = result_of(answer, retry_after)
+    if len(batch) == 1:
+        return Reading([(whole, None)])
+    if whole.fault is not None:
+        # 400 and 413 for the whole: nothing was done, and perhaps only one of them is to blame.
+        split = whole.fault is Fault.REFUSED and whole.status in {400, 413}
+        return Reading([(whole, NoVerdict.SPLIT if split else None)] * len(batch))
+    assert whole.reply is not None
+    replies = decode_entries(whole.reply.response)
+    if replies is not None and len(replies) == len(batch):
+        return _entries(batch, replies, assumptions, goes_on)
+    if replies and assumptions.later_items == "not_run" and len(replies) < len(batch):
+        last = replies[-1]
+        if last is not None and not last.ok:  # as the account is said to behave
+            reading = _entries(batch[: len(replies)], replies, assumptions, goes_on)
+            missing = Result(Fault.LOST, reason="the answer ends before it, at a failed one")
+            rest = len(batch) - len(replies)
+            reading.results += [(missing, NoVerdict.NOT_RUN)] * rest
+            return reading
+    count = "no" if replies is None else str(len(replies))
+    lost = Result(Fault.LOST, reason=f"an answer with {count} entries for {len(batch)} operations")
+    return Reading([(lost, None)] * len(batch), mismatch=True)
+
+
+def _entries(
+    batch: list[Entry], replies: list[Reply | None], assumptions: ServerAssumptions, goes_on: bool
+) -> Reading:
+    reading = Reading([], goes_on=goes_on)
+    failed = refused = False
+    for entry, reply in zip(batch, replies, strict=True):
+        if reply is None:
+            result = Result(Fault.LOST, reason="an entry that is not the API's")
+        else:
+            result = Result(entry_fault(reply), reply, reply.code)
+        fault, verdict = result.fault, None
+        if fault is None:
+            # Only what stands behind a plain refusal shows that refusals stop nothing.
+            reading.goes_on = reading.goes_on or refused
+        elif fault is Fault.REFUSED and failed and not reading.goes_on:
+            if assumptions.later_items == "not_run":
+                verdict = NoVerdict.NOT_RUN
+            elif not entry.suspect:
+                verdict = NoVerdict.SUSPECT
+        reading.throttled = reading.throttled or fault is Fault.THROTTLED
+        failed = failed or fault is not None
+        refused = refused or fault is Fault.REFUSED
+        reading.results.append((result, verdict))
+    return reading
+
+
+__all__ = ("NoVerdict", "Reading", "read_batch")

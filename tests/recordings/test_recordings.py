@@ -1,0 +1,167 @@
+"""Every recorded answer is read without loss; every recorded request is a call of the library."""
+
+# ruff: noqa: DTZ001 - the API's datetimes are naive
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+import pytest
+from recorded import FILE, Recorded, call_of, differences, recordings, to_json
+from support.raw_server import RawServer, http
+
+from chargeover_async import (
+    ApiError,
+    ChargeOver,
+    Created,
+    Customer,
+    Invoice,
+    Item,
+    LineItem,
+    NoLimit,
+    RetryPolicy,
+    User,
+)
+from chargeover_async.models._codec import read, read_many
+
+ALL = recordings()
+MODELS = {"customer": Customer, "invoice": Invoice, "item": Item, "user": User}
+
+needed = pytest.mark.skipif(not ALL, reason=f"the recordings are not there ({FILE})")
+each = pytest.mark.parametrize(
+    "recorded", ALL or [pytest.param(None, marks=needed)], ids=lambda one: one and one.name
+)
+
+
+async def play(recorded: Recorded) -> tuple[str, str, str, bytes, Any]:
+    """Make the call against a server that gives the recorded answer."""
+    async with RawServer(http(recorded.status, recorded.answer)) as server:
+        co = ChargeOver(server.url, "u", "p", limiter=NoLimit(), retry=RetryPolicy(attempts=1))
+        async with co:
+            try:
+                value: Any = await call_of(co, recorded)
+            except ApiError as error:
+                value = error
+    assert len(server.requests) == 1
+    method, target, _ = server.lines[0].split(" ")
+    path, _, query = target.partition("?")
+    return method, path, query, server.requests[0][1], value
+
+
+@each
+async def test_a_recorded_request_is_a_call_of_the_library(recorded: Recorded):
+    """Method, path, query and body as they were, the call derived from their shape alone."""
+    method, path, query, body, _ = await play(recorded)
+    assert method == recorded.method
+    assert unquote(path) == unquote(recorded.path)
+    assert parse_qsl(query, keep_blank_values=True) == parse_qsl(
+        recorded.query, keep_blank_values=True
+    )
+    if recorded.request is None:
+        assert body == b""
+    else:
+        sent = json.loads(body, parse_float=Decimal)
+        assert sent == recorded.request
+        assert str(sent) == str(recorded.request)  # 4500.0 is not 4500.00, and the order stays
+
+
+@each
+async def test_a_recorded_answer_is_read_without_loss(recorded: Recorded):
+    """Every key of the raw JSON is in the struct, with the same value, at every depth."""
+    *_, value = await play(recorded)
+    raw = recorded.response
+    if isinstance(value, ApiError):
+        envelope = json.loads(recorded.answer)
+        assert (value.status, value.message) == (envelope["code"], envelope["message"])
+        assert envelope["status"] == "Error"
+        return
+    assert differences(raw, value) == []
+    if isinstance(raw, dict):
+        assert isinstance(value, (MODELS[recorded.object], Created))
+    elif isinstance(raw, list):
+        assert all(isinstance(one, MODELS[recorded.object]) for one in value)
+
+
+@needed
+def test_the_recordings_show_every_kind_of_call():
+    """A derivation that fell through to one shape would show here."""
+    shapes = {(one.method, one.path.count("/"), bool(one.query)) for one in ALL}
+    assert {("GET", 4, False), ("GET", 3, True), ("POST", 3, False), ("PUT", 4, False)} <= shapes
+    assert {("DELETE", 4, False), ("POST", 4, True)} <= shapes
+    assert {one.object for one in ALL} == set(MODELS)
+    assert len(ALL) >= 40
+
+
+# -- the comparison itself -------------------------------------------------------------------
+
+RAW: dict[str, Any] = {
+    "invoice_id": "7",
+    "total": Decimal("2.950"),
+    "balance": "2.950000",
+    "is_paid": "0",
+    "is_void": False,
+    "memo": "",
+    "package_id": "",
+    "date": "2015-03-30",
+    "due_date": "2015-04-29 00:00:00",
+    "write_datetime": "2015-03-30 17:41:19",
+    "mod_datetime": "2026-10-05T10:11:57-05:00",
+    "custom_1": {"a": [Decimal("1.10"), None, "x"]},
+    "line_items": [{"line_item_id": 1, "is_taxed": "1", "descrip": "Ä"}],
+}
+
+
+def test_forms_may_differ():
+    """Numbers and flags in strings, "" for an absent number, dates in either form."""
+    value = read(to_json(RAW), Invoice)
+    assert differences(RAW, value) == []
+    assert (value.package_id, value.memo) == (None, "")
+    assert value.mod_datetime is not None
+    assert value.mod_datetime.utcoffset() == dt.timedelta(hours=-5)
+    assert [differences(RAW, one) for one in read_many(b"[" + to_json(RAW) + b"]", Invoice)] == [[]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("invoice_id", 8),
+        ("total", Decimal("2.95")),
+        ("total", Decimal("2.951")),
+        ("balance", None),
+        ("is_paid", True),
+        ("is_paid", None),
+        ("is_void", None),
+        ("memo", None),
+        ("memo", " "),
+        ("package_id", 0),
+        ("date", dt.date(2015, 3, 31)),
+        ("date", None),
+        ("due_date", dt.date(2015, 4, 28)),
+        ("write_datetime", dt.datetime(2015, 3, 30, 17, 41, 20)),
+        ("write_datetime", dt.datetime(2015, 3, 30, 17, 41, 19, tzinfo=dt.UTC)),
+        ("mod_datetime", dt.datetime(2026, 10, 5, 10, 11, 57)),
+        ("custom_1", {"a": [Decimal("1.10"), None]}),
+        ("custom_1", None),
+        ("line_items", None),
+        ("line_items", []),
+        ("line_items", [LineItem(line_item_id=1, is_taxed=False, descrip="Ä")]),
+        ("line_items", [LineItem(line_item_id=1, is_taxed=True)]),
+        ("terms_id", 3),
+    ],
+)
+def test_the_comparison_sees_what_is_lost_or_changed(name: str, value: Any):
+    """One field at a time."""
+    changed = msgspec.structs.replace(read(to_json(RAW), Invoice), **{name: value})
+    assert len(differences(RAW, changed)) == 1
+    assert name in differences(RAW, changed)[0]
+
+
+def test_the_comparison_sees_a_field_that_no_struct_has():
+    """A key that the model does not know is a loss."""
+    value = read(to_json(RAW), Invoice)
+    assert differences({**RAW, "new_field": None}, value) == ["$.new_field is lost"]
+    assert differences([RAW], [value, value]) == ["$: 1 became 2"]

@@ -1,0 +1,160 @@
+"""What is public: a sorted tuple in every module, and an import that needs no extra."""
+
+# ruff: noqa: S603 - the interpreter that runs this, on a text of ours
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import chargeover_async
+
+EXTRAS = ("click", "rich", "redis", "pyarrow")
+
+
+def public_modules() -> list[str]:
+    """Every module without a leading underscore; the command line is nothing to import."""
+    found = [chargeover_async.__name__]
+    for info in pkgutil.walk_packages(chargeover_async.__path__, "chargeover_async."):
+        parts = info.name.split(".")[1:]
+        if not any(part.startswith("_") for part in parts) and parts[0] != "cli":
+            found.append(info.name)
+    return found
+
+
+def classes_of(module: types.ModuleType) -> set[str]:
+    """The classes that a module defines and does not hide by an underscore."""
+    return {
+        name
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and value.__module__ == module.__name__ and name[0] != "_"
+    }
+
+
+def in_order(names: tuple[str, ...]) -> list[str]:
+    """Constants, classes, functions, each by the alphabet: the order that the linter keeps."""
+    return sorted(
+        set(names),
+        key=lambda one: (
+            0 if one.isupper() and len(one) > 1 else 1 if one[0].isupper() else 2,
+            one,
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", public_modules())
+def test_public_names_are_a_sorted_tuple(name: str):
+    """Each of them exists, once."""
+    module = importlib.import_module(name)
+    names = getattr(module, "__all__", None)
+    if names is None:
+        # A module without a list offers nothing: it is reached through its folder.
+        assert name.count(".") > 1, f"{name} has no __all__"
+        return
+    assert isinstance(names, tuple)
+    assert list(names) == in_order(names)
+    missing = [one for one in names if not hasattr(module, one)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", [one for one in public_modules() if one.count(".") <= 1])
+def test_a_public_module_offers_what_it_defines(name: str):
+    """A class is public or has an underscore; a helper of the package says so in its docstring."""
+    module = importlib.import_module(name)
+    ours = {
+        one
+        for one in module.__all__
+        if (getattr(getattr(module, one), "__module__", name) or "").startswith("chargeover_async")
+        or one.startswith("__")
+        or not inspect.isclass(getattr(module, one))
+    }
+    assert set(module.__all__) == ours, "a name of somebody else's is offered"
+    assert classes_of(module) - set(module.__all__) <= INTERNAL.get(name, set())
+
+
+# Classes of a public module that the package's other modules use and a user does not.
+INTERNAL = {"chargeover_async.operation": {"Runner"}}
+
+
+def test_the_package_offers_every_error_and_every_record():
+    """At its root, where people look first."""
+    from chargeover_async import errors
+
+    assert set(errors.__all__) <= set(chargeover_async.__all__)
+    for name in ("Customer", "Invoice", "Item", "LineItem", "User", "Created", "ChargeOver", "F"):
+        assert name in chargeover_async.__all__
+
+
+def test_a_star_import_gives_the_public_names():
+    """And no more."""
+    scope: dict[str, object] = {}
+    exec("from chargeover_async import *", scope)  # noqa: S102
+    assert set(scope) - {"__builtins__"} == set(chargeover_async.__all__)
+
+
+PROBE = """
+import importlib, json, sys, time
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {extras!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+import aiohttp, msgspec, aiolimiter
+started = time.perf_counter()
+import chargeover_async
+took = time.perf_counter() - started
+loaded = sorted(sys.modules)
+for name in {modules!r}:
+    importlib.import_module(name)
+print(json.dumps({{"took": took, "loaded": loaded}}))
+"""
+
+
+def test_a_bare_install_imports(capsys: pytest.CaptureFixture[str]):
+    """Without click, rich, redis or pyarrow; and no part that is not needed is imported."""
+    probe = PROBE.format(extras=EXTRAS, modules=public_modules())
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(chargeover_async.__file__).parents[1],
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    loaded = set(found["loaded"])
+    assert "chargeover_async.client" in loaded
+    for late in ("jsonpath_ng", "chargeover_async.sandbox", "chargeover_async.migrate", "sqlite3"):
+        assert late not in loaded, f"{late} is imported before it is used"
+    with capsys.disabled():
+        print(f"\nimport chargeover_async: {found['took'] * 1000:.0f} ms beside its dependencies")
+    assert found["took"] < 5
+
+
+def test_the_command_line_names_the_extra_that_it_needs():
+    """Instead of a traceback."""
+    probe = (
+        "import sys\nsys.modules['click'] = None\nimport runpy\nsys.argv = ['chargeover-async']\n"
+        "runpy.run_module('chargeover_async', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(chargeover_async.__file__).parents[1],
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert "chargeover-async[cli]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,178 @@
+"""Wrong calls are refused by mypy and by pyright, each on its own line, and right ones are not."""
+
+# ruff: noqa: S603 - the interpreter that runs this, on a text of ours
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+import chargeover_async
+
+PARENT = Path(chargeover_async.__file__).resolve().parents[1]
+
+HEAD = """\
+from __future__ import annotations
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from chargeover_async import (
+    ChargeOver, Created, Customer, ExternalKey, F, Invoice, Item, Operation, QuotaSettings,
+    RetryPolicy, Token,
+)
+from chargeover_async.models import LineItemCreate
+async def calls(co: ChargeOver, made: Operation[Created], lines: list[LineItemCreate]) -> None:
+"""
+WRONG = [
+    # misspelt, unknown, or of another call
+    'await co.customers.create(compny="x")',
+    'await co.customers.update(1, superuser_mail="x")',
+    "await co.customers.update(1, currency_id=1)",
+    'await co.items.create(external_id="x")',
+    'await co.users.create(company="x")',
+    "await co.customers.get(1, limit=5)",
+    "await co.customers.list(limt=5)",
+    'await co.customers.crete(company="x")',
+    "await co.customer.get(1)",
+    'await co.items.update(1, name="x")',
+    # of a wrong type
+    "await co.customers.create(company=5)",
+    'await co.customers.create(no_taxes="yes")',
+    'await co.customers.create(terms_id="3")',
+    "await co.customers.create(tags=[5])",
+    "await co.customers.create(external_key=5)",
+    'await co.customers.update("a-1", company="x")',
+    "await co.customers.get(1.5)",
+    "await co.customers.get(external_key=5)",
+    'await co.customers.list(limit="5")',
+    'await co.customers.list(where="total:GT:1")',
+    "await co.customers.list(order=5)",
+    "await co.invoices.create(customer_id=1, line_items=[{'line_rate': 2.95}])",
+    "await co.invoices.create(customer_id=1, line_items=[{'item_idd': 1}])",
+    "await co.invoices.create(customer_id=1, line_items=5)",
+    "await co.invoices.create(customer_id=1, line_items=lines, date=20260131)",
+    "await co.invoices.pay_credit_card(1, number=4111111111111111)",
+    "await co.invoices.schedule_payments(1, [{'amount': 1.5, 'date': '2026-01-31'}])",
+    "await co.items.create(pricemodel={'base': 1.5})",
+    "await co.users.set_password(1, None)",
+    "await co.customers.create(parent_customer_id=made)",
+    'await co.request("GET", 5)',
+    "F.total > [1]",
+    "F.company.contains(5)",
+    # of a wrong result
+    "a1: int = await co.customers.get(1)",
+    "a2: Invoice = await co.customers.get(1)",
+    "a3: list[Customer] = await co.customers.list()",
+    "a4: str = await co.customers.count()",
+    'a5: Customer = await co.customers.create(company="x")',
+    "a6: str = (await co.customers.get(1)).company",
+    "a7: float | None = (await co.customers.get(1)).total",
+    "(await co.customers.get(1)).compny",
+    '(await co.customers.get(1)).company = "x"',
+    # without await
+    "b1: int = co.customers.count()",
+    "co.customers.get(1).company",
+    "for one in co.customers.iterate(): print(one)",
+    "len(co.customers.list())",
+    # a wrong as_
+    "await co.customers.get(1, as_=dict)",
+    "await co.customers.get(1, as_=5)",
+    "await co.customers.list(as_=Customer(customer_id=1))",
+    "c1: Item = await co.customers.get(1, as_=Customer)",
+    # of the client and its parts
+    'ChargeOver("https://x", "u")',
+    'ChargeOver("https://x", "u", "p", timeout=5)',
+    'ChargeOver("https://x", "u", "p", quota=250)',
+    "RetryPolicy(3)",
+    'RetryPolicy(attempts="3")',
+    "QuotaSettings(limit=None)",
+    "co.stream([1, 2])",
+    "made.ref(5)",
+]
+RIGHT = [
+    'await co.customers.create(company="x", terms_id=3, no_taxes=True, tags=["a"])',
+    'await co.customers.create(parent_customer_id=made.ref(), extra={"x": 1})',
+    'await co.customers.update(ExternalKey("a"), company=None)',
+    "await co.customers.delete(made)",
+    'd1: Customer = await co.customers.get(token="t")',
+    "d2: Sequence[Customer] = await co.customers.list(where=[F.total > 1], order='-total')",
+    'await co.invoices.void(Token("t"))',
+    "await co.invoices.create(customer_id=1, line_items=lines, date=dt.date(2026, 1, 31))",
+    "d3: int = await co.customers.count()",
+    'print(d1, d2, d3, Decimal(1), RetryPolicy(attempts=3), ChargeOver("https://x", "u", "p"))',
+]
+LINES = [*WRONG, *RIGHT]
+FIRST = HEAD.count("\n") + 1  # the number of the first call's line
+
+
+def source() -> str:
+    return HEAD + "".join(f"    {line}\n" for line in LINES)
+
+
+def environment() -> dict[str, str]:
+    found = dict(os.environ)
+    if PARENT.name != "site-packages":
+        found["MYPYPATH"] = str(PARENT)
+    return found
+
+
+@cache
+def mypy_lines() -> dict[int, str]:
+    """The lines that mypy refuses, with its words."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "wrong.py"
+        path.write_text(source(), "utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file", "",
+             "--cache-dir", str(Path(folder) / "cache"), path.name],
+            capture_output=True, text=True, check=False, cwd=folder, env=environment(), timeout=300,
+        )  # fmt: skip
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    matches = re.finditer(r"^wrong\.py:(\d+): error: (.*)$", done.stdout, re.MULTILINE)
+    return {int(match[1]): match[2] for match in matches}
+
+
+@cache
+def pyright_lines() -> dict[int, str]:
+    """The lines that pyright refuses, with its words."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "wrong.py"
+        path.write_text(source(), "utf-8")
+        config = {"include": ["wrong.py"], "typeCheckingMode": "standard"}
+        if PARENT.name != "site-packages":
+            config["extraPaths"] = [str(PARENT)]
+        (Path(folder) / "pyrightconfig.json").write_text(json.dumps(config), "utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable,
+             "--project", folder],
+            capture_output=True, text=True, check=False, cwd=folder, timeout=300,
+        )  # fmt: skip
+    report = json.loads(done.stdout)
+    return {
+        one["range"]["start"]["line"] + 1: one["message"]
+        for one in report["generalDiagnostics"]
+        if one["severity"] == "error"
+    }
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+def test_wrong_calls_are_refused_and_right_ones_are_not(checker: str) -> None:
+    """Every wrong line has an error, and no other line has one."""
+    if importlib.util.find_spec(checker) is None:
+        pytest.skip(f"{checker} is not installed")
+    found = mypy_lines() if checker == "mypy" else pyright_lines()
+    accepted = [line for number, line in enumerate(WRONG, FIRST) if number not in found]
+    assert accepted == []
+    refused = {line: found[n] for n, line in enumerate(RIGHT, FIRST + len(WRONG)) if n in found}
+    assert refused == {}
+    assert {number for number in found if number < FIRST} == set()
+    assert len(WRONG) >= 25
