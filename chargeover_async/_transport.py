@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import sys
-from base64 import b64encode
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from yarl import URL
 
 from ._wire.envelope import Answer, Fault, NoAnswer
 from ._wire.request import JSON, Request
+from .auth import Auth
 from .errors import UsageError
 from .limits import Permit
 
@@ -45,29 +45,6 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float = 60.0
     connect_s: float = 10.0
     pool_s: float = 60.0
-
-
-class BasicAuth:
-    """HTTP Basic: the public key as user name, the private key as password."""
-
-    __slots__ = ("_header",)
-
-    def __init__(self, username: str, password: str) -> None:
-        for name, value in (("username", username), ("password", password)):
-            if not isinstance(value, str) or not value:
-                raise UsageError(f"{name} is empty: set the API credentials")
-            if not value.isprintable():
-                raise UsageError(f"{name} holds a character that cannot be in it (a line break?)")
-        if ":" in username:
-            raise UsageError("username must not hold a colon (HTTP Basic cannot carry it)")
-        self._header = "Basic " + b64encode(f"{username}:{password}".encode()).decode()
-
-    def headers(self) -> dict[str, str]:
-        """The headers that prove who is asking."""
-        return {"Authorization": self._header}
-
-    def __repr__(self) -> str:
-        return "<BasicAuth ***>"
 
 
 def check_url(url: str, *, insecure_http: bool = False) -> URL:
@@ -124,7 +101,7 @@ class AiohttpTransport:
     def __init__(
         self,
         base: URL,
-        auth: BasicAuth,
+        auth: Auth,
         *,
         timeouts: Timeouts,
         connections: int,
@@ -175,13 +152,15 @@ class AiohttpTransport:
         if self._closed:
             return NoAnswer(Fault.NEVER_LEFT, "the client is closed")
         context = _Sending(permit)
-        headers = self._auth.headers()
+        url = URL(self._base + request.target, encoded=True)
+        # aiohttp sends this URL as it stands, so a signature of it is one of what is sent.
+        headers = dict(self._auth.headers(request.method, str(url), request.body))
         if request.body is not None:
             headers["Content-Type"] = JSON
         try:
             async with self._open().request(
                 request.method,
-                URL(self._base + request.target, encoded=True),
+                url,
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,

@@ -15,12 +15,12 @@ import msgspec
 from ._pipeline import Pipeline
 from ._transport import (
     AiohttpTransport,
-    BasicAuth,
     Timeouts,
     TraceConfig,
     Transport,
     check_url,
 )
+from .auth import Auth, AuthKind, auth_of
 from .bulk import Bulk, BulkSettings
 from .bulk.stream import stream
 from .errors import NotSent, UsageError
@@ -48,6 +48,9 @@ class ChargeOver(Resources):
     ``timeouts`` and ``bulk`` hold the bounds of repeating, waiting and batching. ``on_event`` is
     told what happens (`observe`).
 
+    ``auth="signature"`` signs every request instead of sending the private key (`SignatureAuth`);
+    `from_auth` takes an object of your own.
+
     ``on_behalf_addr``, ``on_behalf_details`` and ``flags`` go with every call; `with_options` sets
     them for some. ``dates`` is for an account that does not write dates as ISO 8601.
 
@@ -61,6 +64,7 @@ class ChargeOver(Resources):
         username: str,
         password: str,
         *,
+        auth: AuthKind | Auth = "basic",
         quota: QuotaSettings | None = None,
         limiter: Limiter | None = None,
         retry: RetryPolicy | None = None,
@@ -82,12 +86,14 @@ class ChargeOver(Resources):
         if transport is None:
             transport = AiohttpTransport(
                 base,
-                BasicAuth(username, password),
+                auth_of(auth, username, password),
                 timeouts=timeouts or Timeouts(),
                 connections=connections,
                 tls=tls,
                 trace_configs=trace_configs,
             )
+        elif auth != "basic":
+            raise UsageError("pass auth or transport, not both: a transport proves itself")
         if limiter is not None and quota is not None:
             raise UsageError("pass quota or limiter, not both")
         self._pipeline = Pipeline(
@@ -118,6 +124,11 @@ class ChargeOver(Resources):
         if missing:
             raise UsageError(f"set {', '.join(missing)} in the environment")
         return cls(*values, **options)
+
+    @classmethod
+    def from_auth(cls, url: str, auth: Auth, **options: Any) -> Self:
+        """A client whose requests ``auth`` signs: ``SignatureAuth(...)``, or your own (`Auth`)."""
+        return cls(url, "", "", auth=auth, **options)
 
     def with_options(
         self,

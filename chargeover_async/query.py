@@ -161,15 +161,25 @@ def _listed(name: str, value: Any) -> list[Any]:
     return list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
-def where_pair(where: Where) -> QueryPairs:
-    """The ``where`` parameter for one clause or several, meant together; () for none."""
+def where_texts(where: Where) -> list[str]:
+    """The text of each clause, as reports and aggregates take them in their body.
+
+    UNVERIFIED: that values are escaped there as in the ``where`` parameter; no source shows a value
+    that needs it.
+    """
     if where is None:
-        return ()
+        return []
     clauses = [where] if isinstance(where, Clause) else _listed("where", where)
     for clause in clauses:
         if not isinstance(clause, Clause):
             raise UsageError(f"where= takes clauses such as F.total > 100, not {clause!r}")
-    return (("where", ",".join(clause.text for clause in clauses)),) if clauses else ()
+    return [clause.text for clause in clauses]
+
+
+def where_pair(where: Where) -> QueryPairs:
+    """The ``where`` parameter for one clause or several, meant together; () for none."""
+    texts = where_texts(where)
+    return (("where", ",".join(texts)),) if texts else ()
 
 
 def order_pair(order: Order) -> QueryPairs:

@@ -19,11 +19,11 @@ PACKAGE = "chargeover_async"
 # of one number are written in the order in which they build on each other.
 LAYERS: list[tuple[int, set[str]]] = [
     (0, {"errors"}),
-    (0, {"observe", "_jsonpath", "_ref"}),
+    (0, {"observe", "_jsonpath", "_ref", "vocabulary"}),
     (1, {"models"}),
     (1, {"query"}),
     (2, {"_wire", "webhooks"}),
-    (2, {"retry"}),
+    (2, {"retry", "auth"}),
     (2, {"operation"}),
     (3, {"limits"}),
     (3, {"_judge", "_transport"}),
@@ -47,6 +47,7 @@ ONLY = {
     "jsonpath_ng": {"_jsonpath"},
     "aiolimiter": {"limits/local"},
     "click": {"cli"},
+    "cryptography": {"webhooks"},
     "rich": {"cli", "migrate/progress"},
 }
 # What a bare installation has: the standard library is everything else that is imported.

@@ -16,7 +16,7 @@ import pytest
 
 import chargeover_async
 
-EXTRAS = ("click", "rich", "redis", "pyarrow")
+EXTRAS = ("click", "rich", "redis", "pyarrow", "cryptography")
 
 
 def public_modules() -> list[str]:

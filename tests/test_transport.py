@@ -37,9 +37,10 @@ from chargeover_async import (
     UsageError,
 )
 from chargeover_async import _transport as module
-from chargeover_async._transport import AiohttpTransport, BasicAuth, check_url
+from chargeover_async._transport import AiohttpTransport, check_url
 from chargeover_async._wire.envelope import Answer, Fault, NoAnswer
 from chargeover_async._wire.request import Request
+from chargeover_async.auth import BasicAuth
 
 CERTIFICATE = Path(__file__).parent / "support" / "self_signed.pem"  # of localhost and 127.0.0.1
 SECRET = "s3cret-private-key"
@@ -476,7 +477,7 @@ async def test_cookies_are_not_kept():
     """No state but the credentials goes from one request to the next."""
     async with (
         RawServer(http(200, OK, "Set-Cookie: session=1; Path=/")) as server,
-        transport_to(server.url) as transport,
+        transport_to(server.url.replace("127.0.0.1", "localhost")) as transport,
     ):
         for _ in range(2):
             await transport.send(GET, CountedPermit())

@@ -304,6 +304,12 @@ class Engine:
             if reading.mismatch:
                 # One of them may be what the server stumbles over: it is found by halves.
                 entry.cap = max(1, len(batch) // 2)
+            absent = entry.looks_up is not None and result.status == 404
+            if absent and verdict is NoVerdict.SUSPECT:
+                # Taken for what it says, or 25 absent keys would cost 25 requests. The next send
+                # is safe if it is wrong, for the key is taken then; what came of the first is open.
+                self._absent(entry, sure=False)
+                continue
             if verdict is not None and entry.failed_by is None and not self._stopped:
                 self._once_more(entry, verdict, len(batch))
                 continue
@@ -482,7 +488,7 @@ class Engine:
             self._found(lookup, entry, result.reply.response)
             return None
         if fault is Fault.REFUSED and result.status == 404:
-            self._absent(lookup, entry)
+            self._absent(lookup)
             return None
         step = decide(
             self._pipeline.policy,
@@ -515,9 +521,11 @@ class Engine:
             existing.differences = found.error.differences
         self._ledger.fail(entry, existing)
 
-    def _absent(self, lookup: Entry, entry: Entry) -> None:
+    def _absent(self, lookup: Entry, *, sure: bool = True) -> None:
         """No record has the key: the create was not done, and may be sent again."""
         assert self._loop is not None
+        entry = lookup.looks_up
+        assert entry is not None
         self._end_lookup(lookup)
         elapsed_s = self._loop.time() - entry.first_sent
         if entry.existing is not None:
@@ -525,7 +533,7 @@ class Engine:
         elif self._stopped:
             self._give_up(entry, CLOSED)
         elif self._pipeline.policy.may_repeat(Fault.LOST, Next.AGAIN, entry.tries, elapsed_s):
-            entry.in_doubt = False
+            entry.in_doubt = not sure
             self._again(entry)
         else:
             self._give_up(entry, "no try is left")

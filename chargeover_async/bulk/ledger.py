@@ -53,6 +53,8 @@ class Ledger:
         A target is there before its users, so a circle cannot be built.
         """
         operation, targets = entry.operation, dict[Entry, None]()
+        if not _refers(operation):
+            return []
         for ref in refs_of(operation):
             target = ref.target
             if target is operation:
@@ -83,13 +85,14 @@ class Ledger:
                 before.after, entry.before = entry, before
                 entry.blockers += 1
             self._last[operation.record] = entry
-        try:
-            for settled in dict.fromkeys(ref.target for ref in refs_of(operation)):
-                if settled.outcome is not None:
-                    self._put_values(entry, settled)
-        except ChargeOverError as error:
-            self.fail(entry, error.with_traceback(None))
-            return
+        if _refers(operation):
+            try:
+                for settled in dict.fromkeys(ref.target for ref in refs_of(operation)):
+                    if settled.outcome is not None:
+                        self._put_values(entry, settled)
+            except ChargeOverError as error:
+                self.fail(entry, error.with_traceback(None))
+                return
         if entry.blockers == 0:
             self._on_ready(entry)
 
@@ -182,6 +185,10 @@ class Ledger:
                 if entry.values is None:
                     entry.values = []
                 entry.values.append((path, value))
+
+
+def _refers(operation: Operation[Any]) -> bool:
+    return operation.refs is not None or operation.path_ref is not None
 
 
 __all__ = ("Ledger",)

@@ -13,19 +13,21 @@ window; a window fixed to the minute is one of the rolling ones; and a token buc
 ``L``, refilled ``L`` per ``W``, admits any sequence with at most ``L + L * t / W`` arrivals in each
 span ``t``, while ours has at most ``L * ceil(t / W)``, which is no more.
 
-**When bulk goes.** Each counting slot has a known time at which it comes back, ``f1 <= f2 <= ...``
-(open ones are expected after the usual ``hold``, the time from grant to settling). With ``k`` slots
-free now and the last paced grant at ``p``, the next grants at ``p + T, p + 2T, ...`` find a slot
-each if the (k + j)th of them is not before ``fj``. The even interval is the smallest that manages
-this as far as we can see, and that can be kept up for ever after::
+**When bulk goes.** Each counting slot comes back at a known time, ``f1 <= f2 <= ...`` (one that is
+open not before ``grant + W + m``). With ``k`` slots free now and the last paced grant at ``p``, the
+next grants at ``p + T, p + 2T, ...`` find a slot each if the (k + j)th of them is not before
+``fj``. The even interval is the smallest that manages this as far as we can see, and never less
+than what can be kept up for ever::
 
-    T = max( (W + m + hold) / L,   max over j of (fj - p) / (k + j) )
+    T = max( (W + m) / L,   max over j of (fj - p) / (k + j) )
 
-A burst at one moment is thus paid back evenly over the following minute instead of by a stall, a
-jump in the latency is met a minute ahead, and no gap of ``hold`` appears at the end of each lap.
-In a steady state T is ``(W + m + hold) / L``, so the share of the quota in use is
-``W / (W + m + hold)``: 99.5 % with answers in 0.3 s, 98.3 % with any beyond a guard of 1 s. Where
-latencies scatter, the largest ``hold`` of the last minute counts rather than the mean.
+A burst at one moment is thus paid back evenly over the following minute instead of by a stall, and
+a change of the latency is met a minute ahead. Let ``hold`` be the time from grant to settling.
+Slots come back ``W + m + hold`` after they were granted, so in a steady state T is
+``(W + m + hold) / L`` without anybody estimating the latency, no gap of ``hold`` appears at the end
+of each lap, and the share of the quota in use is ``W / (W + m + hold)``: 99.5 % with answers in
+0.3 s, 98.3 % with any beyond a guard of 1 s. Where latencies scatter, the largest ``hold`` of the
+last minute counts rather than the mean.
 
 **When direct calls go.** At the next paced turn, before any bulk; or at once, ahead of the
 schedule, from a slot that is free, as long as T stays below twice its least value, so that whoever
@@ -65,9 +67,6 @@ _CATCH_UP_WINDOWS = 1 / 60
 
 _SAMPLES = 256
 """How many of the slots that come back are looked at to find T: all of them at the usual limits."""
-
-_HOLD_WEIGHT = 1 / 16
-"""Weight of the newest answer in the moving average of ``hold``."""
 
 _SHRINK = 0.8
 """What a pause leaves of the learnt limit."""
@@ -144,7 +143,6 @@ class QuotaWindow:
         "_flights",
         "_guards",
         "_head",
-        "_hold",
         "_interval",
         "_learnt",
         "_most_debt",
@@ -184,7 +182,6 @@ class QuotaWindow:
         self._head = 0
         # The schedule: the last paced grant, the interval, and how many early grants it can bear.
         self._anchor = -math.inf
-        self._hold = 0.0
         self._interval = self._span / settings.limit
         self._room = 0.0
         self._plan_left = 0
@@ -285,7 +282,7 @@ class QuotaWindow:
         self._plan_left -= 1
         self._since_pause += 1
         self._count(slot, 1)
-        if self._learnt < self._settings.limit and not self._ramping(now):
+        if self._learnt < self._settings.limit:
             self._learnt = min(self._learnt + _GROWTH, float(self._settings.limit))
             self.limit = int(self._learnt)
         return slot
@@ -347,8 +344,6 @@ class QuotaWindow:
         """
         now = self._advance(now)
         self.throttled_answers += 1
-        if now < self._paused_until:
-            return None
         if self.pauses and (
             slot.granted_at <= self._pause_began if slot else self._since_pause == 0
         ):
@@ -406,9 +401,6 @@ class QuotaWindow:
         slot.state = _SETTLED
         self._open -= 1
         self._settled.append(at)
-        # One connection that hung for an hour says nothing about the next.
-        hold = min(at - slot.granted_at, self._settings.window_s)
-        self._hold += _HOLD_WEIGHT * (hold - self._hold)
 
     def _ramping(self, now: float) -> bool:
         return now < self._paused_until + self._settings.window_s * _RAMP_WINDOWS
@@ -433,7 +425,7 @@ class QuotaWindow:
     def _plan(self, now: float, anchor: float) -> None:
         """Find T, and the number of early grants that leave it below twice its least value."""
         settled, span = self._settled, self._span
-        base = (span + self._hold) / self.limit
+        base = span / self.limit
         longest = _STRETCH * base
         known = len(settled) - self._head
         free = self.limit - self._open - known
@@ -453,11 +445,12 @@ class QuotaWindow:
         while flights and not flights[0].is_open:
             flights.popleft()
         if flights and free + known + 1 > 0:
-            # The oldest open slot stands for all of them; those behind it come back later.
-            wait = flights[0].granted_at + self._hold + offset
+            # The oldest open slot stands for all of them; none comes back before a window from its
+            # grant, and those behind it come back later.
+            wait = flights[0].granted_at + offset
             interval = max(interval, wait / (free + known + 1))
         # The early grants themselves come back last, together.
-        room = min(room, free + known + 1 - (now + self._hold + offset) / longest)
+        room = min(room, free + known + 1 - (now + offset) / longest)
         self._interval = interval
         self._room = room
         self._plan_left = self._stride

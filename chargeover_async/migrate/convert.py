@@ -45,6 +45,13 @@ def _text(value: Any, _: str | None) -> str:
     raise _refuse(value, "text")
 
 
+def _secret(value: Any, _: str | None) -> str:
+    try:
+        return _text(value, None)
+    except ValueError:
+        raise ValueError(f"a {type(value).__name__} is not text (it is not shown)") from None
+
+
 def _whole(value: Any, _: str | None) -> int:
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
@@ -124,6 +131,7 @@ def _mixed(value: Any, _: str | None) -> Any:
 
 _BY_KIND: dict[str, Convert] = {
     "text": _text,
+    "secret": _secret,
     "key": _text,
     "id": _whole,
     "integer": _whole,

@@ -183,8 +183,7 @@ def convert(document: Any, kind: type[T], raw: bytes, dates: DateFormat | None) 
         field = re.search(r"at `\$\.?([^`]*)`", str(error))
         name = getattr(kind, "__name__", str(kind))
         found = document if isinstance(document, dict) else {}
-        key = next((k for k in found if k == f"{name.lower()}_id"), None)
-        identity = found.get(key) if key else found.get("id")
+        identity = found.get(_primary(kind))
         raise DecodeError(
             f"{name} {identity if identity is not None else '(no id)'}: {error}",
             object=name,
@@ -192,6 +191,14 @@ def convert(document: Any, kind: type[T], raw: bytes, dates: DateFormat | None) 
             field=field.group(1) if field else "",
             raw=raw,
         ) from None
+
+
+def _primary(kind: Any) -> str:
+    """The field that names a record: the one that a struct, or what it derives from, requires."""
+    if not _is_struct(kind):
+        return "id"
+    fields = msgspec.structs.fields(kind)
+    return next((one.encode_name for one in fields if one.required), f"{kind.__name__.lower()}_id")
 
 
 @cache

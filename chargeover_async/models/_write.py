@@ -22,6 +22,7 @@ from chargeover_async.errors import UsageError
 MAX_ID = 2**63 - 1
 
 Text = Annotated[str | None, "text"]
+Secret = Annotated[str, "secret"]  # a card or bank number, a password: no message shows it
 Flag = Annotated[bool | None, "flag"]
 Integer = Annotated[int | None, "integer"]
 Id = Annotated[int | Ref | None, "id"]
@@ -39,10 +40,13 @@ Refs = list[tuple[Path, Ref]]
 class Shape:
     """The compiled form of one TypedDict: which names it has and what each may hold."""
 
-    __slots__ = ("checks", "kinds", "name")
+    __slots__ = ("checks", "has_secret", "kinds", "name")
 
-    def __init__(self, name: str, kinds: dict[str, str], checks: dict[str, Check]) -> None:
+    def __init__(
+        self, name: str, kinds: dict[str, str], checks: dict[str, Check], *, has_secret: bool
+    ) -> None:
         self.name = name
+        self.has_secret = has_secret  # what is given in its place is shown by no message, either
         self.kinds = kinds  # field name -> "text", "money", "day", ..., "list", "object"
         self.checks = checks
 
@@ -89,8 +93,8 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> UsageError:
 
 
 def _refuse(path: Path, value: object, wanted: str) -> UsageError:
-    if path and path[-1] in _SECRETS:
-        return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__}")
+    if not _SECRETS.isdisjoint(path):
+        return _refuse_unseen(path, value, wanted)
     try:
         shown = repr(value)
     except Exception as error:  # noqa: BLE001 - a caller's repr, or a number too long to be shown
@@ -98,6 +102,10 @@ def _refuse(path: Path, value: object, wanted: str) -> UsageError:
     if len(shown) > 80:
         shown = shown[:77] + "..."
     return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__} {shown}")
+
+
+def _refuse_unseen(path: Path, value: object, wanted: str) -> UsageError:
+    return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__}")
 
 
 def dotted(path: Path) -> str:
@@ -116,6 +124,13 @@ def _text(value: Any, path: Path, refs: Refs) -> str:
             raise _refuse(path, value, "text that can be written as UTF-8") from None
         return str(value)
     raise _refuse(path, value, "text")
+
+
+def _secret(value: Any, path: Path, refs: Refs) -> str:
+    try:
+        return _text(value, path, refs)
+    except UsageError:
+        raise _refuse_unseen(path, value, "text that can be written as UTF-8") from None
 
 
 def check_key(value: object, name: str) -> str:
@@ -267,6 +282,7 @@ def _mixed(value: Any, path: Path, refs: Refs) -> Any:
 
 _CHECKS: dict[str, Check] = {
     "text": _text,
+    "secret": _secret,
     "key": _key,
     "flag": _flag,
     "integer": _integer,
@@ -281,7 +297,8 @@ _CHECKS: dict[str, Check] = {
 def _nested(shape: Shape) -> Check:
     def check(value: Any, path: Path, refs: Refs) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            raise _refuse(path, value, f"a mapping of {shape.name} fields")
+            refuse = _refuse_unseen if shape.has_secret else _refuse
+            raise refuse(path, value, f"a mapping of {shape.name} fields")
         out: dict[str, Any] = {}
         for name, inner in value.items():
             inner_check = shape.checks.get(name)
@@ -297,36 +314,39 @@ def _prefixed(path: Path, shape: Shape) -> list[str]:
     return [f"{dotted(path)}.{name}" for name in shape.checks]
 
 
-def _each(check_one: Check) -> Check:
+def _each(check_one: Check, *, has_secret: bool) -> Check:
     def check(value: Any, path: Path, refs: Refs) -> list[Any]:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-            raise _refuse(path, value, "a list")
+            raise (_refuse_unseen if has_secret else _refuse)(path, value, "a list")
         return [check_one(one, (*path, i), refs) for i, one in enumerate(value)]
 
     return check
 
 
-def _compile(name: str, annotation: Any) -> tuple[str, Check]:
+def _compile(name: str, annotation: Any) -> tuple[str, Check, bool]:
+    """The kind of a field, its check, and whether a secret may be in it."""
     if get_origin(annotation) is Annotated:
         kind = str(get_args(annotation)[1])
         if kind == "text" and (name in _KEY_NAMES or name.endswith(_KEY_SUFFIXES)):
             kind = "key"
-        return kind, _CHECKS[kind]
+        return kind, _CHECKS[kind], kind == "secret"
     if is_typeddict(annotation):
-        return "object", _nested(shape_of(annotation))
+        shape = shape_of(annotation)
+        return "object", _nested(shape), shape.has_secret
     if annotation is str:
-        return "text", _text
+        return "text", _text, False
     arguments = [one for one in get_args(annotation) if one is not type(None)]
     if get_origin(annotation) is not None and len(arguments) == 1:
         inner = arguments[0]
         if get_origin(annotation) not in _SEQUENCES:  # X | None
             return _compile(name, inner)
-        return "list", _each(_compile(name, inner)[1])
+        _, check, has_secret = _compile(name, inner)
+        return "list", _each(check, has_secret=has_secret), has_secret
     raise TypeError(f"no check is known for {name}: {annotation}")
 
 
-# What no message shows. A field of this name is one in every object: cards, bank accounts, logins.
-_SECRETS = frozenset({"number", "password", "routing"})
+# What no message shows, in ``extra`` either: a field of this name is `Secret` in every object.
+_SECRETS = frozenset({"cvv", "number", "password", "routing"})
 _KEY_NAMES = frozenset({"external_key"})
 _KEY_SUFFIXES = ("_external_key", "_token")
 _SEQUENCES = frozenset({list, Sequence})
@@ -337,9 +357,11 @@ def shape_of(typed_dict: type[Any]) -> Shape:
     """The check for one TypedDict, compiled on first use."""
     kinds: dict[str, str] = {}
     checks: dict[str, Check] = {}
+    has_secret = False
     for name, annotation in get_type_hints(typed_dict, include_extras=True).items():
-        kinds[name], checks[name] = _compile(name, annotation)
-    return Shape(typed_dict.__name__, kinds, checks)
+        kinds[name], checks[name], holds = _compile(name, annotation)
+        has_secret = has_secret or holds
+    return Shape(typed_dict.__name__, kinds, checks, has_secret=has_secret)
 
 
 def check_json(value: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import TypedDict
 
 from ._base import Mixed, Record
 from ._fields import Addresses, AddressesIn, CustomFieldsIn
-from ._write import Day, Id, MixedIn, Money, Text
+from ._write import Day, Id, MixedIn, Money, Secret, Text
 
 
 class LineItem(Record, frozen=True, kw_only=True):
@@ -169,7 +169,7 @@ class InvoiceUpdate(InvoiceFields, total=False):
 class CardPayment(TypedDict, total=False):
     """A card for `Invoices.pay_credit_card`; never logged."""
 
-    number: str
+    number: Secret
     expdate_year: str
     expdate_month: str
     name: Text
@@ -183,8 +183,8 @@ class CardPayment(TypedDict, total=False):
 class AchPayment(TypedDict, total=False):
     """A bank account for `Invoices.pay_ach` (``type`` ``"chec"`` is checking); never logged."""
 
-    number: str
-    routing: str
+    number: Secret
+    routing: Secret
     name: Text
     type: Text
 

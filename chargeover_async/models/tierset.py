@@ -6,9 +6,12 @@ Source: recordings `one_item`, `create_item`; the vendor's text (three-currency 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import TypedDict
 
 from ._base import Record
+from ._write import Money, Text
 
 
 class Tier(Record, frozen=True, kw_only=True):
@@ -42,3 +45,29 @@ class Tierset(Record, frozen=True, kw_only=True):
     write_datetime: dt.datetime | None = None
     mod_datetime: dt.datetime | None = None
     tiers: list[Tier] | None = None
+
+
+class TierCreate(TypedDict, total=False):
+    """One band of a price that is written; 9999 for ``unit_to`` leaves it open (client sample)."""
+
+    unit_from: Money
+    unit_to: Money
+    amount: Money
+
+
+class TiersetCreate(TypedDict, total=False):
+    """The price of a subscription's line, in place of the item's.
+
+    ``pricemodel`` is one of `PricingModel`, ``paycycle`` one of `PayCycle`. Source: recordings
+    `upgrade_a_package`, `add_line_item`.
+    """
+
+    setup: Money
+    base: Money
+    percent: Money
+    paycycle: Text
+    pricemodel: Text
+    tiers: Sequence[TierCreate]
+
+
+__all__ = ("Tier", "TierCreate", "Tierset", "TiersetCreate")

@@ -9,7 +9,7 @@ import datetime as dt
 
 from ._base import Record
 from ._fields import CustomFields, CustomFieldsIn
-from ._write import Id, Text
+from ._write import Id, Secret, Text
 
 
 class UserCustomer(Record, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class UserUpdate(CustomFieldsIn, total=False):
 
     external_key: Text
     username: Text
-    password: Text
+    password: Secret
     name: Text
     first_name: Text
     middle_name_glob: Text

@@ -4,19 +4,71 @@ from __future__ import annotations
 
 from ._all import RESOURCES, Resources
 from ._base import ExternalKey, Resource, Token
+from .account import (
+    Admins,
+    Brands,
+    Campaigns,
+    Classes,
+    Config,
+    Countries,
+    Currencies,
+    Languages,
+    Log,
+    Teapot,
+    TermsList,
+)
+from .ach import AchAccounts
+from .catalog import Coupons, CustomFieldDefinitions, ItemCategories
+from .chargeoverjs import Chargeoverjs
+from .creditcards import CreditCards
 from .customers import Customers
 from .invoices import Invoices
 from .items import Items
+from .notes import Notes
+from .quotes import Quotes
+from .reports import Aggregate, Reports
+from .resthooks import Resthooks
+from .subscriptions import Subscriptions
+from .tokenized import Tokenized
+from .transactions import Transactions
+from .usage import UploadOutcome, UsageRecords
 from .users import Users
 
 __all__ = (
     "RESOURCES",
+    "AchAccounts",
+    "Admins",
+    "Aggregate",
+    "Brands",
+    "Campaigns",
+    "Chargeoverjs",
+    "Classes",
+    "Config",
+    "Countries",
+    "Coupons",
+    "CreditCards",
+    "Currencies",
+    "CustomFieldDefinitions",
     "Customers",
     "ExternalKey",
     "Invoices",
+    "ItemCategories",
     "Items",
+    "Languages",
+    "Log",
+    "Notes",
+    "Quotes",
+    "Reports",
     "Resource",
     "Resources",
+    "Resthooks",
+    "Subscriptions",
+    "Teapot",
+    "TermsList",
     "Token",
+    "Tokenized",
+    "Transactions",
+    "UploadOutcome",
+    "UsageRecords",
     "Users",
 )

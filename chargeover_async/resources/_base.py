@@ -7,7 +7,7 @@ it is decided by whoever owns the resource (the ``runner``).
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, Literal, TypeVar, overload
 
 import msgspec
 
@@ -50,6 +50,20 @@ class Token(str):
 
 Target = int | ExternalKey | Token | Ref | Operation[Created]
 """Names one record: its id, `ExternalKey`, `Token`, or the operation that creates it."""
+
+
+CUSTOMER = ("customer_id", "customer_external_key", "customer_token")
+
+ActionForm = Literal["query", "path"]
+"""How an action is written, by methods that know both: ``?action=paymethod``, as in recordings and
+the vendor's clients, or ``/_action/setPayMethod``, as on the vendor's newer pages."""
+
+
+def is_path_form(form: ActionForm) -> bool:
+    """Whether an action goes into the path; raises UsageError for what is no form."""
+    if form not in {"query", "path"}:
+        raise UsageError(f'form must be "query" or "path", not {form!r}')
+    return form == "path"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,136 +121,31 @@ def read_text(raw: msgspec.Raw) -> str:
     return value
 
 
-class Resource(Generic[T]):
-    """The calls that every object of the API has.
+class BaseResource(Generic[T]):
+    """What every resource is built on; it has no calls of its own.
 
-    A subclass names the object and adds what is its own. Wherever a method takes a target, it is
-    an id, `ExternalKey`, `Token`, or an operation (or `Operation.ref`) that creates the record.
+    A subclass names the object, takes the calls that the object has from `Readable`, `Listable`,
+    `Countable` and `Revisable` (or all four at once: `Resource`), and adds what is its own.
+    Wherever a method takes a target, it is an id, `ExternalKey`, `Token`, or an operation (or
+    `Operation.ref`) that creates the record.
     """
 
     object: ClassVar[str]  # the vendor's name, singular
     attribute: ClassVar[str]  # our name on the client, plural
     model: ClassVar[type[Record]]
+    primary: ClassVar[str]  # the primary key; left out, the object's name with _id
     writes: ClassVar[Mapping[str, type[Any]]] = {}  # verb -> TypedDict of what may be written
 
     __slots__ = ("_options", "_runner")
 
+    def __init_subclass__(cls, **kw: Any) -> None:
+        super().__init_subclass__(**kw)
+        if "object" in cls.__dict__ and "primary" not in cls.__dict__:
+            cls.primary = f"{cls.object.lstrip('_')}_id"
+
     def __init__(self, runner: Runner, options: Options) -> None:
         self._runner = runner
         self._options = options
-
-    # -- reading -----------------------------------------------------------------------------
-
-    @overload
-    def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-    ) -> Operation[T]: ...
-
-    @overload
-    def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-        as_: type[R],
-    ) -> Operation[R]: ...
-
-    def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,  # noqa: A002 - the vendor's word
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-        as_: type[Any] | None = None,
-    ) -> Operation[Any]:
-        """One record, by exactly one of id, external key and token.
-
-        Raises NotFound when there is none. Source: vendor's text, "External Keys", "Object Tokens".
-        """
-        given = [one for one in (id, external_key, token) if one is not None]
-        if len(given) != 1:
-            raise UsageError(f"{self.attribute}.get takes one of id, external_key and token")
-        target: Target
-        if external_key is not None:
-            target = ExternalKey(check_key(external_key, "external_key"))
-        elif token is not None:
-            target = Token(check_key(token, "token"))
-        else:
-            assert id is not None
-            target = id
-        return self._on(target, "GET", self._reader(as_), Repeat.READ, verb="get")
-
-    @overload
-    def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-    ) -> Operation[Sequence[T]]: ...
-
-    @overload
-    def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        as_: type[R],
-    ) -> Operation[Sequence[R]]: ...
-
-    def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        as_: type[Any] | None = None,
-    ) -> Operation[Any]:
-        """One page of records, in the API's order (by rising id, unless ``order`` is given).
-
-        ``limit`` is 1 to 500; left out, the API takes 10. ``offset`` counts records from 0. Lists
-        leave out nested parts. Use `iterate` for all pages.
-        Source: vendor's text, "Paging"; recordings `customer_list`, `customer_with_invoices`.
-        """
-        query = (*where_pair(where), *order_pair(order), *page_pairs(limit, offset))
-        kind, dates = check_kind(as_ or self.model), self._options.dates
-        return self._call(
-            "GET", f"/{self.object}", lambda raw: read_many(raw, kind, dates), Repeat.READ, query
-        )
-
-    def count(self, *, where: Where = None) -> Operation[int]:
-        """How many records there are. Source: vendor's text, "Counting Objects"."""
-        path = f"/{self.object}/_count"
-        return self._call("GET", path, read_count, Repeat.READ, where_pair(where))
-
-    def revisions(
-        self, target: Target, *, limit: int | None = None
-    ) -> Operation[Sequence[Revision]]:
-        """The record's latest changes, newest first; ``limit`` is 1 to 10, left out 10.
-
-        Source: vendor's text, "Object Revisions".
-        """
-        dates = self._options.dates
-        return self._on(
-            target,
-            "GET",
-            lambda raw: read_many(raw, Revision, dates),
-            Repeat.READ,
-            suffix="/_revision",
-            query=page_pairs(limit, None, most=MAX_REVISIONS),
-            verb="revisions",
-        )
-
-    # -- what subclasses build on --------------------------------------------------------------
 
     def _reader(self, as_: type[Any] | None) -> Reader:
         kind, dates = check_kind(as_ or self.model), self._options.dates
@@ -328,10 +237,29 @@ class Resource(Generic[T]):
             raise UsageError(f"{self.attribute}.{verb} was given no field")
         return payload, refs
 
+    def _need(
+        self,
+        verb: str,
+        fields: Mapping[str, Any],
+        extra: Mapping[str, Any] | None,
+        *names: str | Sequence[str],
+    ) -> None:
+        """Raise UsageError unless each name, or one name of each group, is given a value."""
+        given = {**(extra or {}), **fields}
+        for name in names:
+            group = (name,) if isinstance(name, str) else tuple(name)
+            if all(given.get(one) in (None, "") for one in group):
+                wanted = group[0] if len(group) == 1 else f"one of {', '.join(group)}"
+                raise UsageError(f"{self.attribute}.{verb} needs {wanted}")
+
     def _create(
-        self, fields: Mapping[str, Any], extra: Mapping[str, Any] | None
+        self,
+        fields: Mapping[str, Any],
+        extra: Mapping[str, Any] | None,
+        *,
+        verb: str = "create",
     ) -> Operation[Created]:
-        payload, refs = self._prepare("create", fields, extra)
+        payload, refs = self._prepare(verb, fields, extra)
         key = payload.get("external_key")
         return self._call(
             "POST",
@@ -360,7 +288,7 @@ class Resource(Generic[T]):
 
     def _action(
         self,
-        target: Target,
+        target: Target | None,
         action: str,
         repeat: Repeat,
         *,
@@ -370,32 +298,171 @@ class Resource(Generic[T]):
         reader: Callable[[msgspec.Raw], Any] = read_true,
         in_path: bool = False,
     ) -> Operation[Any]:
-        """An action on one record, as ``?action=name`` or, ``in_path``, as ``/_action/name``.
+        """An action, as ``?action=name`` or, ``in_path``, as ``/_action/name``.
 
-        The body is ``{}`` when there is nothing to say (recording `send_invoice`).
+        ``target`` is the record it is done to, or None for an action of the object as a whole
+        (``transaction?action=pay``). The body is ``{}`` when there is nothing to say (recording
+        `send_invoice`).
         """
         payload: dict[str, Any] = {}
         refs: Refs = []
         if verb in self.writes:
             payload, refs = self._prepare(verb, fields or {}, extra)
+        suffix = f"/_action/{action}" if in_path else ""
+        query: QueryPairs = () if in_path else (("action", action),)
+        if target is None:
+            return self._call(
+                "POST",
+                f"/{self.object}{suffix}",
+                reader,
+                repeat,
+                query,
+                payload=payload,
+                refs=refs,
+            )
         return self._on(
             target,
             "POST",
             reader,
             repeat,
             verb=verb,
-            suffix=f"/_action/{action}" if in_path else "",
-            query=() if in_path else (("action", action),),
+            suffix=suffix,
+            query=query,
             payload=payload,
             refs=refs,
         )
 
+
+class Readable(BaseResource[T]):
+    """An object whose records can be read one by one."""
+
+    __slots__ = ()
+
+    @overload
+    def get(
+        self,
+        id: int | Ref | Operation[Created] | None = None,
+        *,
+        external_key: str | None = None,
+        token: str | None = None,
+    ) -> Operation[T]: ...
+
+    @overload
+    def get(
+        self,
+        id: int | Ref | Operation[Created] | None = None,
+        *,
+        external_key: str | None = None,
+        token: str | None = None,
+        as_: type[R],
+    ) -> Operation[R]: ...
+
+    def get(
+        self,
+        id: int | Ref | Operation[Created] | None = None,  # noqa: A002 - the vendor's word
+        *,
+        external_key: str | None = None,
+        token: str | None = None,
+        as_: type[Any] | None = None,
+    ) -> Operation[Any]:
+        """One record, by exactly one of id, external key and token.
+
+        Raises NotFound when there is none. Source: vendor's text, "External Keys", "Object Tokens".
+        """
+        return self._get(id, external_key, token, as_)
+
+    def _get(
+        self,
+        id: int | Ref | Operation[Created] | None,  # noqa: A002 - the vendor's word
+        external_key: str | None,
+        token: str | None,
+        as_: type[Any] | None,
+        query: QueryPairs = (),
+    ) -> Operation[Any]:
+        given = [one for one in (id, external_key, token) if one is not None]
+        if len(given) != 1:
+            raise UsageError(f"{self.attribute}.get takes one of id, external_key and token")
+        target: Target
+        if external_key is not None:
+            target = ExternalKey(check_key(external_key, "external_key"))
+        elif token is not None:
+            target = Token(check_key(token, "token"))
+        else:
+            assert id is not None
+            target = id
+        return self._on(target, "GET", self._reader(as_), Repeat.READ, query=query, verb="get")
+
+
+class Listable(BaseResource[T]):
+    """An object whose records can be listed."""
+
+    __slots__ = ()
+
+    @overload
+    def list(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> Operation[Sequence[T]]: ...
+
+    @overload
+    def list(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        as_: type[R],
+    ) -> Operation[Sequence[R]]: ...
+
+    def list(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        as_: type[Any] | None = None,
+    ) -> Operation[Any]:
+        """One page of records, in the API's order (by rising id, unless ``order`` is given).
+
+        ``limit`` is 1 to 500; left out, the API takes 10. ``offset`` counts records from 0. Lists
+        leave out nested parts. Use `iterate` for all pages.
+        Source: vendor's text, "Paging"; recordings `customer_list`, `customer_with_invoices`.
+        """
+        return self._list(where, order, limit, offset, as_)
+
+    def _list(
+        self,
+        where: Where,
+        order: Order,
+        limit: int | None,
+        offset: int | None,
+        as_: type[Any] | None,
+        query: QueryPairs = (),
+    ) -> Operation[Any]:
+        query = (*where_pair(where), *order_pair(order), *page_pairs(limit, offset), *query)
+        kind, dates = check_kind(as_ or self.model), self._options.dates
+        return self._call(
+            "GET", f"/{self.object}", lambda raw: read_many(raw, kind, dates), Repeat.READ, query
+        )
+
     def _pages(
-        self, where: Where, order: Order, page: int, kind: type[Any] | None
+        self,
+        where: Where,
+        order: Order,
+        page: int,
+        kind: type[Any] | None,
+        query: QueryPairs = (),
     ) -> AsyncIterator[Any]:
         page_pairs(page, None)
         order_pair(order)
-        return _iterate(self, where_pair(where), order, page, check_kind(kind or self.model))
+        checked = check_kind(kind or self.model)
+        return _iterate(self, where_pair(where), order, page, checked, query)
 
     @overload
     def iterate(
@@ -424,16 +491,62 @@ class Resource(Generic[T]):
         return self._pages(where, order, page, as_)
 
 
+class Countable(BaseResource[T]):
+    """An object whose records can be counted."""
+
+    __slots__ = ()
+
+    def count(self, *, where: Where = None) -> Operation[int]:
+        """How many records there are. Source: vendor's text, "Counting Objects"."""
+        path = f"/{self.object}/_count"
+        return self._call("GET", path, read_count, Repeat.READ, where_pair(where))
+
+
+class Revisable(BaseResource[T]):
+    """An object that keeps a history of its records."""
+
+    __slots__ = ()
+
+    def revisions(
+        self, target: Target, *, limit: int | None = None
+    ) -> Operation[Sequence[Revision]]:
+        """The record's latest changes, newest first; ``limit`` is 1 to 10, left out 10.
+
+        Source: vendor's text, "Object Revisions".
+        """
+        dates = self._options.dates
+        return self._on(
+            target,
+            "GET",
+            lambda raw: read_many(raw, Revision, dates),
+            Repeat.READ,
+            suffix="/_revision",
+            query=page_pairs(limit, None, most=MAX_REVISIONS),
+            verb="revisions",
+        )
+
+
+class Resource(Readable[T], Listable[T], Countable[T], Revisable[T]):
+    """The four kinds of reading that the API has for its main objects."""
+
+    __slots__ = ()
+
+
 def read_created(raw: msgspec.Raw) -> Created:
     """The answer of a create or an update."""
     return read(raw, Created)
 
 
 async def _iterate(
-    resource: Resource[Any], where: QueryPairs, order: Order, page: int, kind: type[Any]
+    resource: BaseResource[Any],
+    where: QueryPairs,
+    order: Order,
+    page: int,
+    kind: type[Any],
+    more: QueryPairs,
 ) -> AsyncIterator[Any]:
     """Pages by key or by offset; ends with a page that is not full (vendor's clients do so)."""
-    primary = f"{resource.object}_id"
+    primary = resource.primary
     by_key = order is None
     clauses = where[0][1] if where else ""
     last: int | None = None
@@ -445,7 +558,7 @@ async def _iterate(
             condition = f"{clauses},{primary}:GT:{last}" if clauses else f"{primary}:GT:{last}"
         query: QueryPairs = (("where", condition),) if condition else ()
         query += order_pair(primary if by_key else order)
-        query += page_pairs(page, None if by_key else offset)
+        query += page_pairs(page, None if by_key else offset) + more
         records = await resource._call(
             "GET",
             f"/{resource.object}",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, User, UserCreate, UserUpdate
-from chargeover_async.models._write import Text
+from chargeover_async.models._write import Secret, Text
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
@@ -15,7 +15,7 @@ from ._base import Resource, Target, read_text
 
 
 class _Password(TypedDict, total=False):
-    password: Text
+    password: Secret
 
 
 class _Login(TypedDict, total=False):

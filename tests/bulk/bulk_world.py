@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 from support.server_model import ServerModel
 
-from chargeover_async import BulkSettings, ChargeOver, LocalLimiter, NoLimit, Outcome, RetryPolicy
+from chargeover_async import BulkSettings, ChargeOver, LocalLimiter, NoLimit, RetryPolicy
 from chargeover_async.operation import Operation
 
 URL = "https://example.chargeover.com/api/v3"
@@ -18,8 +20,6 @@ class Gated(NoLimit):
 
     def __init__(self) -> None:
         super().__init__()
-        import asyncio
-
         self.opened = asyncio.Event()
 
     async def acquire(self, priority: Any) -> Any:
@@ -59,9 +59,16 @@ def states(operations: list[Operation[Any]]) -> list[str]:
     return [outcome_of(operation).state for operation in operations]
 
 
-def outcome_of(operation: Operation[Any]) -> Outcome[Any]:
+def outcome_of(operation: Operation[Any]) -> Any:
+    """Its outcome, which must be there; untyped, for tests look into every corner of it."""
     assert operation.outcome is not None, operation
     return operation.outcome
 
 
-__all__ = ("Gated", "LocalLimiter", "client", "customer", "outcome_of", "states")
+async def until(holds: Callable[[], bool], step: float = 0.01) -> None:
+    """Let the program run until ``holds``; in a loop whose time jumps this waits for nothing."""
+    while not holds():  # noqa: ASYNC110 - a state of the engine is no event
+        await asyncio.sleep(step)
+
+
+__all__ = ("Gated", "LocalLimiter", "client", "customer", "outcome_of", "states", "until")

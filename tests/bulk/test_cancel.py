@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from bulk_world import Gated, client, customer, outcome_of, states
+from bulk_world import Gated, client, customer, outcome_of, states, until
 from support.fake_loop import run
 from support.server_model import ServerModel, Trouble
 
@@ -27,16 +27,13 @@ async def _cancel_one(stage: str, victim: int) -> None:
         if stage != "queued":
             gate.opened.set()
             # Two steps of the loop: the batches are put together, and nothing is sent yet.
-            while not any(one.entry.stage.name == "FLYING" for one in made):
-                await asyncio.sleep(0)
+            await until(lambda: any(one.entry.stage.name == "FLYING" for one in made), 0.0)
         if stage == "in_flight":
             await asyncio.sleep(0.5)
         elif stage == "backing_off":
-            while not any(one.entry.stage.name == "PAUSED" for one in made):
-                await asyncio.sleep(0.01)
+            await until(lambda: any(one.entry.stage.name == "PAUSED" for one in made))
         elif stage == "looked_up":
-            while not any(one.entry.lookup for one in made):
-                await asyncio.sleep(0.01)
+            await until(lambda: any(one.entry.lookup for one in made))
         waiters[victim].cancel()
         await asyncio.sleep(0)
         gate.opened.set()

@@ -7,7 +7,7 @@ import gc
 from typing import Any
 
 import pytest
-from bulk_world import Gated, client, customer, outcome_of, states
+from bulk_world import Gated, client, customer, outcome_of, states, until
 from support.fake_loop import FakeLoop, run
 from support.server_model import ServerModel, Trouble
 
@@ -33,7 +33,7 @@ def test_invariant_8_leaving_by_an_exception_sends_nothing_more() -> None:
 
     async def main() -> None:
         server = ServerModel(delay=1.0)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - leaving the block is the matter
             async with client(server, max_in_flight=1).bulk() as bulk:
                 made = [customer(bulk.customers, mark) for mark in range(60)]
                 await asyncio.sleep(0.5)
@@ -50,7 +50,7 @@ def test_an_exception_between_the_permit_and_the_first_byte_sends_nothing() -> N
 
     async def main() -> None:
         limiter, server = NoLimit(), ServerModel()
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - leaving the block is the matter
             async with client(server, limiter=limiter).bulk() as bulk:
                 made = customer(bulk.customers, 1)
                 await asyncio.sleep(0)
@@ -260,8 +260,7 @@ def test_a_deadline_during_a_look_up_awaits_the_look_up() -> None:
         )
         bulk = client(server).bulk()
         made = customer(bulk.customers, 1, external_key="a")
-        while len(server.sent) < 2:
-            await asyncio.sleep(0.1)
+        await until(lambda: len(server.sent) == 2)
         report = await bulk.aclose(0.5)
         assert report.done == 1
         assert states([made]) == ["done"]
@@ -284,7 +283,7 @@ def test_a_deadline_before_a_look_up_reports_unknown() -> None:
 
 
 def test_absence_seen_while_stopping_is_reported_unknown() -> None:
-    """The look-up comes back empty after the deadline: it is not sent again, and not called sure."""
+    """The look-up comes back empty after the deadline: it is neither sent again nor called sure."""
 
     async def main() -> None:
         server = ServerModel(
@@ -292,10 +291,8 @@ def test_absence_seen_while_stopping_is_reported_unknown() -> None:
         )
         bulk = client(server).bulk()
         made = customer(bulk.customers, 1, external_key="a")
-        while len(server.sent) < 2 and not made.outcome:
-            await asyncio.sleep(0.1)
-            if made.entry.lookup is not None and made.entry.lookup.stage.name == "FLYING":
-                break
+        await until(lambda: made.entry.lookup is not None)
+        await until(lambda: made.entry.lookup.stage.name == "FLYING")
         await bulk.aclose(0.5)
         assert states([made]) == ["unknown"]
         assert server.effects == []

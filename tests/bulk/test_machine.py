@@ -102,7 +102,15 @@ class World:
                 method, repeat, reader, payload = "DELETE", Repeat.IDEMPOTENT, untyped, None  # type: ignore[assignment]
             else:
                 method, repeat, reader = "POST", Repeat.ONCE, untyped
-            if target is not None:
+            if kind == "update" and where != "flat" and target is not None:
+                # A record of its own, and a reference in what is written to it.
+                number = 1 + which % SEEDED
+                spot, more["record"] = str(number), (name, "id", number)
+                field_ = f"parent_{target.object}_id"
+                payload[field_] = target.ref()
+                refs.append(((field_,), payload[field_]))
+                self.targets[mark] = [self.operations.index(target)]
+            elif target is not None:
                 name = target.object
                 more["path_ref"], spot = target.ref(), REF_IN_PATH
                 more["record"] = (name, "ref", target)
@@ -251,7 +259,7 @@ def check(world: World, config: dict[str, Any]) -> None:
         if operation.method == "DELETE" or operation.method == "GET":
             assert count == 0  # a delete carries no mark
             continue
-        most = operation.outcome.attempts if operation.repeat is Repeat.IDEMPOTENT else 1
+        most = outcome.attempts if operation.repeat is Repeat.IDEMPOTENT else 1
         assert count <= max(1, most), (operation, outcome, count)
         if outcome.state == "done":
             assert count >= 1, (operation, outcome)

@@ -10,6 +10,7 @@ from bulk_world import Gated, client, customer, outcome_of, states
 from support.fake_loop import run
 from support.server_model import ServerModel, Trouble, Ways
 
+from chargeover_async import ServerAssumptions
 from chargeover_async.resources import ExternalKey
 
 
@@ -131,13 +132,41 @@ def test_a_create_and_an_update_by_its_key_keep_their_order() -> None:
     run(main())
 
 
+def test_a_child_that_also_waits_for_its_record_does_not_ride_with_its_target() -> None:
+    """Its target could go with it in one batch, the earlier change of its record could not."""
+
+    async def main() -> None:
+        server, gate = ServerModel(), Gated()
+        one = server.seed("customer")
+        assumed = ServerAssumptions(jsonpath_keys=None)
+        async with client(server, limiter=gate, assumptions=assumed).bulk() as bulk:
+            first = bulk.customers.update(one, bill_city="a", extra={"mark": 1})
+            parent = customer(bulk.customers, 2)
+            extra = {"mark": 3, "parent_customer_id": parent.ref()}
+            second = bulk.customers.update(one, bill_city="b", extra=extra)
+            gate.opened.set()
+        assert states([first, parent, second]) == ["done"] * 3
+        assert server.sizes == [2, 1]
+
+    run(main())
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_invariant_5_holds_under_random_faults(seed: int) -> None:
     """Updates of five records with every fault; the effects on each are in order."""
 
     async def main() -> None:
         source = random.Random(seed)
-        kinds: Any = ["ok", "ok", "lost_after", "lost_before", "500_after", "item_500", "429", "cut"]
+        kinds: Any = [
+            "ok",
+            "ok",
+            "lost_after",
+            "lost_before",
+            "500_after",
+            "item_500",
+            "429",
+            "cut",
+        ]
         server = ServerModel(
             Ways(later_items=source.choice(["run", "skip", "truncate"])),
             lambda _: Trouble(source.choice(kinds), source.randint(0, 4)),

@@ -6,22 +6,23 @@ import random
 from math import ceil
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chargeover_async._judge import success
 from chargeover_async._wire.envelope import Reply
 from chargeover_async.bulk import ServerAssumptions
 from chargeover_async.bulk.entry import Entry, Stage
 from chargeover_async.bulk.ledger import Ledger
 from chargeover_async.bulk.planner import LOOK_AHEAD, Waiting
 from chargeover_async.bulk.wire import measure, request_of
-from chargeover_async._judge import success
 from chargeover_async.models._codec import untyped
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-ANSWER = Reply(201, response=__import__("msgspec").Raw(b'{"id":7}'))
+ANSWER = Reply(201, response=msgspec.Raw(b'{"id":7}'))
 
 
 class Bench:
@@ -112,12 +113,12 @@ def test_families_of_eight_cost_at_most_a_tenth_more_requests(flying: int) -> No
     assert len(bench.drain(flying)) <= 1.1 * ceil(4000 / 25)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([1, 4, 24]))
 def test_forests_of_families_up_to_sixty_never_exceed_their_share(seed: int, flying: int) -> None:
     """Any mix of families of 1 to 60: 1.15 x ceil(n / 25), and one request for the last rest."""
     bench, source = Bench(), random.Random(seed)
-    for _ in range(80):
+    for _ in range(60):
         bench.family(source.randint(1, 60))
     batches = bench.drain(flying)
     for batch in batches:
@@ -231,7 +232,7 @@ def test_the_search_for_what_fits_is_bounded() -> None:
     for _ in range(LOOK_AHEAD + 50):
         bench.family(13)
     bench.waiting.take()
-    assert bench.waiting.count == LOOK_AHEAD + 49 - 0 or bench.waiting.count >= LOOK_AHEAD
+    assert bench.waiting.count == LOOK_AHEAD + 48  # one whole, and as much of a second as fits
 
 
 def test_nothing_settled_is_kept_in_the_queue() -> None:

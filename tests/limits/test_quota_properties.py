@@ -82,7 +82,7 @@ def test_1_no_load_makes_any_server_refuse(
         assert all(server.arrive(at) for at in sorted(world.arrivals))
 
 
-@unhurried(20)
+@unhurried(12)
 @given(
     answers=st.lists(st.sampled_from([0.0, 0.05, 0.3]) | st.floats(0, 0.3), min_size=1),
     direct=st.lists(st.tuples(st.floats(0, 599), st.integers(1, 60)), max_size=8),
@@ -98,7 +98,7 @@ def test_2_quick_answers_use_99_percent_evenly(answers, direct):
     assert world.longest_gap() <= 3 * PERMIT_S
 
 
-@unhurried(20)
+@unhurried(12)
 @given(
     laps=st.lists(
         st.tuples(
@@ -125,7 +125,7 @@ def test_2_slow_answers_use_98_percent_evenly(laps, direct):
     assert world.longest_gap() <= 3 * PERMIT_S
 
 
-@unhurried(25)
+@unhurried(12)
 @given(
     share=st.sampled_from([0.05, 0.2, 0.35, 0.5]),
     burst=st.integers(0, 125),

@@ -145,7 +145,7 @@ def test_2_the_quota_is_used_up(answer_s, least):
     world.run(TEN_WINDOWS_S)
     assert world.used(10) >= least
     expected = 60 / (60.012 + min(answer_s, 1.0))
-    assert world.used(10) == pytest.approx(expected, abs=0.001)
+    assert world.used(10) == pytest.approx(expected, abs=0.0006)
     assert world.longest_gap() <= 1.1 * PERMIT_S
 
 
@@ -312,7 +312,7 @@ def test_4_an_unused_slot_costs_nothing():
 def test_4_a_debt_to_bulk_is_taken_back():
     """A direct grant that comes to nothing does not bring bulk's turn nearer."""
     window = QuotaWindow(SETTINGS)
-    for _ in range(20):
+    for _ in range(4):
         window.unused(take(window, 0.0, direct=True, may_burst=True), 0.0)
     order = [take(window, i * 0.25, direct=True).priority.value for i in range(5)]
     assert order == ["direct"] * 4 + ["bulk"]
@@ -415,6 +415,18 @@ def test_6_sending_restarts_slowly():
     assert len([t for t in world.sends if resumed + 10 <= t < resumed + 15]) >= 10
 
 
+def test_6_a_pause_is_no_credit():
+    """However large the limit, what was not sent during a pause does not go out at its end."""
+    window = QuotaWindow(QuotaSettings(limit=60_000))
+    slot = take(window, 0.0)
+    window.done(slot, 0.1)
+    window.throttled(0.1, 3.0, slot, 0.0)
+    granted = 0
+    while window.grant(3.1, direct=True, bulk=True, may_burst=True):
+        granted += 1
+    assert granted <= 1
+
+
 def test_6_the_learnt_limit_shrinks_with_each_pause_and_has_a_floor():
     """Each pause leaves four fifths, but never less than a tenth of the configured limit."""
     window = QuotaWindow(SETTINGS)
@@ -487,6 +499,17 @@ def test_7_time_that_runs_backwards_stands_still():
 # -- cost ----------------------------------------------------------------------------------------
 
 
+def test_large_limits_see_the_time_pass():
+    """With a limit that is planned in samples, a burst is there again after an idle time."""
+    window = QuotaWindow(QuotaSettings(limit=2560))
+    for now in (0.0, 120.0):
+        granted = 0
+        while slot := window.grant(now, direct=True, bulk=False, may_burst=True):
+            window.done(slot, now)
+            granted += 1
+        assert granted == pytest.approx(1280, rel=0.02)
+
+
 def test_large_limits_keep_the_books_short():
     """Slots that no longer count are forgotten, and a large limit is planned in samples."""
     window = QuotaWindow(QuotaSettings(limit=5000, window_s=1.0))
@@ -499,3 +522,19 @@ def test_large_limits_keep_the_books_short():
         window.done(slot, now)
     assert len(window._settled) <= 3 * 5000
     assert now == pytest.approx(6.0, rel=0.03)
+
+
+def test_a_permit_that_is_never_ended_keeps_only_itself():
+    """One leak costs one slot of the quota, and no memory for those that come after it."""
+    window = QuotaWindow(small())
+    take(window, 0.0)
+    now = 0.0
+    while window.granted < 2000:
+        slot = window.grant(now, direct=False, bulk=True)
+        if slot is None:
+            now = max(now + ROUNDING_S, window.wake_at(now))
+            continue
+        window.done(slot, now)
+    assert window.in_flight == 1
+    assert len(window._flights) <= 300
+    assert now == pytest.approx(2000 * 10.0 / 9, rel=0.02)

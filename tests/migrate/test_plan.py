@@ -81,7 +81,7 @@ FIELDS = '[load.fields]\ncompany = "{Name}"\n'
         (
             '[[load]]\nobject = "custmer"\n',
             (
-                r'"object" must be one of customer, invoice, item, user, not "custmer"; '
+                r'"object" must be one of .*customer, .*invoice, item, .*user, not "custmer"; '
                 r'did you mean "customer"\?'
             ),
         ),

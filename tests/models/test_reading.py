@@ -374,8 +374,9 @@ def test_a_subclass_is_read_patiently_too():
     """The renamed field is mended like any other, and named in errors."""
     found = read(raw(customer_id=1, custom_2="", terms_days=""), MyCustomer)
     assert found.score is None
-    with pytest.raises(DecodeError, match="custom_2"):
-        read(raw(customer_id=1, custom_2="much"), MyCustomer)
+    with pytest.raises(DecodeError, match="custom_2") as caught:
+        read(raw(customer_id=7, custom_2="much"), MyCustomer)
+    assert (caught.value.object, caught.value.id) == ("MyCustomer", 7)
 
 
 def test_a_record_is_frozen_and_equal_by_value():
@@ -440,7 +441,8 @@ def test_any_record_is_read_or_is_a_decode_error(kind: type[Record], data: st.Da
 def test_only_the_id_of_a_record_is_required(kind: type[Record]):
     """So that an older or newer version of the API still decodes."""
     required = [f.name for f in msgspec.structs.fields(kind) if f.required]
-    assert required in ([], ["id"], [f"{kind.__name__.lower()}_id"])
+    assert len(required) <= 1
+    assert all(name == "id" or name.endswith("_id") for name in required)
     assert kind.__struct_config__.frozen
     for field in msgspec.structs.fields(kind):
         if not field.required:

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.scripted import World, created
 
-from chargeover_async import UsageError
+from chargeover_async import Ref, UsageError
 from chargeover_async.models import CustomerCreate, InvoiceCreate, ItemCreate, UserCreate
 from chargeover_async.models._codec import encode
 from chargeover_async.models._write import (
@@ -371,6 +371,8 @@ def test_the_callers_data_is_neither_changed_nor_kept():
         await call
 
     asyncio.run(run())
+    assert isinstance(call.payload["customer_id"], Ref)  # filled in on a copy
+    assert isinstance(call.payload["line_items"][1]["item_id"], Ref)
     assert world.script.body(1) == {
         "customer_id": 5,
         "line_items": [

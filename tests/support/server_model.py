@@ -191,7 +191,7 @@ class ServerModel:
     def sizes(self) -> list[int]:
         return [sent.size for sent in self.sent]
 
-    def seed(self, name: str, **fields: Any) -> int:
+    def seed(self, name: str, /, **fields: Any) -> int:
         """A record that was there before; no effect of anybody's."""
         identity, self._next = self._next, self._next + 1
         self.records[name, identity] = {f"{name}_id": identity, "external_key": None, **fields}
@@ -347,7 +347,7 @@ class ServerModel:
                 del self.keys[name, record["external_key"]]
             return self._entry(200, "", True)
         if method == "PUT":
-            record.update(payload)
+            record.update(payload or {})
             return self._entry(202, "", {"id": identity})
         return self._entry(200, "", True)
 

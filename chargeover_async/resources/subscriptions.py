@@ -1,0 +1,408 @@
+"""Subscriptions, which the API calls packages.
+
+Source: the vendor's pages on subscriptions; recordings `one_recurring_package`,
+`upgrade_a_package`, `update_package_payment_method` and others.
+
+An action has two spellings. The recordings and the vendor's clients have ``?action=paymethod``,
+newer pages ``/_action/setPayMethod``; the recorded one is sent, and ``form="path"`` sends the
+other.
+"""
+
+# ruff: noqa: A002 - id is the vendor's word
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar, TypedDict, TypeVar, Unpack, overload
+
+import msgspec
+
+from chargeover_async._ref import Ref
+from chargeover_async.errors import UsageError
+from chargeover_async.models import (
+    Created,
+    PayMethodFields,
+    Record,
+    Subscription,
+    SubscriptionCancel,
+    SubscriptionCreate,
+    SubscriptionLineUpgrade,
+    SubscriptionSuspend,
+    SubscriptionUpdate,
+    SubscriptionUpgrade,
+)
+from chargeover_async.models._codec import read_untyped
+from chargeover_async.models._write import Day, Integer, Moment, Text
+from chargeover_async.operation import Operation
+from chargeover_async.query import MAX_PAGE, Order, QueryPairs, Where
+from chargeover_async.retry import Repeat
+from chargeover_async.vocabulary import NEXT_SCHEDULED_INVOICE
+
+from ._base import ActionForm, Resource, Target, is_path_form, read_created, read_true
+
+R = TypeVar("R", bound=Record)
+
+Expand = str | Sequence[str] | None
+
+
+class _PayCycle(TypedDict, total=False):
+    paycycle: Text
+
+
+class _InvoiceNow(TypedDict, total=False):
+    date: Day
+
+
+class _Hold(TypedDict, total=False):
+    holduntil_datetime: Moment
+
+
+class _Welcome(TypedDict, total=False):
+    message_id: Integer
+
+
+def _expand(expand: Expand) -> QueryPairs:
+    if expand is None:
+        return ()
+    nodes = [expand] if isinstance(expand, str) else list(expand)
+    for node in nodes:
+        if not isinstance(node, str) or not node.replace(".", "_").isidentifier():
+            raise UsageError(f'expand takes names such as "line_items", not {node!r}')
+    return (("expand", ",".join(nodes)),) if nodes else ()
+
+
+def _read_invoiced(raw: msgspec.Raw) -> Created | bool:
+    return read_created(raw) if isinstance(read_untyped(raw), dict) else read_true(raw)
+
+
+class Subscriptions(Resource[Subscription]):
+    """``/package``; also ``co.packages``."""
+
+    object = "package"
+    attribute = "subscriptions"
+    model = Subscription
+    writes: ClassVar = {
+        "create": SubscriptionCreate,
+        "update": SubscriptionUpdate,
+        "upgrade": SubscriptionUpgrade,
+        "set_paymethod": PayMethodFields,
+        "set_paycycle": _PayCycle,
+        "invoice_now": _InvoiceNow,
+        "suspend": SubscriptionSuspend,
+        "cancel": SubscriptionCancel,
+        "hold": _Hold,
+        "send_welcome": _Welcome,
+    }
+    __slots__ = ()
+
+    # -- reading -----------------------------------------------------------------------------
+
+    @overload
+    def get(
+        self,
+        id: int | Ref | Operation[Created] | None = None,
+        *,
+        external_key: str | None = None,
+        token: str | None = None,
+        expand: Expand = None,
+    ) -> Operation[Subscription]: ...
+
+    @overload
+    def get(
+        self,
+        id: int | Ref | Operation[Created] | None = None,
+        *,
+        external_key: str | None = None,
+        token: str | None = None,
+        expand: Expand = None,
+        as_: type[R],
+    ) -> Operation[R]: ...
+
+    def get(
+        self,
+        id: int | Ref | Operation[Created] | None = None,
+        *,
+        external_key: str | None = None,
+        token: str | None = None,
+        expand: Expand = None,
+        as_: type[Any] | None = None,
+    ) -> Operation[Any]:
+        """One subscription with its lines, by exactly one of id, external key and token.
+
+        ``expand`` names related nodes to put in; which there are besides ``line_items`` is shown
+        by no source. Source: recording `one_recurring_package`.
+        """
+        return self._get(id, external_key, token, as_, _expand(expand))
+
+    @overload
+    def list(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        expand: Expand = None,
+    ) -> Operation[Sequence[Subscription]]: ...
+
+    @overload
+    def list(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        expand: Expand = None,
+        as_: type[R],
+    ) -> Operation[Sequence[R]]: ...
+
+    def list(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        expand: Expand = None,
+        as_: type[Any] | None = None,
+    ) -> Operation[Any]:
+        """One page of subscriptions; with ``expand="line_items"`` each has its lines.
+
+        Otherwise as for every object. Source: page "Querying for subscriptions" (newest version);
+        recording `list_packages` shows that the lines are absent without it.
+        """
+        return self._list(where, order, limit, offset, as_, _expand(expand))
+
+    @overload
+    def iterate(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        page: int = MAX_PAGE,
+        expand: Expand = None,
+    ) -> AsyncIterator[Subscription]: ...
+
+    @overload
+    def iterate(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        page: int = MAX_PAGE,
+        expand: Expand = None,
+        as_: type[R],
+    ) -> AsyncIterator[R]: ...
+
+    def iterate(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        page: int = MAX_PAGE,
+        expand: Expand = None,
+        as_: type[Any] | None = None,
+    ) -> AsyncIterator[Any]:
+        """Every subscription that fits, page by page, as for every object; ``expand`` as in `list`.
+
+        Source: recording `list_packages`.
+        """
+        return self._pages(where, order, page, as_, _expand(expand))
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[SubscriptionCreate]
+    ) -> Operation[Created]:
+        """Create a subscription; as a rule its first invoice comes the next day.
+
+        Naming a stored card, account or token pays by it; naming none sends invoices. Without
+        ``paycycle`` the account's default applies. Source: page "Create a subscription"; no
+        recording. UNVERIFIED: which fields must be sent.
+        """
+        return self._create(fields, extra)
+
+    def update(
+        self,
+        target: Target,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        **fields: Unpack[SubscriptionUpdate],
+    ) -> Operation[Created]:
+        """Change the fields given; lines, payment method, cycle and dates have actions.
+
+        Source: recordings `update_custom_1`, `update_package_attributes`.
+        """
+        return self._update(target, fields, extra)
+
+    # -- actions -----------------------------------------------------------------------------
+
+    def upgrade(
+        self,
+        target: Target,
+        line_items: Sequence[SubscriptionLineUpgrade],
+        *,
+        extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "query",
+    ) -> Operation[bool]:
+        """Replace, add and drop lines; also the way to change a price (``tierset`` in the line).
+
+        A line that names a ``line_item_id`` comes back under a new one, lines left out stay. Never
+        sent twice by itself: a second time would add the new lines again.
+        Source: recordings `upgrade_a_package`, `add_line_item`, `update_package_line_item`.
+        """
+        if isinstance(line_items, Sequence) and not line_items:
+            raise UsageError("subscriptions.upgrade needs at least one entry in line_items")
+        fields = {"line_items": line_items}
+        return self._do(target, "upgrade", Repeat.ONCE, form, "upgrade", fields, extra)
+
+    def set_paymethod(
+        self,
+        target: Target,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "query",
+        **fields: Unpack[PayMethodFields],
+    ) -> Operation[bool]:
+        """Set how it is paid: ``crd`` with a card's id, ``ach`` or ``tok`` with theirs, or ``inv``.
+
+        Sent as ``?action=paymethod`` (recording `update_package_payment_method`), in the path as
+        ``setPayMethod`` (page "Set the payment method"). Raises UsageError without ``paymethod``.
+        """
+        self._need("set_paymethod", fields, extra, "paymethod")
+        name = "setPayMethod" if is_path_form(form) else "paymethod"
+        return self._do(target, "set_paymethod", Repeat.IDEMPOTENT, form, name, fields, extra)
+
+    def set_paycycle(
+        self,
+        target: Target,
+        paycycle: str,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "query",
+    ) -> Operation[bool]:
+        """Set the cycle (`PayCycle`); the next invoice's date is computed anew, prices stay.
+
+        Sent as ``?action=paycycle`` (recording `update_package_payment_cycle`), in the path as
+        ``setPayCycle`` (page "Change the payment cycle").
+        """
+        fields = {"paycycle": paycycle}
+        self._need("set_paycycle", fields, None, "paycycle")
+        name = "setPayCycle" if is_path_form(form) else "paycycle"
+        return self._do(target, "set_paycycle", Repeat.IDEMPOTENT, form, name, fields, extra)
+
+    def invoice_now(
+        self,
+        target: Target,
+        *,
+        date: dt.date | str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "query",
+    ) -> Operation[Created | bool]:
+        """Make the invoice now, dated today, ``date`` or `NEXT_SCHEDULED_INVOICE`.
+
+        Never sent twice by itself. UNVERIFIED: the page answers true, a client of the vendor reads
+        an id; whichever comes is returned. Source: page "Invoice a subscription now".
+        """
+        fields: dict[str, Any] = {}
+        if isinstance(date, str) and date == NEXT_SCHEDULED_INVOICE:
+            extra = {**(extra or {}), "date": date}  # no date, so the check of dates refuses it
+        elif date is not None:
+            fields["date"] = date
+        return self._do(
+            target, "invoice_now", Repeat.ONCE, form, "invoice", fields, extra, _read_invoiced
+        )
+
+    def suspend(
+        self,
+        target: Target,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "query",
+        **fields: Unpack[SubscriptionSuspend],
+    ) -> Operation[bool]:
+        """Suspend it, from now or ``suspendfrom_datetime``, without end or to another moment.
+
+        Source: page "Suspend a subscription"; no recording.
+        """
+        return self._do(target, "suspend", Repeat.IDEMPOTENT, form, "suspend", fields, extra)
+
+    def unsuspend(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
+        """Lift a suspension. Source: a client of the vendor; no recording."""
+        return self._do(target, "unsuspend", Repeat.IDEMPOTENT, form, "unsuspend")
+
+    def cancel(
+        self,
+        target: Target,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "query",
+        **fields: Unpack[SubscriptionCancel],
+    ) -> Operation[bool]:
+        """Cancel it now or on ``cancel_date``; its lines stay.
+
+        Never sent twice by itself: what a second time answers, or mails, is UNVERIFIED.
+        Source: recording `cancel_package`.
+        """
+        return self._do(target, "cancel", Repeat.ONCE, form, "cancel", fields, extra)
+
+    def uncancel(self, target: Target, *, form: ActionForm = "path") -> Operation[bool]:
+        """Bring a cancelled subscription back.
+
+        UNVERIFIED: only ``/_action/uncancel`` is shown, by one source, without an answer.
+        """
+        return self._do(target, "uncancel", Repeat.ONCE, form, "uncancel")
+
+    def hold(
+        self,
+        target: Target,
+        holduntil_datetime: dt.date | str,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "query",
+    ) -> Operation[bool]:
+        """Put the next invoice off until a date, which is stored as its midnight.
+
+        Source: recording `update_package_invoice_date`.
+        """
+        fields = {"holduntil_datetime": holduntil_datetime}
+        self._need("hold", fields, None, "holduntil_datetime")
+        return self._do(target, "hold", Repeat.IDEMPOTENT, form, "hold", fields, extra)
+
+    def send_welcome(
+        self,
+        target: Target,
+        *,
+        message_id: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "query",
+    ) -> Operation[bool]:
+        """Mail the welcome message, from the template ``message_id`` if one is given.
+
+        Source: clients of the vendor. UNVERIFIED: ``form="path"``, which no source shows.
+        """
+        fields = {} if message_id is None else {"message_id": message_id}
+        return self._do(target, "send_welcome", Repeat.ONCE, form, "welcome", fields, extra)
+
+    def _do(
+        self,
+        target: Target,
+        verb: str,
+        repeat: Repeat,
+        form: ActionForm,
+        name: str,
+        fields: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        reader: Any = read_true,
+    ) -> Operation[Any]:
+        return self._action(
+            target,
+            name,
+            repeat,
+            verb=verb,
+            fields=fields,
+            extra=extra,
+            reader=reader,
+            in_path=is_path_form(form),
+        )
