@@ -304,10 +304,10 @@ class Engine:
             if reading.mismatch:
                 # One of them may be what the server stumbles over: it is found by halves.
                 entry.cap = max(1, len(batch) // 2)
-            absent = entry.looks_up is not None and result.status == 404
-            if absent and verdict is NoVerdict.SUSPECT:
-                # Taken for what it says, or 25 absent keys would cost 25 requests. The next send
-                # is safe if it is wrong, for the key is taken then; what came of the first is open.
+            asker = entry.looks_up if result.status == 404 else None
+            if asker is not None and verdict is NoVerdict.SUSPECT and _may_leave(asker):
+                # Taken for what it says, or 25 absent keys would cost 25 requests. The create goes
+                # out at once, which is safe if this is wrong, for the key is taken then.
                 self._absent(entry, sure=False)
                 continue
             if verdict is not None and entry.failed_by is None and not self._stopped:
@@ -675,6 +675,10 @@ class Engine:
     def _assemblers_left(self) -> list[asyncio.Task[None]]:
         task = self._assembler
         return [] if task is None or task.done() else [task]
+
+
+def _may_leave(entry: Entry) -> bool:
+    return not entry.blockers and entry.failed_by is None
 
 
 __all__ = ("BulkReport", "BulkSettings", "Engine")

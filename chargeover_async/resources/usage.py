@@ -7,7 +7,7 @@ Usage / metered data"; the vendor's PHP and C# clients.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from typing import Any, ClassVar, Unpack
 
 import msgspec
@@ -100,7 +100,7 @@ class UsageRecords(OffsetListable[Usage]):
         *,
         rows_per_call: int = MAX_UPLOAD,
         concurrency: int = 4,
-    ) -> AsyncIterator[UploadOutcome]:
+    ) -> AsyncGenerator[UploadOutcome, None]:
         """Store any number of records; yield what came of each call as it is answered.
 
         ``records`` is taken lazily, and at most ``concurrency`` calls are under way: memory is
@@ -237,7 +237,7 @@ async def _upload(
     size: int,
     concurrency: int,
 ) -> AsyncGenerator[UploadOutcome, None]:
-    """What `UsageRecords.upload` returns. Its invariants:
+    """What `UsageRecords.upload` returns.
 
     1. At most ``concurrency`` calls are under way, and one chunk is being filled.
     2. Every row taken from ``records`` is in exactly one outcome, unless the consumer leaves.

@@ -172,6 +172,26 @@ def test_the_operations_of_a_lost_batch_go_on_together() -> None:
     assert stats.requests == 3
 
 
+def test_keyed_children_of_an_unknown_parent_are_known_not_to_be_there() -> None:
+    """The batch was lost; nobody can tell the parent's id, and each child's key is looked up."""
+
+    async def main() -> None:
+        server, gate = ServerModel(plan=[Trouble("lost_before")]), Gated()
+        async with client(server, limiter=gate).bulk() as bulk:
+            parent = customer(bulk.customers, 0)
+            made = [
+                bulk.invoices.create(
+                    customer_id=parent.ref(), external_key=f"i{mark}", line_items=[{"item_id": 1}]
+                )
+                for mark in range(1, 6)
+            ]
+            gate.opened.set()
+        assert outcome_of(parent).state == "unknown"
+        assert states(made) == ["refused"] * 5
+
+    run(main())
+
+
 def test_a_retry_budget_keeps_a_sick_server_from_being_hammered() -> None:
     """Each request costs one retry, not each of its operations; with none left, `cap_s`."""
 

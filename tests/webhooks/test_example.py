@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from chargeover_async.webhooks import Event, Webhooks
+from chargeover_async.webhooks import MAX_BYTES, Event, Webhooks
 
 TOKEN = "SFkJ3fy02n17YxNXm96tCGUKVTOAIBsH"
 FILE = Path(__file__).parents[2] / "examples" / "webhooks.py"
@@ -92,7 +93,7 @@ async def test_what_is_not_from_the_account_is_answered_403():
 async def test_an_oversize_body_is_answered_413():
     """Without reading it to its end."""
     async with receiving() as client:
-        answer = await client.post("/chargeover", data=b"x" * (2 << 20))
+        answer = await client.post("/chargeover", data=io.BytesIO(b"x" * (MAX_BYTES + 1)))
         assert answer.status == 413
 
 

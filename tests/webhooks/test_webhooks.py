@@ -1,5 +1,6 @@
 """What is believed, what is refused, and what an event says."""
 
+# ruff: noqa: DTZ001 - the API's own datetimes are naive
 from __future__ import annotations
 
 import base64
@@ -362,6 +363,10 @@ IV = bytes(range(16))
 
 def sealed(text: bytes, key: str = TOKEN) -> bytes:
     return base64.b64encode(IV + ofb8(key.encode(), IV, text))
+
+
+def base64_lines(body: bytes) -> bytes:
+    return b"\r\n".join(body[start : start + 76] for start in range(0, len(body), 76))
 
 
 ENCRYPTED = payload(security_token=..., security_salt="a1b2")

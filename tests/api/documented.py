@@ -1,0 +1,134 @@
+"""The documented objects: endpoints, body fields and readable fields, in a form tests can walk."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chargeover_async.models._fields import AddressesIn
+
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "api"
+
+# What a caller passes for a documented type, and what the types are called in the tables.
+SAMPLES: dict[str, Any] = {
+    "integer": 7,
+    "number": Decimal("1.50"),
+    "boolean": True,
+    "string": "x",
+    "date": dt.date(2026, 1, 31),
+    "datetime": dt.datetime(2026, 1, 31, 12, 0, 1, tzinfo=dt.UTC),
+    "mixed": "m",
+}
+_TYPE = re.compile(r"[a-z]+")
+_NUMBERED = re.compile(r"(\w+?)_(\d+)\.\.\w+?_(\d+)")
+_NOTES = ("bill_notes", "ship_notes")
+
+
+class Endpoint(NamedTuple):
+    """One documented endpoint of one object."""
+
+    table: str
+    object: str
+    name: str
+    method: str
+    path: str
+    query: Mapping[str, Any]
+    body: Mapping[str, str] | None
+    alternatives: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        return f"{self.table}.{self.name}"
+
+
+def tables() -> dict[str, dict[str, Any]]:
+    """File name -> its content; {} where the files are absent."""
+    found = {
+        path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))
+    }
+    return {name: table for name, table in found.items() if "object" in table}
+
+
+def endpoints() -> list[Endpoint]:
+    """Every endpoint of every object."""
+    return [
+        Endpoint(
+            name,
+            table["object"],
+            one["name"],
+            one["method"],
+            one["path"].removeprefix("/api/v3"),
+            one.get("query") or {},
+            one.get("body"),
+            tuple(
+                path.removeprefix("/api/v3").split(" ")[0]
+                for path in one.get("path_alternatives") or ()
+            ),
+        )
+        for name, table in tables().items()
+        for one in table.get("endpoints", ())
+    ]
+
+
+def names_of(name: str) -> list[str]:
+    """The names that one documented name stands for: ``bill_*``, ``custom_1..custom_20``."""
+    numbered = _NUMBERED.fullmatch(name)
+    if numbered:
+        stem, first, last = numbered.groups()
+        return [f"{stem}_{number}" for number in range(int(first), int(last) + 1)]
+    if name.endswith("*"):
+        known = [*AddressesIn.__annotations__, *_NOTES]
+        return [one for one in known if one.startswith(name[:-1])]
+    return [name]
+
+
+def body_of(endpoint: Endpoint) -> dict[str, Any]:
+    """A value for every documented field of the body."""
+    nested = tables()[endpoint.table].get("nested") or {}
+    mode = ("create",) if endpoint.name.startswith("create") else ("create", "update")
+    return {
+        name: _sample(name, kind, nested, mode)
+        for documented, kind in (endpoint.body or {}).items()
+        for name in names_of(documented)
+    }
+
+
+def _sample(
+    name: str, kind: str, nested: Mapping[str, Any], mode: tuple[str, ...]
+) -> Any:
+    if "|" in kind:
+        return kind.split("|")[0]  # a choice of words
+    if kind.startswith("YYYY-MM-DD"):
+        return SAMPLES["date"]
+    word = _TYPE.match(kind)
+    assert word is not None, kind
+    if word[0] in {"array", "object"}:
+        inner = _record(name, nested, mode)
+        return [inner] if word[0] == "array" else inner
+    return SAMPLES["datetime" if "datetime" in kind else word[0]]
+
+
+def _record(name: str, nested: Mapping[str, Any], mode: tuple[str, ...]) -> Any:
+    fields = [one for one in nested.get(name, ()) if any(one.get(verb) for verb in mode)]
+    if not fields:
+        return "tag"  # a list of plain values
+    return {
+        each: _sample(each, one["type"], nested, mode)
+        for one in fields
+        for each in names_of(one["name"])
+    }
+
+
+def readable(table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Parent ("" for the record itself), name and type of every field that answers hold."""
+    levels = {"": table.get("fields", ()), **(table.get("nested") or {})}
+    for parent, fields in levels.items():
+        for one in fields:
+            if one.get("read"):
+                for name in names_of(one["name"]):
+                    yield parent, name, one["type"]
