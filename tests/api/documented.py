@@ -98,11 +98,9 @@ def body_of(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _sample(
-    name: str, kind: str, nested: Mapping[str, Any], mode: tuple[str, ...]
-) -> Any:
+def _sample(name: str, kind: str, nested: Mapping[str, Any], mode: tuple[str, ...]) -> Any:
     if "|" in kind:
-        return kind.split("|")[0]  # a choice of words
+        return kind.split("|", maxsplit=1)[0]  # a choice of words
     if kind.startswith("YYYY-MM-DD"):
         return SAMPLES["date"]
     word = _TYPE.match(kind)

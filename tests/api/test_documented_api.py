@@ -7,7 +7,6 @@ fails, too.
 from __future__ import annotations
 
 import datetime as dt
-import inspect
 import types
 from collections.abc import Callable
 from decimal import Decimal
@@ -18,7 +17,6 @@ import msgspec
 import pytest
 from api.documented import (
     FOLDER,
-    SAMPLES,
     Endpoint,
     body_of,
     endpoints,
@@ -80,7 +78,10 @@ def forms_of(endpoint: Endpoint) -> set[tuple[str, frozenset[tuple[str, str]]]]:
     fixed = {k: v for k, v in endpoint.query.items() if k == "action" and v}
     for path, query in (
         (endpoint.path, fixed),
-        *((one.partition("?")[0], dict(parse_qsl(one.partition("?")[2]))) for one in endpoint.alternatives),
+        *(
+            (one.partition("?")[0], dict(parse_qsl(one.partition("?")[2])))
+            for one in endpoint.alternatives
+        ),
     ):
         path = path.replace("{id}", str(ID)).replace("{external_key}", "k").replace("{token}", "t")
         forms.add((path, frozenset(query.items())))
@@ -146,7 +147,7 @@ def test_an_endpoint_is_called_as_documented(endpoint: Endpoint):
     if endpoint.method == "DELETE":
         assert (call.query, call.payload) == ((), None)
         return
-    sent = {**body_of(endpoint), **{name: None for name in UNSENT_FIELDS.get(endpoint.key, ())}}
+    sent = {**body_of(endpoint), **dict.fromkeys(UNSENT_FIELDS.get(endpoint.key, ()))}
     if endpoint.key not in CALLS:
         assert names_in(call.payload) == names_in(sent)
     sent_forms = {(call.path, frozenset(action))}
@@ -226,7 +227,9 @@ def fits(documented: str, hint: Any) -> bool:
     return hint is READS[documented]
 
 
-@pytest.mark.parametrize(("name", "model"), models(), ids=lambda one: one if isinstance(one, str) else "")
+@pytest.mark.parametrize(
+    ("name", "model"), models(), ids=lambda one: one if isinstance(one, str) else ""
+)
 def test_a_documented_field_is_on_its_struct(name: str, model: Any):
     """Under its name, with a type that holds it, nested ones included."""
     assert model is not None, f"nothing reads {name}"

@@ -140,8 +140,10 @@ CALLS: list[tuple[Any, str, Any, Repeat]] = [
             limit=1000,
             offset=2000,
         ),
-        "POST /_report/37/_action/reportData"
-        "?order=customer_customer_id:DESC&limit=1000&offset=2000",
+        (
+            "POST /_report/37/_action/reportData"
+            "?order=customer_customer_id:DESC&limit=1000&offset=2000"
+        ),
         ["invoice_invoice_date:GTE:2017-05-02", "customer_company:EQUALS:a\\,b"],
         READ,
     ),
