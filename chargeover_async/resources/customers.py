@@ -10,7 +10,7 @@ from chargeover_async.models._write import Integer
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._base import Resource, Target
+from ._base import ActionForm, Resource, Target, is_path_form
 
 
 class _Email(TypedDict, total=False):
@@ -61,13 +61,25 @@ class Customers(Resource[Customer]):
         """
         return self._delete(target)
 
-    def set_active(self, target: Target) -> Operation[bool]:
+    def set_active(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Mark a customer active. Source: vendor's text, "Set a customer as active"."""
-        return self._action(target, "setActive", Repeat.IDEMPOTENT, verb="set_active")
+        return self._action(
+            target,
+            "setActive",
+            Repeat.IDEMPOTENT,
+            verb="set_active",
+            in_path=is_path_form(form),
+        )
 
-    def set_inactive(self, target: Target) -> Operation[bool]:
+    def set_inactive(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Mark a customer inactive. Source: vendor's text, "Set a customer as inactive"."""
-        return self._action(target, "setInactive", Repeat.IDEMPOTENT, verb="set_inactive")
+        return self._action(
+            target,
+            "setInactive",
+            Repeat.IDEMPOTENT,
+            verb="set_inactive",
+            in_path=is_path_form(form),
+        )
 
     def set_default_payment_method(
         self,

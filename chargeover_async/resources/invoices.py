@@ -20,7 +20,7 @@ from chargeover_async.models._write import Flag
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._base import Resource, Target
+from ._base import ActionForm, Resource, Target, is_path_form
 
 
 class _Schedule(TypedDict, total=False):
@@ -89,25 +89,43 @@ class Invoices(Resource[Invoice]):
         """Delete an invoice. UNVERIFIED: a client sample only; its answer is not recorded."""
         return self._delete(target)
 
-    def pay(self, target: Target) -> Operation[bool]:
+    def pay(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Try to pay with the method on file. Never sent twice by itself."""
-        return self._action(target, "pay", Repeat.ONCE, verb="pay")
+        return self._action(target, "pay", Repeat.ONCE, verb="pay", in_path=is_path_form(form))
 
-    def pay_credit_card(self, target: Target, **fields: Unpack[CardPayment]) -> Operation[bool]:
+    def pay_credit_card(
+        self, target: Target, *, form: ActionForm = "query", **fields: Unpack[CardPayment]
+    ) -> Operation[bool]:
         """Pay with a card given here; a decline is a BadRequest with the gateway's words.
 
         Raises UsageError without ``number``: the same call without a card pays with the method on
         file.
         """
         _need("pay_credit_card", fields, "number")
-        return self._action(target, "pay", Repeat.ONCE, verb="pay_credit_card", fields=fields)
+        return self._action(
+            target,
+            "pay",
+            Repeat.ONCE,
+            verb="pay_credit_card",
+            fields=fields,
+            in_path=is_path_form(form),
+        )
 
-    def pay_ach(self, target: Target, **fields: Unpack[AchPayment]) -> Operation[bool]:
+    def pay_ach(
+        self, target: Target, *, form: ActionForm = "query", **fields: Unpack[AchPayment]
+    ) -> Operation[bool]:
         """Pay from a bank account given here; raises UsageError without ``number``, as above."""
         _need("pay_ach", fields, "number")
-        return self._action(target, "pay", Repeat.ONCE, verb="pay_ach", fields=fields)
+        return self._action(
+            target,
+            "pay",
+            Repeat.ONCE,
+            verb="pay_ach",
+            fields=fields,
+            in_path=is_path_form(form),
+        )
 
-    def apply_balance(self, target: Target) -> Operation[bool]:
+    def apply_balance(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Apply the customer's open balance; False when there was nothing to apply."""
         return self._action(
             target,
@@ -115,6 +133,7 @@ class Invoices(Resource[Invoice]):
             Repeat.ONCE,
             verb="apply_balance",
             fields={"use_customer_balance": True},
+            in_path=is_path_form(form),
         )
 
     def schedule_payments(
@@ -140,12 +159,12 @@ class Invoices(Resource[Invoice]):
             in_path=True,
         )
 
-    def void(self, target: Target) -> Operation[bool]:
+    def void(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Bring the balance to zero and stop dunning; the total stays.
 
         Source: page "Void an invoice".
         """
-        return self._action(target, "void", Repeat.ONCE, verb="void")
+        return self._action(target, "void", Repeat.ONCE, verb="void", in_path=is_path_form(form))
 
     def email(
         self,
@@ -157,9 +176,9 @@ class Invoices(Resource[Invoice]):
         """Mail the invoice; the fields override the template. Source: recording `send_invoice`."""
         return self._action(target, "email", Repeat.ONCE, verb="email", fields=fields, extra=extra)
 
-    def print(self, target: Target) -> Operation[bool]:
+    def print(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Print the invoice and send it by post; needs a print vendor subscription."""
-        return self._action(target, "print", Repeat.ONCE, verb="print")
+        return self._action(target, "print", Repeat.ONCE, verb="print", in_path=is_path_form(form))
 
     def approve(self, target: Target) -> Operation[bool]:
         """Approve an invoice. UNVERIFIED: a client sample only."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, User, UserCreate, UserUpdate
@@ -11,7 +11,15 @@ from chargeover_async.models._write import Secret, Text
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._base import Resource, Target, read_text
+from ._base import ActionForm, Resource, Target, is_path_form, read_text
+
+PasswordAction = Literal["password", "reset_password"]
+
+
+def _password_action(action: PasswordAction) -> str:
+    if action not in {"password", "reset_password"}:
+        raise UsageError(f'action must be "password" or "reset_password", not {action!r}')
+    return action
 
 
 class _Password(TypedDict, total=False):
@@ -56,28 +64,66 @@ class Users(Resource[User]):
         """Delete a contact."""
         return self._delete(target)
 
-    def send_password_reset(self, target: Target) -> Operation[bool]:
-        """Mail the contact a link to reset the password. Source: "Send a password reset"."""
-        return self._action(target, "password", Repeat.ONCE, verb="send_password_reset")
+    def send_password_reset(
+        self,
+        target: Target,
+        *,
+        action: PasswordAction = "password",
+        form: ActionForm = "query",
+    ) -> Operation[bool]:
+        """Mail the contact a link to reset the password.
 
-    def set_password(self, target: Target, password: str) -> Operation[bool]:
+        Source: vendor's text, "Send a password reset"; its PHP client calls the action
+        ``reset_password``.
+        """
+        return self._action(
+            target,
+            _password_action(action),
+            Repeat.ONCE,
+            verb="send_password_reset",
+            in_path=is_path_form(form),
+        )
+
+    def set_password(
+        self,
+        target: Target,
+        password: str,
+        *,
+        action: PasswordAction = "password",
+        form: ActionForm = "query",
+    ) -> Operation[bool]:
         """Set the password, and mail it unless the flag ``emails=0`` is set (`with_options`).
 
-        Source: vendor's text, "Send a password reset".
+        Source: vendor's text, "Send a password reset"; ``action`` as there.
         """
         if not password:
             # Without one the same action mails a link instead.
             raise UsageError("users.set_password needs a password")
         return self._action(
-            target, "password", Repeat.ONCE, verb="set_password", fields={"password": password}
+            target,
+            _password_action(action),
+            Repeat.ONCE,
+            verb="set_password",
+            fields={"password": password},
+            in_path=is_path_form(form),
         )
 
-    def login(self, target: Target, *, destination: str | None = None) -> Operation[str]:
+    def login(
+        self, target: Target, *, destination: str | None = None, form: ActionForm = "query"
+    ) -> Operation[str]:
         """A URL that logs the contact into the portal once, for a very short time.
 
-        Source: vendor's text, "Log in a user"; the action's name is that of the older page.
+        ``destination`` is one of `LoginDestination`. Sent as ``?action=login`` (vendor's text, "Log
+        in a user"), in the path as ``getLoginURL`` (the newer page).
         """
         fields = {} if destination is None else {"destination": destination}
+        in_path = is_path_form(form)
         return self._action(
-            target, "login", Repeat.READ, verb="login", fields=fields, reader=read_text
+            target,
+            "getLoginURL" if in_path else "login",
+            Repeat.READ,
+            verb="login",
+            fields=fields,
+            reader=read_text,
+            in_path=in_path,
         )

@@ -89,7 +89,10 @@ def names_of(name: str) -> list[str]:
 
 def body_of(endpoint: Endpoint) -> dict[str, Any]:
     """A value for every documented field of the body."""
-    nested = tables()[endpoint.table].get("nested") or {}
+    nested = {
+        name.rpartition(".")[2]: fields
+        for name, fields in (tables()[endpoint.table].get("nested") or {}).items()
+    }
     mode = ("create",) if endpoint.name.startswith("create") else ("create", "update")
     return {
         name: _sample(name, kind, nested, mode)
@@ -103,12 +106,16 @@ def _sample(name: str, kind: str, nested: Mapping[str, Any], mode: tuple[str, ..
         return kind.split("|", maxsplit=1)[0]  # a choice of words
     if kind.startswith("YYYY-MM-DD"):
         return SAMPLES["date"]
+    if kind.startswith("ISO 4217"):
+        return "USD"
     word = _TYPE.match(kind)
     assert word is not None, kind
-    if word[0] in {"array", "object"}:
+    if word[0] in {"array", "an", "object"}:
         inner = _record(name, nested, mode)
-        return [inner] if word[0] == "array" else inner
-    return SAMPLES["datetime" if "datetime" in kind else word[0]]
+        return inner if word[0] == "object" else [inner]
+    if name == "percent":
+        return SAMPLES["number"]  # "a number in the newer docs", says its description
+    return SAMPLES.get("datetime" if "datetime" in kind else word[0], "x")
 
 
 def _record(name: str, nested: Mapping[str, Any], mode: tuple[str, ...]) -> Any:
