@@ -372,6 +372,21 @@ async def test_10_no_timer_when_nobody_waits(monkeypatch):
     assert not loop.set_now()
 
 
+async def test_10_news_that_changes_nothing_sets_no_timer(monkeypatch):
+    """Sends and answers of others leave the timer of whoever waits for a turn alone."""
+    loop = CountingLoop(monkeypatch)
+    limiter = LocalLimiter()
+    permits = [await limiter.acquire(DIRECT) for _ in range(10)]
+    waiter = asyncio.ensure_future(limiter.acquire(BULK))
+    await settle()
+    assert len(loop.handles) == 1
+    for permit in permits:
+        permit.sent()
+        permit.done()
+    assert len(loop.handles) == 1
+    await waiter
+
+
 async def test_10_a_pause_is_one_timer(monkeypatch):
     """During a pause nothing looks at the clock."""
     loop = CountingLoop(monkeypatch)
