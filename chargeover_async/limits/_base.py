@@ -140,7 +140,7 @@ class QuotaSettings:
     - ``pause_s`` (window / 12): the pause after a first 429 that does not say how long.
 
     Raises UsageError for values that cannot be right.
-    Source of 250 in 60 s: the vendor's text on rate limiting, api/behaviour.md section 10.
+    Source of 250 in 60 s: the vendor's text on rate limiting.
     UNVERIFIED: whether the window rolls, is fixed to the minute or is a token bucket; the promise
     of `LocalLimiter` covers all three.
     """

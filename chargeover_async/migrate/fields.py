@@ -17,7 +17,8 @@ from chargeover_async.resources import RESOURCES
 KEY = "external_key"
 _SUFFIX = "_external_key"
 # The one reference whose name does not end with the name of its object (vendor's page "Users").
-_OTHER_NAMES = {"superuser": "user"}
+# A line of a subscription is no object that can be loaded, though its name ends in one.
+_OTHER_NAMES: dict[str, str | None] = {"superuser": "user", "line_item": None}
 
 
 class FieldTable(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from import_world import INVOICES, Folder
 
+from chargeover_async.migrate.fields import referred_object
 from chargeover_async.migrate.mapping import map_record
 from chargeover_async.migrate.plan import failures_plan
 from chargeover_async.migrate.sources import Row
@@ -150,3 +151,9 @@ def test_mended_data_is_checked_like_any_other(
         one for one in failures_plan(folder.path / "f.jsonl").loads if one.object == "customer"
     )
     assert [one.message for one in map_record(load, Row(1, cells)).problems] == [message]
+
+
+def test_a_line_of_a_subscription_is_not_taken_for_an_item() -> None:
+    """``line_item_external_key`` names a line, ``item_external_key`` an item."""
+    assert referred_object("line_item_external_key") is None
+    assert referred_object("item_external_key") == "item"
