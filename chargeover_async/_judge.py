@@ -22,6 +22,7 @@ from .errors import (
     TransportError,
 )
 from .models._codec import untyped
+from .models._write import SECRETS
 from .operation import Operation, Outcome
 from .retry import TABLE, Next, Repeat, RetryPolicy
 
@@ -167,6 +168,8 @@ def differences(sent: dict[str, Any], held: dict[str, Any]) -> dict[str, tuple[A
     found: dict[str, tuple[Any, Any]] = {}
     for name, value in sent.items():
         if name not in held or value is None or isinstance(value, (dict, list, Ref)):
+            continue
+        if name in SECRETS:  # the result goes into messages
             continue
         if not _same(value, held[name]):
             found[name] = (value, held[name])

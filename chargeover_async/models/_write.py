@@ -93,7 +93,7 @@ def unknown_name(name: str, known: Iterable[str], what: str) -> UsageError:
 
 
 def _refuse(path: Path, value: object, wanted: str) -> UsageError:
-    if not _SECRETS.isdisjoint(path):
+    if not SECRETS.isdisjoint(path):
         return _refuse_unseen(path, value, wanted)
     try:
         shown = repr(value)
@@ -346,7 +346,7 @@ def _compile(name: str, annotation: Any) -> tuple[str, Check, bool]:
 
 
 # What no message shows, in ``extra`` either: a field of this name is `Secret` in every object.
-_SECRETS = frozenset({"cvv", "number", "password", "routing"})
+SECRETS = frozenset({"cvv", "number", "password", "routing"})
 _KEY_NAMES = frozenset({"external_key"})
 _KEY_SUFFIXES = ("_external_key", "_token")
 _SEQUENCES = frozenset({list, Sequence})
