@@ -21,7 +21,7 @@ from ._transport import (
     check_url,
 )
 from .auth import Auth, AuthKind, auth_of
-from .bulk import Bulk, BulkSettings
+from .bulk import Bulk, BulkSettings, StreamJournal
 from .bulk.stream import stream
 from .errors import NotSent, UsageError
 from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats
@@ -170,20 +170,29 @@ class ChargeOver(Resources):
         ordered: bool = False,
         window: int = 2_000,
         settings: BulkSettings | None = None,
+        journal: StreamJournal | None = None,
     ) -> AsyncIterator[Outcome[T]]:
         """Send operations of any number in batches; yield each outcome as it settles.
 
         ``operations`` is taken lazily: at most ``window`` operations are taken and not yielded.
         With ``ordered`` outcomes come in input order. Errors of operations are in their outcome;
         one that ``operations`` raises comes after the outcomes of what was taken before.
-        Breaking off sends nothing more and awaits what is in flight.
+        Breaking off sends nothing more and awaits what is in flight. A ``journal`` knows of each
+        operation before it is sent (see `bulk.StreamJournal`).
         """
         if window < 1:
             raise UsageError(f"window must be at least 1, not {window}")
         settings = settings or self._bulk
         if settings.max_waiting < window:
             settings = msgspec.structs.replace(settings, max_waiting=window)
-        return stream(self._pipeline, settings, operations, ordered=ordered, window=window)
+        return stream(
+            self._pipeline,
+            settings,
+            operations,
+            ordered=ordered,
+            window=window,
+            journal=journal,
+        )
 
     def request(
         self,

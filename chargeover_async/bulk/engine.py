@@ -15,6 +15,7 @@ Invariants, each with a test that bears its number:
 7. The quota is asked once for each HTTP request, before the batch is put together.
 8. Leaving by an exception, or past the deadline, sends nothing more; what is in flight is awaited.
 9. The queue is bounded by count and bytes; producers wait first come, first served.
+10. With a journal, nothing is sent before the journal has it; each outcome is told to it once.
 
 Parts, each of which knows one thing: `gate` room for producers, `ledger` who waits for whom and how
 it ended, `planner` which operations make the next batch, `wire` what goes out for them, `reading`
@@ -58,6 +59,7 @@ from chargeover_async.retry import Next, Repeat
 from .endings import behind, given_up, withdrawn
 from .entry import Entry, Stage
 from .gate import Gate
+from .journal import StreamJournal
 from .ledger import Ledger
 from .planner import Waiting
 from .reading import NoVerdict, read_batch
@@ -88,6 +90,7 @@ class Engine:
         pipeline: Pipeline,
         settings: BulkSettings,
         on_settled: Callable[[Outcome[Any]], None] | None = None,
+        journal: StreamJournal | None = None,
     ) -> None:
         assumptions = settings.assumptions
         if settings.references == "client":
@@ -96,6 +99,8 @@ class Engine:
         self._settings = settings
         self._assumptions = assumptions
         self._on_settled = on_settled
+        self._journal = journal
+        self._untold: list[Outcome[Any]] = []  # settled, and the journal is to be told
         self._gate = Gate(settings.max_waiting, settings.max_waiting_bytes)
         self._ledger = Ledger(
             existing_will_do=settings.on_existing == "continue",
@@ -195,6 +200,8 @@ class Engine:
             raise
         entry.seq = self._seq
         self._seq += 1
+        if self._journal is not None and self._journal.was_sent(operation):
+            entry.sent_before = entry.in_doubt = entry.ask_first = True
         self._ledger.admit(entry, targets)
 
     def _start(self) -> None:
@@ -206,8 +213,24 @@ class Engine:
         return UsageError(f"this bulk scope is closed: {operation.label} was not queued")
 
     def _ready(self, entry: Entry) -> None:
+        if entry.ask_first and self._ask_first(entry):
+            return
         self._waiting.add(entry)
         self._work.set()
+
+    def _ask_first(self, entry: Entry) -> bool:
+        """An earlier process sent it: learn what came of that, unless it may simply be repeated."""
+        assert self._loop is not None
+        repeat = entry.operation.repeat
+        entry.ask_first = False
+        entry.first_sent = self._loop.time()
+        if repeat is Repeat.ONCE:
+            self._give_up(entry, "it has no key to look up")
+        elif repeat is Repeat.KEYED:
+            entry.stage = Stage.PAUSED
+            self._pipeline.stats.lookups += 1
+            self._look_up(entry)
+        return repeat in {Repeat.ONCE, Repeat.KEYED}
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -251,6 +274,8 @@ class Engine:
         batch = flight.batch
         if self._stopped:
             return  # between the permit and the first byte: `_landed` sees to it
+        if self._journal is not None and not await self._noted(batch):
+            return
         now = self._loop.time()
         for entry in batch:
             entry.batch = flight.number
@@ -271,6 +296,34 @@ class Engine:
                 self._give_up(entry, "the request was broken off")
             raise
         self._take_in(flight, answer)
+
+    async def _noted(self, batch: list[Entry]) -> bool:
+        """Whether the journal has a batch and it may leave; if not, `_landed` sees to it."""
+        assert self._journal is not None
+        operations = [entry.operation for entry in batch if entry.looks_up is None]
+        try:
+            if operations:
+                await self._journal.sending(operations)
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from being noted
+            self._journal_failed(batch, error)
+        return not self._stopped
+
+    def _journal_failed(self, batch: list[Entry], error: Exception) -> None:
+        if not isinstance(error, ChargeOverError):
+            logger.error("the journal failed; a stream sends nothing more", exc_info=error)
+        why = f"the journal failed: {error}"
+        self.stop(why)
+        for entry in batch:
+            self._give_up(entry, why)
+
+    def _tell_journal(self) -> None:
+        """Tell what has settled since: with one call for all that an answer brought."""
+        outcomes, self._untold = self._untold, []
+        if self._journal is not None and outcomes:
+            try:
+                self._journal.settled(outcomes)
+            except Exception as error:  # noqa: BLE001 - what is settled stays settled
+                self._journal_failed([], error)
 
     def _landed(self, flight: _Flight, task: asyncio.Task[None]) -> None:
         self._flights.discard(task)
@@ -575,6 +628,10 @@ class Engine:
                     batch=outcome.batch,
                 ),
             )
+        if self._journal is not None:
+            if not self._untold and self._loop is not None:
+                self._loop.call_soon(self._tell_journal)
+            self._untold.append(outcome)
         if self._on_settled is not None:
             self._on_settled(outcome)
         self._check_drained()
@@ -621,6 +678,7 @@ class Engine:
             try:
                 await self._end_tasks()
             finally:
+                self._tell_journal()
                 self._closers -= 1
         return self.report
 

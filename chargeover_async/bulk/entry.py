@@ -33,6 +33,7 @@ class Entry:
     __slots__ = (
         "after",
         "alone",
+        "ask_first",
         "attempts",
         "batch",
         "before",
@@ -81,6 +82,7 @@ class Entry:
         self.first_sent = 0.0
         self.sent_before = False
         self.in_doubt = False
+        self.ask_first = False  # another process sent it: before all else, what came of that?
         self.lookup: Entry | None = None  # the look-up of its key that is under way
         self.looks_up: Entry | None = None  # this is a look-up for that entry
         self.existing: AlreadyExists | None = None  # why its key is looked up, if none was lost

@@ -137,7 +137,7 @@ class Waiting:
 
     def _rides_with(self, entry: Entry, members: set[Entry]) -> bool:
         """Whether ``entry`` waits for nothing but ``members``, and the server can be told so."""
-        if entry.stage is not Stage.BLOCKED or entry.alone or entry.cap:
+        if entry.stage is not Stage.BLOCKED or entry.alone or entry.cap or entry.in_doubt:
             return False
         if entry.suspect and self.suspects_lead:
             return False

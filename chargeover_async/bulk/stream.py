@@ -12,6 +12,7 @@ from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.operation import Operation, Outcome
 
 from .engine import Engine
+from .journal import StreamJournal
 from .settings import BulkSettings
 
 T = TypeVar("T")
@@ -36,8 +37,9 @@ class _Feed:
         *,
         ordered: bool,
         window: int,
+        journal: StreamJournal | None,
     ) -> None:
-        self.engine = Engine(pipeline, settings, self._on_settled)
+        self.engine = Engine(pipeline, settings, self._on_settled, journal)
         self._source = source
         self._ordered = ordered
         self._window = window
@@ -135,9 +137,10 @@ async def stream(
     *,
     ordered: bool,
     window: int,
+    journal: StreamJournal | None = None,
 ) -> AsyncIterator[Outcome[T]]:
     """See `ChargeOver.stream`."""
-    feed = _Feed(pipeline, settings, source, ordered=ordered, window=window)
+    feed = _Feed(pipeline, settings, source, ordered=ordered, window=window, journal=journal)
     try:
         while (outcome := await feed.next()) is not None:
             yield outcome
