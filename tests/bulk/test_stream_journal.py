@@ -199,7 +199,7 @@ def test_keyed_creates_of_an_earlier_process_are_looked_up_first() -> None:
             record = server.by_key("customer", f"k{one.operation.tag}")
             assert record is not None
             assert record["customer_id"] == one.value.id  # type: ignore[union-attr]
-        assert len(server.sent) == 6
+        assert len(server.sent) <= 8  # not one for each key
         verbs = Counter(item["request_method"] for sent in server.sent for item in sent.items)
         assert verbs == {"GET": 100, "POST": 50}
         assert co.stats.lookups == 100
