@@ -5,8 +5,9 @@
     async with Sandbox() as sandbox:
         co = ChargeOver(sandbox.url, sandbox.username, sandbox.password)
 
-It has customers, users, items and invoices; lists with ``where``, ``order``, ``limit`` and
-``offset``; ``_count`` and ``_revision``; external keys and tokens; actions in both spellings;
+It has customers, users, items, invoices and the lists of an account; queries with ``where``,
+``order``, ``limit`` and ``offset``; ``_count`` and ``_revision``; external keys and tokens; actions
+on records and collections in both spellings;
 ``_bulk`` with JSONPath; the request quota; and faults on demand (`Faults`). `Variant` switches the
 behaviours that no source shows. Every fact in the code names its source; what has none is marked
 UNVERIFIED.
@@ -17,15 +18,16 @@ A control plane under ``/_sandbox/`` needs no credentials: ``POST reset``, ``POS
 
 What it does not imitate:
 
-- Any object but these four: packages, transactions, quotes, cards, notes and so on answer like an
+- Any other object: packages, transactions, quotes, cards, notes and so on answer like an
   unknown object. So credits, refunds, usage and recurring amounts do not exist (``mrr`` is 0).
 - Taxes, late fees, dunning, e-mail, printing and PDF files. Actions that would send something
   answer true and send nothing; ``store.actions`` counts them.
 - Payment: ``pay`` pays the balance in full whatever it is given; nothing is ever declined and
   scheduled payments are never made. No card or bank number is stored.
 - The actions "set primary contact" and "e-mail" of a customer: no source shows their names.
-- Terms other than 2 (Net 30) and 3 (Due on Receipt), currencies other than 1, 2 and 6.
-- Admins, brands, classes, campaigns, languages: any id is accepted, no name is known.
+- The lists of an account (terms, currencies, brands, countries and so on) beyond a few records: a
+  seed adds more. An id of an admin, brand, class, campaign or language is accepted unchecked.
+- Rates of exchange: it knows those that were set.
 - The optional policies for external keys, and templates: a description is stored as it is.
 - ``expand``, flags (``_flag_*``) and ``on_behalf_*``: accepted, logged, without effect.
 - Storage on disk: records live in memory and end with the process (`Sandbox.kill` keeps them).

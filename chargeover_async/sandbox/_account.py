@@ -3,49 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._store import Row, Store
 
-
-class Terms(NamedTuple):
-    """Payment terms."""
-
-    name: str
-    days: int
-
-
-class Currency(NamedTuple):
-    """A currency: its code and the sign that amounts are written with."""
-
-    iso4217: str
-    symbol: str
-
-
-# The only terms that recordings show; 2 is what a customer gets without asking (new_customer).
-TERMS: Mapping[int, Terms] = {2: Terms("Net 30", 30), 3: Terms("Due on Receipt", 0)}
-DEFAULT_TERMS = 2
-
-# Currency 1: recordings. 2 and 6: the vendor's text (item with three tiersets).
-CURRENCIES: Mapping[int, Currency] = {
-    1: Currency("USD", "$"),
-    2: Currency("CAD", "CAD$"),
-    6: Currency("AUD", "A$"),
-}
+DEFAULT_TERMS = 2  # what a customer gets without asking (recording new_customer)
 DEFAULT_CURRENCY = 1
 
 _Derive = Callable[["Store", "Row"], Any]
 
 
-def terms_of(row: Row) -> Terms:
-    """The terms of a customer or invoice; an id that only a seed can bring has no name."""
-    return TERMS.get(row.data.get("terms_id", DEFAULT_TERMS), Terms("", 0))
+def terms(name: str, unknown: Any = "") -> _Derive:
+    """Derives a field of a record's terms; ``unknown`` for terms that only a seed names."""
+    return _of("terms", "terms_id", DEFAULT_TERMS, name, unknown)
 
 
-def currency_of(row: Row) -> Currency:
-    """The currency of a customer or invoice."""
-    return CURRENCIES.get(row.data.get("currency_id", DEFAULT_CURRENCY), Currency("", ""))
+def currency(name: str) -> _Derive:
+    """Derives a field of a record's currency."""
+    return _of("currency", "currency_id", DEFAULT_CURRENCY, name, "")
+
+
+def _of(object_: str, key: str, default: int, name: str, unknown: Any) -> _Derive:
+    def derive(store: Store, row: Row) -> Any:
+        found = store.row(object_, row.data.get(key, default))
+        return unknown if found is None else found.data.get(name, unknown)
+
+    return derive
 
 
 def block(prefix: str) -> _Derive:
@@ -67,11 +51,13 @@ def block(prefix: str) -> _Derive:
     return derive
 
 
+terms_days = terms("days", 0)
+
 SHARED: Mapping[str, _Derive] = {
-    "terms_name": lambda _store, row: terms_of(row).name,
-    "terms_days": lambda _store, row: terms_of(row).days,
-    "currency_iso4217": lambda _store, row: currency_of(row).iso4217,
-    "currency_symbol": lambda _store, row: currency_of(row).symbol,
+    "terms_name": terms("name"),
+    "terms_days": terms_days,
+    "currency_iso4217": currency("iso4217"),
+    "currency_symbol": currency("symbol"),
     "bill_block": block("bill"),
     "ship_block": block("ship"),
 }

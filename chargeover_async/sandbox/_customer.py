@@ -7,7 +7,7 @@ from typing import Any
 
 from chargeover_async.models import Customer
 
-from ._account import CURRENCIES, DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED, TERMS
+from ._account import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
 from ._store import Derive, Row, Spec, Store
 from ._user import set_name
 from ._values import flag, integer, text
@@ -228,7 +228,7 @@ CUSTOMER = Spec(
     hidden=frozenset(("email", "phone", "bill_email", "ship_email")),  # only in lists of 2012/2013
     single_only=("tags",),
     references={"parent_customer": "customer", "superuser": "user"},
-    choices={"terms_id": TERMS, "currency_id": CURRENCIES},
+    choices={"terms_id": "terms", "currency_id": "currency"},
     derived={
         **SHARED,
         **{name: _contact(own) for name, own in _CONTACT.items()},

@@ -7,7 +7,7 @@ from typing import Any
 
 from chargeover_async.models import Item, ServiceData
 
-from ._account import CURRENCIES, DEFAULT_CURRENCY
+from ._account import DEFAULT_CURRENCY
 from ._store import Row, Spec, Store
 from ._values import is_array, is_object, kinds_of, number, text
 from ._wire import INVALID, Refused, amount
@@ -72,12 +72,13 @@ def _tierset(store: Store, pricemodel: Any, stamp: str) -> dict[str, Any]:
     if paycycle not in _PAYCYCLES or model not in _DESCRIPTIONS:
         raise Refused(INVALID)
     tiers = _tiers(store, sent.get("tiers"))
-    currency = CURRENCIES[DEFAULT_CURRENCY]
+    currency = store.table("currency").rows[DEFAULT_CURRENCY].data
+    symbol, iso4217 = currency.get("symbol") or "", currency.get("iso4217") or ""
     return {
         "tierset_id": store.number("tierset_id"),
         "currency_id": DEFAULT_CURRENCY,
-        "currency_symbol": currency.symbol,
-        "currency_iso4217": currency.iso4217,
+        "currency_symbol": symbol,
+        "currency_iso4217": iso4217,
         "setup": setup,
         "base": base,
         "percent": "0.000000",  # a string in every recording
@@ -85,8 +86,8 @@ def _tierset(store: Store, pricemodel: Any, stamp: str) -> dict[str, Any]:
         "pricemodel": model,
         "write_datetime": stamp,
         "mod_datetime": stamp,
-        "setup_formatted": f"{currency.symbol} {setup:.2f}",
-        "base_formatted": f"{currency.symbol} {base:.2f}",
+        "setup_formatted": f"{symbol} {setup:.2f}",
+        "base_formatted": f"{symbol} {base:.2f}",
         "percent_formatted": "0 %",
         "pricemodel_desc": _DESCRIPTIONS[model],
         "tiers": tiers,

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from ._customer import CUSTOMER
 from ._invoice import INVOICE
 from ._item import ITEM
+from ._lists import LISTS
 from ._store import Spec, Store
 from ._user import USER
 
-OBJECTS: Mapping[str, Spec] = {spec.name: spec for spec in (CUSTOMER, USER, ITEM, INVOICE)}
+OBJECTS: Mapping[str, Spec] = {spec.name: spec for spec in (*LISTS, CUSTOMER, USER, ITEM, INVOICE)}
 
 
 def new_store(

@@ -34,12 +34,14 @@ class Api:
     def _dispatch(self, method: str, path: str, query: dict[str, str], payload: Any) -> Answer:
         name, rest = split_path(path)
         spec = self.store.specs.get(name)
-        if spec is None:
+        if spec is None or spec.internal:
             return self._special(method, name, rest)
         if not rest:
             return self._collection(method, spec, query, payload)
         if rest == ["_count"] and method == "GET":
             return _crud.count(self.store, spec, query)
+        if rest[0] == "_action" and len(rest) == 2 and method == "POST":
+            return _crud.act_on_collection(self.store, spec, rest[1], payload)
         if rest[0].startswith("_"):
             raise unsupported(rest[0].removeprefix("_"), spec.name)
         row = self._row(spec, rest[0])
@@ -63,10 +65,12 @@ class Api:
     def _collection(self, method: str, spec: Spec, query: dict[str, str], payload: Any) -> Answer:
         if method == "GET":
             return _crud.listing(self.store, spec, query)
-        if method == "POST" and "action" not in query:
-            return _crud.create(self.store, spec, payload)
+        if method == "POST" and "action" in query:
+            return _crud.act_on_collection(self.store, spec, query["action"], payload)
+        if method == "POST" and spec.post is not None:
+            return _crud.answered(spec.post(self.store, payload))
         if method == "POST":
-            raise unsupported(query["action"], spec.name)
+            return _crud.create(self.store, spec, payload)
         raise unsupported(_COMMANDS.get(method, method.lower()), spec.name)
 
     def _record(

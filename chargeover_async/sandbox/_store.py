@@ -56,7 +56,9 @@ class Row:
 
 
 Derive = Callable[["Store", Row], Any]
-Action = Callable[["Store", Row, dict[str, Any]], Any]
+# An action answers what stands in ``response``, or a whole `Answer` where it is not a plain 200.
+Action = Callable[["Store", Row, Any], Any]
+CollectionAction = Callable[["Store", Any], Any]
 Hook = Callable[["Store", Row, dict[str, Any]], None]
 
 
@@ -80,14 +82,17 @@ class Spec:
     key: str
     model: type[msgspec.Struct]
     first_id: int = 1
+    internal: bool = False  # the sandbox's own: no object of the API
+    preset: tuple[Mapping[str, Any], ...] = ()  # the records of a new account
     commands: frozenset[str] = frozenset(("create", "modify", "delete"))
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     read_only: frozenset[str] = frozenset()  # stored, but not for the caller to set
     create_only: frozenset[str] = frozenset()  # ignored by an update (UNVERIFIED)
     hidden: frozenset[str] = frozenset()  # in the model, but never sent
+    private: frozenset[str] = frozenset()  # not in the model, stored and never sent
     single_only: tuple[str, ...] = ()  # left out of lists
     references: Mapping[str, str] = field(default_factory=dict[str, str])  # prefix -> object
-    choices: Mapping[str, Mapping[int, Any]] = field(default_factory=dict[str, Mapping[int, Any]])
+    choices: Mapping[str, str] = field(default_factory=dict[str, str])  # field -> object it names
     derived: Mapping[str, Derive] = field(default_factory=dict[str, Derive])
     through: frozenset[str] = frozenset()  # derived, yet taken from the caller by a hook
     sticky: frozenset[str] = frozenset()  # derived, and a given value outlives an update
@@ -99,9 +104,16 @@ class Spec:
     on_delete: Callable[[Store, Row], None] = lambda _store, _row: None
     on_seed: Hook = _nothing
     actions: Mapping[str, Action] = field(default_factory=dict[str, Action])
+    collection_actions: Mapping[str, CollectionAction] = field(
+        default_factory=dict[str, CollectionAction]
+    )
+    lists_taken: frozenset[str] = frozenset()  # actions whose body may be an array
+    post: CollectionAction | None = None  # what a POST to the collection does in place of a create
+    whole: bool = False  # the list takes neither filter nor paging
     kinds: Mapping[str, str] = field(init=False)
     writable: Mapping[str, str] = field(init=False)
     template: Mapping[str, Any] = field(init=False)
+    unshown: tuple[str, ...] = field(init=False)
     numbers: tuple[str, ...] = field(init=False)
     moments: tuple[str, ...] = field(init=False)
 
@@ -115,13 +127,16 @@ class Spec:
         set_(self, "kinds", kinds)
         set_(self, "writable", writable)
         set_(self, "template", template)
+        # What every row has, and only those records show whose model knows it.
+        always = {"token", "write_datetime", "mod_datetime"}
+        set_(self, "unshown", tuple((always - kinds.keys()) | self.private))
         set_(self, "numbers", tuple(n for n, k in kinds.items() if k == NUMBER))
         set_(self, "moments", tuple(n for n, k in kinds.items() if k == MOMENT))
 
     @property
     def no_such(self) -> Refused:
         """The error for a record that is not there (recordings `missing_customer` and others)."""
-        return Refused(f"This {self.name} does not exist.", 404, None)
+        return Refused(f"This {self.name.lstrip('_')} does not exist.", 404, None)
 
 
 class Table:
@@ -244,6 +259,9 @@ class Store:
         self.actions: deque[Done] = deque(maxlen=100_000)
         self.reseed(self._seed)
         self._counters = {"line_item_id": 0, "tierset_id": 0, "tier_id": 0}
+        for name, spec in self.specs.items():
+            for record in spec.preset:
+                self.seed(name, record)
 
     def reseed(self, seed: int) -> None:
         """Start the random source of tokens anew."""
@@ -346,6 +364,8 @@ class Store:
             record[name] = derive(self, row)
         if row.given is not None:
             record.update(row.given)
+        for name in spec.unshown:
+            record.pop(name, None)
         for name in spec.numbers:
             value = record[name]
             if type(value) is Decimal:
@@ -382,7 +402,7 @@ class Store:
             name, value = clause.field, clause.value
             if name == "external_key" and value:
                 return _only(table.by_key(value))
-            if name == "token":
+            if name == "token" and name not in spec.derived:
                 return _only(table.by_token(value))
             if value.isascii() and value.isdigit() and len(value) < 19:
                 if name == spec.key:

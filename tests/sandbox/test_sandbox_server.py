@@ -417,7 +417,8 @@ async def test_control_plane_seeds_reads_and_resets(call):
     await call("GET", "/customer/9")
     status, state = await control(call, "GET", "state")
     assert (status, state["records"]["customer"], state["requests"]) == (200, 2, 1)
-    assert state["next_ids"] == {"customer": 10, "user": 1, "item": 2, "invoice": 10000}
+    expected = {"customer": 10, "user": 1, "item": 2, "invoice": 10000}
+    assert state["next_ids"].items() >= expected.items()
     _, (entry,) = await control(call, "GET", "log")
     assert (entry["path"], entry["status"]) == ("/api/v3/customer/9", 200)
     assert (await control(call, "POST", "reset"))[0] == 200
