@@ -18,7 +18,7 @@ from aiohttp import web
 
 from . import _auth
 from ._bulk import Outcome, run_bulk
-from ._faults import Fault, Faults
+from ._faults import Fault, Faults, seconds
 from ._quota import Quota, QuotaMeter
 from ._router import PREFIX, Api
 from ._store import Store
@@ -48,7 +48,10 @@ class LogEntry:
 
     ``at`` is a time of the sandbox's clock. ``path`` and ``query`` are as they were sent.
     ``status`` is 0 while there is no answer, and stays 0 if the connection was dropped. ``items``
-    are the requests inside a ``_bulk``. ``fault`` is the fault that was played.
+    are the requests inside a ``_bulk``. ``fault`` is the fault that was played. ``number`` counts
+    the requests of one application from 1; ``took`` is the seconds from arrival to the answer, None
+    while it is worked on. ``body`` is what was sent, kept only if the sandbox was told to
+    (``keep_bodies``): it may hold a card number, so no repr and no page shows it.
     """
 
     at: float
@@ -58,6 +61,9 @@ class LogEntry:
     status: int = 0
     items: list[Outcome] = field(default_factory=list[Outcome])
     fault: str | None = None
+    number: int = 0
+    took: float | None = None
+    body: bytes | None = field(default=None, repr=False)
 
 
 class Backend:
@@ -84,6 +90,8 @@ class Backend:
         self.username = username
         self.password = password
         self.log: deque[LogEntry] = deque(maxlen=max_log)
+        self.keep_bodies = False
+        self.arrived = 0  # requests, the control plane's left out
         self._sleep = sleep
         self._running: dict[asyncio.Task[Any], web.Request] = {}
 
@@ -119,12 +127,22 @@ class Backend:
         path, _, query = target.partition("?")
         if path.startswith(CONTROL):
             return await self._control(request, path.removeprefix(CONTROL))
-        entry = LogEntry(at, request.method, path, query)
+        self.arrived += 1
+        entry = LogEntry(at, request.method, path, query, number=self.arrived)
         self.log.append(entry)
-        wait = self.meter.admit(at)
+        try:
+            return await self._answer(request, target, entry)
+        finally:
+            entry.took = self.clock() - at
+
+    async def _answer(
+        self, request: web.Request, target: str, entry: LogEntry
+    ) -> web.StreamResponse:
+        wait = self.meter.admit(entry.at)
+        is_down = self.faults.is_down(entry.at)
         fault = None
-        if wait is None and not self.faults.maintenance:
-            fault = self.faults.draw()
+        if wait is None and not is_down:
+            fault = self.faults.draw(entry.method, entry.path.removeprefix(PREFIX))
         if fault is not None:
             entry.fault = fault.kind
         try:
@@ -132,9 +150,11 @@ class Backend:
         except web.HTTPRequestEntityTooLarge:
             entry.status = 413
             raise
+        if self.keep_bodies:
+            entry.body = body
         if wait is not None:
             return self._rate_limited(entry, wait)
-        if self.faults.maintenance:
+        if is_down:
             return _page(entry, "503")
         if fault is None:
             return _json(entry, self._work(request, target, body, entry, None), request)
@@ -264,7 +284,10 @@ class Backend:
         }
 
     def _set_faults(self, sent: dict[str, Any]) -> Any:
-        """``{"clear": true, "seed": 1, "rates": {...}, "script": [...], "maintenance": false}``."""
+        """``{"clear": true, "seed": 1, "rates": {...}, "script": [...], "maintenance": false}``.
+
+        ``maintenance`` may also be the seconds that it shall last.
+        """
         if sent.get("clear"):
             self.faults.clear()
         if "seed" in sent:
@@ -274,8 +297,15 @@ class Backend:
         if "script" in sent:
             self.faults.script(list(sent["script"]))
         if "maintenance" in sent:
-            self.faults.maintenance = bool(sent["maintenance"])
-        return {"scripted": self.faults.scripted, "maintenance": self.faults.maintenance}
+            wanted = sent["maintenance"]
+            if isinstance(wanted, bool):
+                self.faults.maintenance = wanted
+            else:
+                self.faults.down_until(self.clock() + seconds(wanted))
+        return {
+            "scripted": self.faults.scripted,
+            "maintenance": self.faults.is_down(self.clock()),
+        }
 
     def _state(self, _sent: dict[str, Any]) -> Any:
         return {
@@ -283,7 +313,7 @@ class Backend:
             "next_ids": {name: table.next_id for name, table in self.store.tables.items()},
             "requests": len(self.log),
             "scripted_faults": self.faults.scripted,
-            "maintenance": self.faults.maintenance,
+            "maintenance": self.faults.is_down(self.clock()),
         }
 
     def _show_log(self, _sent: dict[str, Any]) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 # kind -> what happens; those of _WITH_VALUE are written as "kind=value".
@@ -35,6 +37,11 @@ class Fault(NamedTuple):
     kind: str
     value: float | None = None
 
+    @property
+    def text(self) -> str:
+        """The fault as `parse_fault` takes it."""
+        return self.kind if self.value is None else f"{self.kind}={self.value:g}"
+
 
 def parse_fault(text: str) -> Fault:
     """The fault that ``text`` names (see `KINDS`); raises ValueError for any other."""
@@ -45,28 +52,65 @@ def parse_fault(text: str) -> Fault:
         raise ValueError(f"the fault {kind!r} takes no value: {text!r}")
     if not separator and kind in _VALUE_REQUIRED:
         raise ValueError(f"the fault {kind!r} needs seconds, as in {kind + '=0.5'!r}")
-    value = float(rest) if separator else None
-    if value is not None and not 0 <= value < float("inf"):
-        raise ValueError(f"not a finite number from 0 up: {text!r}")
-    return Fault(kind, value)
+    return Fault(kind, seconds(rest) if separator else None)
+
+
+def seconds(value: float | str) -> float:
+    """``value`` as a finite number from 0 up; raises ValueError for any other."""
+    number = float(value)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"not a finite number from 0 up: {value!r}")
+    return number
+
+
+class _Aimed(NamedTuple):
+    """A fault that waits for a request of its own."""
+
+    method: str
+    path: str
+    fault: Fault
 
 
 class Faults:
     """The faults of one sandbox.
 
-    Each API request that the quota lets through draws once, in order of arrival: first from the
-    script, then by the rates. ``maintenance`` answers everything with 503 until it is set to False;
-    nothing is drawn meanwhile. The kinds are those of `KINDS`.
+    Each API request that the quota lets through draws once, in order of arrival: first what is
+    aimed at it, then from the script, then by the rates. While the server is down (``maintenance``,
+    `down_until`) everything is answered with 503 and nothing is drawn. The kinds are those of
+    `KINDS`.
     """
 
     def __init__(
         self, rates: Mapping[str, float] | None = None, *, seed: int = 0, maintenance: bool = False
     ) -> None:
         self.maintenance = maintenance
+        self._aimed: list[_Aimed] = []
         self._script: deque[Fault | None] = deque()
         self._rates: list[tuple[Fault, float]] = []
         self.reseed(seed)
         self.set_rates(rates or {})
+
+    @property
+    def maintenance(self) -> bool:
+        """Whether the server is down until this is set to False."""
+        return self._down_until == math.inf
+
+    @maintenance.setter
+    def maintenance(self, is_on: bool) -> None:
+        self._down_until = math.inf if is_on else -math.inf
+
+    def down_until(self, at: float) -> None:
+        """Be down until ``at``, a time of the sandbox's clock."""
+        self._down_until = at
+
+    def is_down(self, now: float) -> bool:
+        """Whether a request that arrives at ``now`` finds the server down."""
+        return now < self._down_until
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The faults by chance, as `set_rates` takes them."""
+        return {fault.text: rate for fault, rate in self._rates}
 
     def set_rates(self, rates: Mapping[str, float]) -> None:
         """Let faults happen by chance: ``{"lost": 0.1, "delay_before=0.2": 0.05}``."""
@@ -84,8 +128,23 @@ class Faults:
         parsed = [None if kind is None else parse_fault(kind) for kind in kinds]
         self._script.extendleft(reversed(parsed))
 
+    def aim(self, target: str, *kinds: str) -> None:
+        """Keep faults for the next requests that fit ``target``, one each.
+
+        ``target`` is a method, a path below the API's, or both: ``"POST /customer"``,
+        ``"/_bulk"``, ``"GET /invoice/*"``. The path may hold ``*``; case counts.
+        """
+        method, _, path = target.strip().partition(" ") if "/" in target else (target, "", "*")
+        if method.startswith("/"):
+            method, path = "*", method
+        path = path.strip()
+        if not method.strip() or not path.startswith(("/", "*")):
+            raise ValueError(f"not a method, a path or both, as in 'POST /customer': {target!r}")
+        self._aimed.extend(_Aimed(method.strip(), path, parse_fault(kind)) for kind in kinds)
+
     def clear(self) -> None:
-        """No faults from now on: no script, no rates, no maintenance."""
+        """No faults from now on: none aimed, no script, no rates, no maintenance."""
+        self._aimed.clear()
         self._script.clear()
         self._rates = []
         self.maintenance = False
@@ -97,11 +156,15 @@ class Faults:
 
     @property
     def scripted(self) -> int:
-        """How many scripted entries have not been drawn yet."""
-        return len(self._script)
+        """How many entries, aimed ones included, have not been drawn yet."""
+        return len(self._script) + len(self._aimed)
 
-    def draw(self) -> Fault | None:
-        """The fault that the next request meets."""
+    def draw(self, method: str = "", path: str = "") -> Fault | None:
+        """The fault that the next request meets; ``path`` is below the API's."""
+        for position, aimed in enumerate(self._aimed):
+            if fnmatchcase(method, aimed.method) and fnmatchcase(path, aimed.path):
+                del self._aimed[position]
+                return aimed.fault
         if self._script:
             return self._script.popleft()
         if not self._rates:

@@ -53,6 +53,7 @@ class Sandbox:
     ``clock`` (seconds, for quota and log), ``now`` (an aware datetime: the account's time and
     zone), ``sleep`` (of delays) and ``seed`` (of tokens) make a run repeatable. ``quota=None``
     lets every request through; a body above ``max_body`` bytes is answered with 413.
+    ``keep_bodies`` keeps what was sent in the log (`LogEntry`), for tests that ask for it.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Sandbox:
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
         max_log: int = MAX_LOG,
         max_body: int = MAX_BODY,
+        keep_bodies: bool = False,
     ) -> None:
         if not is_loopback(host):
             raise ValueError(f"the sandbox speaks plain http, so only to loopback, not {host!r}")
@@ -88,6 +90,7 @@ class Sandbox:
         self._clock = clock
         self._sleep = sleep
         self._max_body = max_body
+        self._keep_bodies = keep_bodies
         self._log: deque[LogEntry] = deque(maxlen=max_log)
         self._runner: web.AppRunner | None = None
 
@@ -122,7 +125,10 @@ class Sandbox:
             sleep=self._sleep,
             max_body=self._max_body,
         )
-        backend_of(app).log = self._log
+        backend = backend_of(app)
+        backend.log = self._log
+        backend.arrived = self._log[-1].number if self._log else 0
+        backend.keep_bodies = self._keep_bodies
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
         await runner.setup()
         try:

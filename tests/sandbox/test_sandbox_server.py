@@ -305,6 +305,68 @@ async def test_maintenance_lasts_until_it_is_over(call):
     assert (await call("POST", "/customer", NEW))[1]["response"] == {"id": 1}
 
 
+async def test_maintenance_for_a_while_ends_by_itself(connect):
+    """By the sandbox's clock, and the control plane can ask for it."""
+    time = [100.0]
+    async with Sandbox(quota=None, clock=lambda: time[0]) as sandbox, connect(sandbox) as call:
+        control = f"{sandbox.url.removesuffix('/api/v3')}/_sandbox/faults"
+        async with call.session.post(control, json={"maintenance": 30}) as response:
+            assert (await response.json())["maintenance"] is True
+        for now, status in ((100.0, 503), (129.9, 503), (130.0, 200)):
+            time[0] = now
+            async with call.session.get(f"{sandbox.url}/customer") as response:
+                assert response.status == status
+        assert not sandbox.faults.is_down(130.0)
+        assert not sandbox.faults.maintenance
+
+
+def test_aimed_faults_wait_for_a_request_that_fits():
+    """One fault for each such request; the script and the rates go on for the others."""
+    faults = Faults({"502": 1.0})
+    faults.script(["503"])
+    faults.aim("POST /customer", "lost", "429")
+    faults.aim("/_bulk", "short")
+    faults.aim("DELETE", "500")
+    faults.aim("GET /invoice/*", "cut")
+    assert faults.scripted == 6
+    drawn = [
+        faults.draw(*request)
+        for request in (
+            ("GET", "/customer"),
+            ("POST", "/customer"),
+            ("POST", "/customer/1"),
+            ("POST", "/customer"),
+            ("POST", "/customer"),
+            ("POST", "/_bulk"),
+            ("GET", "/invoice"),
+            ("GET", "/invoice/7"),
+            ("DELETE", "/item/1"),
+        )
+    ]
+    assert [fault.kind for fault in drawn if fault] == (
+        ["503", "lost", "502", "429", "502", "short", "502", "cut", "500"]
+    )
+    faults.aim("POST", "lost")
+    faults.clear()
+    assert faults.draw("POST", "/customer") is None
+
+
+@pytest.mark.parametrize("target", ["", " ", "POST customer/1"])
+def test_impossible_aim_is_an_error(target):
+    """With a text that shows what is wanted."""
+    with pytest.raises(ValueError, match="as in 'POST /customer'"):
+        Faults().aim(target, "lost")
+
+
+def test_rates_read_back_as_they_were_given():
+    """So that they can be shown and changed one at a time."""
+    rates = {"lost": 0.1, "delay_before=0.25": 0.2, "entry_500=3": 0.1}
+    faults = Faults(rates)
+    assert faults.rates == rates
+    faults.set_rates(faults.rates)
+    assert faults.rates == rates
+
+
 def test_script_comes_first_and_in_order():
     """next stands before the script, None is a sound request, rates come after."""
     faults = Faults({"502": 1.0})
@@ -374,6 +436,34 @@ async def test_log_has_requests_in_order_of_arrival(call):
     assert (listing.method, listing.path, listing.status) == ("GET", "/api/v3/customer", 200)
     assert listing.query == "_flag_emails=0&where=company:EQUALS:c0"
     assert bulk.at <= listing.at
+
+
+async def test_log_numbers_and_times_every_request(connect):
+    """Numbers go on when the sandbox starts again; the clock's own time is what a request took."""
+    time = [0.0]
+
+    async def sleep(seconds):
+        time[0] += seconds
+
+    async with Sandbox(quota=None, clock=lambda: time[0], sleep=sleep) as sandbox:
+        sandbox.faults.script(["delay_before=0.25", "429"])
+        async with connect(sandbox) as call:
+            await call("GET", "/customer")
+            await call("GET", "/customer")
+        await sandbox.stop()
+        await sandbox.start()
+        async with connect(sandbox) as call:
+            await call("GET", "/customer")
+        assert [(entry.number, entry.took) for entry in sandbox.log] == [(1, 0.25), (2, 0), (3, 0)]
+
+
+async def test_bodies_are_kept_for_those_who_ask_only(connect):
+    """As they were sent, and in no repr: they may hold a card number."""
+    for keep, kept in ((False, [None]), (True, [b'{"company": "Acme"}'])):
+        async with Sandbox(quota=None, keep_bodies=keep) as sandbox, connect(sandbox) as call:
+            await call("POST", "/customer", NEW)
+            assert [entry.body for entry in sandbox.log] == kept
+            assert "Acme" not in repr(sandbox.log)
 
 
 async def test_log_is_bounded(connect):
