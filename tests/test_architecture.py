@@ -33,12 +33,12 @@ LAYERS: list[tuple[int, set[str]]] = [
     (6, {"client"}),
     (7, {"migrate"}),
     (8, {"cli"}),
-    (9, {"__init__", "__main__"}),
+    (9, {"__init__", "__main__", "testing"}),
 ]
 ROW = {name: row for row, (_, names) in enumerate(LAYERS) for name in names}
 # An emulator that shares the client's code shares its mistakes.
 SIDES = {"sandbox": {"errors", "models"}}
-SEES_A_SIDE = {"cli", "__main__"}
+SEES_A_SIDE = {"cli", "__main__", "testing"}
 
 # Who may import what is not ours, besides the sandbox.
 ONLY = {
@@ -48,6 +48,7 @@ ONLY = {
     "aiolimiter": {"limits/local"},
     "click": {"cli"},
     "cryptography": {"webhooks"},
+    "looptime": {"testing"},
     "rich": {"cli", "migrate/progress"},
 }
 # What a bare installation has: the standard library is everything else that is imported.

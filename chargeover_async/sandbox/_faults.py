@@ -63,11 +63,30 @@ def seconds(value: float | str) -> float:
     return number
 
 
+def parse_target(text: str) -> tuple[str, str]:
+    """The method and the path that ``text`` asks for, ``*`` for any.
+
+    It is a method, a path below the API's, or both: ``"POST /customer"``, ``"/_bulk"``,
+    ``"GET /invoice/*"``. Case counts. Raises ValueError for anything else.
+    """
+    method, _, path = text.strip().partition(" ")
+    if method.startswith("/") and not path:
+        method, path = "*", method
+    path = path.strip() or "*"
+    if not (method == "*" or method.isupper()) or not path.startswith(("/", "*")):
+        raise ValueError(f"not a method, a path or both, as in 'POST /customer': {text!r}")
+    return method, path
+
+
+def fits(method: str, path: str, target: tuple[str, str]) -> bool:
+    """Whether a request is one of those that a parsed target asks for."""
+    return fnmatchcase(method, target[0]) and fnmatchcase(path, target[1])
+
+
 class _Aimed(NamedTuple):
     """A fault that waits for a request of its own."""
 
-    method: str
-    path: str
+    target: tuple[str, str]
     fault: Fault
 
 
@@ -131,16 +150,10 @@ class Faults:
     def aim(self, target: str, *kinds: str) -> None:
         """Keep faults for the next requests that fit ``target``, one each.
 
-        ``target`` is a method, a path below the API's, or both: ``"POST /customer"``,
-        ``"/_bulk"``, ``"GET /invoice/*"``. The path may hold ``*``; case counts.
+        See `parse_target` for ``target``.
         """
-        method, _, path = target.strip().partition(" ") if "/" in target else (target, "", "*")
-        if method.startswith("/"):
-            method, path = "*", method
-        path = path.strip()
-        if not method.strip() or not path.startswith(("/", "*")):
-            raise ValueError(f"not a method, a path or both, as in 'POST /customer': {target!r}")
-        self._aimed.extend(_Aimed(method.strip(), path, parse_fault(kind)) for kind in kinds)
+        parsed = parse_target(target)
+        self._aimed.extend(_Aimed(parsed, parse_fault(kind)) for kind in kinds)
 
     def clear(self) -> None:
         """No faults from now on: none aimed, no script, no rates, no maintenance."""
@@ -162,7 +175,7 @@ class Faults:
     def draw(self, method: str = "", path: str = "") -> Fault | None:
         """The fault that the next request meets; ``path`` is below the API's."""
         for position, aimed in enumerate(self._aimed):
-            if fnmatchcase(method, aimed.method) and fnmatchcase(path, aimed.path):
+            if fits(method, path, aimed.target):
                 del self._aimed[position]
                 return aimed.fault
         if self._script:
