@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 import click
 
-from chargeover_async.sandbox import serve
+from chargeover_async.sandbox import StorageError, serve
 
 from .exits import Exit
 
@@ -30,10 +30,20 @@ Kind = Literal["rolling", "fixed", "bucket"]
     help="How the quota is counted; none lets every request through.",
 )
 @click.option("--seed", default=0, show_default=True, help="For the tokens of the records.")
-def sandbox_command(host: str, port: int, quota: int, window: float, kind: str, seed: int) -> None:
+@click.option(
+    "--store",
+    "path",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Keep the records in this file, made if need be; in memory by default.",
+)
+def sandbox_command(
+    host: str, port: int, quota: int, window: float, kind: str, seed: int, path: str | None
+) -> None:
     """Serve a local server that behaves like a ChargeOver account, until Ctrl-C.
 
-    Prints URL, user name and password on one line once it listens. Records are kept in memory.
+    Prints URL, user name and password on one line once it listens. With --store, whatever was
+    answered is still there after a crash or kill.
     """
     if quota < 1 or not (math.isfinite(window) and window > 0):
         raise click.UsageError("--quota and --window must be positive")
@@ -45,7 +55,11 @@ def sandbox_command(host: str, port: int, quota: int, window: float, kind: str, 
             quota_window_s=window,
             quota_kind=None if kind == "none" else cast("Kind", kind),
             seed=seed,
+            path=path,
         )
+    except StorageError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(Exit.BAD_INPUT) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:

@@ -12,6 +12,8 @@ on records and collections in both spellings;
 behaviours that no source shows. Every fact in the code names its source; what has none is marked
 UNVERIFIED.
 
+Records live in memory, or in a file that survives the end of the process: ``Sandbox(path=...)``.
+
 A control plane under ``/_sandbox/`` needs no credentials: ``POST reset``, ``POST seed``
 (``{"customer": [...]}``), ``POST faults`` (``{"script": [...], "rates": {...}}``), ``GET state``,
 ``GET log``. It shares no code with the client but the field names of the models.
@@ -30,7 +32,6 @@ What it does not imitate:
 - Rates of exchange: it knows those that were set.
 - The optional policies for external keys, and templates: a description is stored as it is.
 - ``expand``, flags (``_flag_*``) and ``on_behalf_*``: accepted, logged, without effect.
-- Storage on disk: records live in memory and end with the process (`Sandbox.kill` keeps them).
 - Expiry of login links, limits on nonces and clocks of signatures, several accounts, TLS.
 - The account's zone is that of ``now``, UTC by default (the vendor's is usually America/Chicago).
 """
@@ -40,6 +41,7 @@ from __future__ import annotations
 from ._app import Backend, LogEntry, backend_of, make_app
 from ._bulk import Outcome
 from ._faults import Fault, Faults
+from ._file import StorageError
 from ._objects import new_store
 from ._quota import Quota, QuotaMeter
 from ._server import Sandbox, serve
@@ -56,6 +58,7 @@ __all__ = (
     "Quota",
     "QuotaMeter",
     "Sandbox",
+    "StorageError",
     "Store",
     "Variant",
     "backend_of",

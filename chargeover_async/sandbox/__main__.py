@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import serve
+from . import StorageError, serve
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -18,15 +18,20 @@ def main(arguments: list[str] | None = None) -> None:
         "--quota-kind", choices=("rolling", "fixed", "bucket", "none"), default="rolling"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--store", metavar="FILE", help="keep the records in this file")
     options = parser.parse_args(arguments)
-    serve(
-        options.host,
-        options.port,
-        quota_limit=options.quota_limit,
-        quota_window_s=options.quota_window_s,
-        quota_kind=None if options.quota_kind == "none" else options.quota_kind,
-        seed=options.seed,
-    )
+    try:
+        serve(
+            options.host,
+            options.port,
+            quota_limit=options.quota_limit,
+            quota_window_s=options.quota_window_s,
+            quota_kind=None if options.quota_kind == "none" else options.quota_kind,
+            seed=options.seed,
+            path=options.store,
+        )
+    except StorageError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

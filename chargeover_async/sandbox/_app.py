@@ -19,6 +19,7 @@ from aiohttp import web
 from . import _auth
 from ._bulk import Outcome, run_bulk
 from ._faults import Fault, Faults, seconds
+from ._file import StorageError
 from ._quota import Quota, QuotaMeter
 from ._router import PREFIX, Api
 from ._store import Store
@@ -201,9 +202,13 @@ class Backend:
             payload = decode(body)
         except Refused as refused:
             return refused.answer
-        if entry.path.rstrip("/") == f"{PREFIX}/_bulk" and entry.method == "POST":
-            return self._bulk(payload, entry, fault)
-        return self.api.answer(entry.method, target, payload)
+        try:
+            if entry.path.rstrip("/") == f"{PREFIX}/_bulk" and entry.method == "POST":
+                return self._bulk(payload, entry, fault)
+            return self.api.answer(entry.method, target, payload)
+        except StorageError as error:
+            entry.items = []
+            return Answer(500, str(error), False)
 
     def _bulk(self, payload: Any, entry: LogEntry, fault: Fault | None) -> Answer:
         kind = None if fault is None else fault.kind
@@ -237,7 +242,11 @@ class Backend:
             act = self._commands().get((request.method, command))
             if act is None:
                 return _plain(404, {"error": f"no such command: {request.method} {command}"})
-            return _plain(200, act(fields))
+            changes = request.method != "GET"
+            with self.store.transaction() if changes else self.store.reading():
+                return _plain(200, act(fields))
+        except StorageError as error:
+            return _plain(500, {"error": str(error)})
         except (
             Refused,
             ArithmeticError,

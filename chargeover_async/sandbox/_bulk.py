@@ -34,8 +34,14 @@ class Outcome(NamedTuple):
 def run_bulk(api: Api, payload: Any, *, broken: int | None = None) -> tuple[Answer, list[Outcome]]:
     """Run the items in order, each failing alone, and answer in the same order.
 
-    The item at position ``broken`` is answered with a 500 and not run.
+    The item at position ``broken`` is answered with a 500 and not run. All of it goes into the
+    store's file at once (`Store.transaction`).
     """
+    with api.store.transaction():
+        return _run_bulk(api, payload, broken)
+
+
+def _run_bulk(api: Api, payload: Any, broken: int | None) -> tuple[Answer, list[Outcome]]:
     outcomes: list[Outcome] = []
     try:
         items = _items(payload)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Mapping
 
 from ._customer import CUSTOMER
+from ._file import StoreFile
 from ._invoice import INVOICE
 from ._item import ITEM
 from ._lists import LISTS
@@ -20,6 +22,12 @@ def new_store(
     seed: int = 0,
     now: Callable[[], dt.datetime] | None = None,
     site: str = "https://example.chargeover.com",
+    path: str | os.PathLike[str] | None = None,
 ) -> Store:
-    """An empty store of all objects; see `Store` for the arguments."""
-    return Store(OBJECTS, seed=seed, now=now, site=site)
+    """A store of all objects, in memory or in the file at ``path``; see `Store` for the others.
+
+    A file that is not there is made, and what is in one that is there is loaded. One store at a
+    time holds it, until it is closed. Raises StorageError if the file cannot be had.
+    """
+    file = None if path is None else StoreFile(path)
+    return Store(OBJECTS, seed=seed, now=now, site=site, file=file)

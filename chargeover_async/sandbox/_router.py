@@ -24,12 +24,17 @@ class Api:
         store.iso_datetimes = self.variant.iso_datetimes
 
     def answer(self, method: str, target: str, payload: Any) -> Answer:
-        """Do what a request says; ``target`` is its path and query, as they were sent."""
+        """Do what a request says; ``target`` is its path and query, as they were sent.
+
+        What it changed is in the file, if the store has one, when the answer is there: all or, if
+        StorageError is raised, nothing. A GET changes nothing.
+        """
         path, _, raw_query = target.partition("?")
-        try:
-            return self._dispatch(method, path, parse_query(raw_query), payload)
-        except Refused as refused:
-            return refused.answer
+        with self.store.reading() if method == "GET" else self.store.transaction():
+            try:
+                return self._dispatch(method, path, parse_query(raw_query), payload)
+            except Refused as refused:
+                return refused.answer
 
     def _dispatch(self, method: str, path: str, query: dict[str, str], payload: Any) -> Answer:
         name, rest = split_path(path)

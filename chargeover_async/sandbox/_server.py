@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import signal
 import sys
 import time
@@ -54,6 +55,11 @@ class Sandbox:
     zone), ``sleep`` (of delays) and ``seed`` (of tokens) make a run repeatable. ``quota=None``
     lets every request through; a body above ``max_body`` bytes is answered with 413.
     ``keep_bodies`` keeps what was sent in the log (`LogEntry`), for tests that ask for it.
+
+    With a ``path`` the records live in that file: whatever was answered survives the end of the
+    process at any moment, and the next sandbox over the file has it. The log, the faults and the
+    used quota do not live there. The file is held from here to `stop` or `kill`, and from `start`
+    on again; raises StorageError if another sandbox holds it, or if it is something else.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Sandbox:
         variant: Variant | None = None,
         faults: Faults | None = None,
         store: Store | None = None,
+        path: str | os.PathLike[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         username: str = DEFAULT_CREDENTIAL,
@@ -79,11 +86,14 @@ class Sandbox:
             raise ValueError(f"the sandbox speaks plain http, so only to loopback, not {host!r}")
         if ":" in username:
             raise ValueError("a user name of HTTP Basic cannot hold a colon")
+        if store is not None and path is not None:
+            raise ValueError("a sandbox has a store or a path, not both")
         self.host = host
         self.port = port
         self.username = username
         self.password = password
-        self.store = store if store is not None else new_store(seed=seed, now=now)
+        self.store = store if store is not None else new_store(seed=seed, now=now, path=path)
+        self._owns_store = store is None
         self.faults = faults if faults is not None else Faults(seed=seed)
         self.quota = quota if quota is not None else Quota(kind=None)
         self.variant = variant or Variant()
@@ -114,6 +124,7 @@ class Sandbox:
         """Listen; after `stop` or `kill` again on the same port, with the same records."""
         if self._runner is not None:
             return self
+        self.store.open()
         app = make_app(
             self.store,
             self._clock,
@@ -135,6 +146,7 @@ class Sandbox:
             await web.TCPSite(runner, self.host, self.port).start()
         except OSError:
             await runner.cleanup()
+            self._let_go()
             raise
         self.port = runner.addresses[0][1]
         self._runner = runner
@@ -147,6 +159,7 @@ class Sandbox:
             await backend_of(runner.app).end(abandoned_only=True)
             await runner.cleanup()
             await backend_of(runner.app).end()
+        self._let_go()
 
     async def kill(self) -> None:
         """Stop at once, as in a crash: no more listening, every connection aborted.
@@ -155,6 +168,7 @@ class Sandbox:
         """
         runner, self._runner = self._runner, None
         if runner is None:
+            self._let_go()
             return
         for site in list(runner.sites):
             await site.stop()
@@ -164,6 +178,11 @@ class Sandbox:
                 connection.transport.abort()
         await backend_of(runner.app).end()
         await runner.cleanup()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._owns_store:
+            self.store.close()
 
     async def __aenter__(self) -> Self:
         """Start listening."""
@@ -191,13 +210,16 @@ def serve(
     seed: int = 0,
     variant: Variant | None = None,
     faults: Faults | None = None,
+    path: str | os.PathLike[str] | None = None,
     out: TextIO | None = None,
 ) -> None:
     """Serve a sandbox until SIGINT or SIGTERM; blocks.
 
     Writes one line to ``out`` (standard output) once it listens: the URL, the user name and the
-    password, separated by blanks. ``port=0`` takes a free one; ``quota_kind=None`` counts nothing.
-    Raises ValueError for a host that is not loopback, OSError for a port that is taken.
+    password, separated by blanks. ``port=0`` takes a free one; ``quota_kind=None`` counts nothing;
+    ``path`` names the file that the records live in (see `Sandbox`). Raises ValueError for a host
+    that is not loopback, OSError for a port that is taken, StorageError for a file that cannot be
+    had.
     """
     sandbox = Sandbox(
         host=host,
@@ -208,6 +230,7 @@ def serve(
         seed=seed,
         variant=variant,
         faults=faults,
+        path=path,
     )
     asyncio.run(_serve(sandbox, out if out is not None else sys.stdout))
 

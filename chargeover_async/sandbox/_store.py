@@ -3,56 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
-import random
 import string
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
 
+from ._file import StoreFile
+from ._keeper import ActionLog, Done, Keeper
+from ._row import KEPT_REVISIONS, Changes, Row
 from ._values import DATE, MOMENT, NESTED, NUMBER, kinds_of
 from ._where import Clause
 from ._wire import Refused, amount
 
+KEPT_ACTIONS = 100_000
 TOKEN_LENGTH = 12  # recordings: twelve lower-case letters and digits
-KEPT_REVISIONS = 10  # vendor's text, "Object Revisions": never more than ten are returned
 _ALPHABET = string.ascii_lowercase + string.digits
-
-
-class Row:
-    """One record: the values that differ from the defaults, and what a seed fixed for good.
-
-    ``given`` holds values of derived fields as they were seeded; they stand until a change of the
-    record makes them stale.
-    """
-
-    __slots__ = ("data", "given", "id", "notes")
-
-    def __init__(self, id_: int, data: dict[str, Any]) -> None:
-        self.id = id_
-        self.data = data
-        self.given: dict[str, Any] | None = None
-        self.notes: deque[tuple[str, str]] | None = None
-
-    def forget(self, names: Iterable[str] | None = None) -> None:
-        """Let fields be derived again that a seed had fixed; all of them by default."""
-        if self.given is not None:
-            if names is None:
-                self.given = None
-            else:
-                for name in names:
-                    self.given.pop(name, None)
-
-    def note(self, stamp: str, text: str) -> None:
-        """Add a revision; only the newest ten are kept."""
-        if self.notes is None:
-            self.notes = deque(maxlen=KEPT_REVISIONS)
-        self.notes.append((stamp, text))
+# A quarter of a token: all strings of three letters and digits.
+_QUARTERS = [a + b + c for a in _ALPHABET for b in _ALPHABET for c in _ALPHABET]
+_NO_FILE = nullcontext()
 
 
 Derive = Callable[["Store", Row], Any]
@@ -146,8 +121,9 @@ class Table:
     default policy). UNVERIFIED: a key that is replaced by another becomes free.
     """
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, changes: Changes | None = None) -> None:
         self.spec = spec
+        self._changes = changes
         self.rows: dict[int, Row] = {}
         self.ids: list[int] = []
         self.keys: dict[str, int] = {}
@@ -163,6 +139,13 @@ class Table:
 
     def insert(self, row: Row) -> None:
         """Store a new record; its id and token must be free."""
+        if self._changes is not None:
+            self._changes.added(self.spec.name, row)
+            self._note_key(row.data.get("external_key"))
+        self.place(row)
+
+    def place(self, row: Row) -> None:
+        """Put a record where it belongs, be it new or loaded."""
         id_, data = row.id, row.data
         self.rows[id_] = row
         if not self.ids or id_ > self.ids[-1]:
@@ -185,6 +168,7 @@ class Table:
         row.data = data
         before, after = old.get("external_key"), data.get("external_key")
         if before != after:
+            self._note_key(after)
             if before:
                 self.keys.pop(before, None)
             if after:
@@ -209,8 +193,20 @@ class Table:
         self.tokens.pop(row.data["token"], None)
         if free_key:
             self.keys.pop(row.data.get("external_key") or "", None)
+        else:
+            self._note_key(row.data.get("external_key"))
         for name, index in self.index.items():
             self._move(index, row, row.data.get(name), None)
+
+    def _note_key(self, key: str | None) -> None:
+        if key and key in self.keys and self._changes is not None:
+            self._changes.keys.add((self.spec.name, key))
+
+    def abandoned(self, key: str) -> int | None:
+        """The id of the deleted record that still holds ``key``; None if there is none."""
+        id_ = self.keys.get(key)
+        row = None if id_ is None else self.rows.get(id_)
+        return None if row is not None and row.data.get("external_key") == key else id_
 
     def by_key(self, key: str) -> Row | None:
         """The record with that external key, letter case included; None if it is deleted."""
@@ -223,19 +219,17 @@ class Table:
         return None if id_ is None else self.rows.get(id_)
 
 
-class Done(NamedTuple):
-    """An action that was carried out: what a test asks when nothing may happen twice."""
-
-    object: str
-    id: int
-    action: str
-
-
 class Store:
     """All records of one sandbox, and the means to make new ones.
 
     ``now`` gives the account's time as an aware datetime; its zone is the account's zone. ``seed``
     makes tokens and user names come out the same each time.
+
+    With a ``file`` everything lives there as well: what a request changed is in it before the
+    request is answered, and a store made over the same file has it all again. That goes for
+    whatever is in the rows of the tables (as far as JSON can hold it), the counters of `number`
+    and ``actions``; a rule that keeps anything elsewhere loses it. Changes outside of a request
+    belong in a `transaction`. `new_store` opens the file.
     """
 
     def __init__(
@@ -245,53 +239,118 @@ class Store:
         seed: int = 0,
         now: Callable[[], dt.datetime] | None = None,
         site: str = "https://example.chargeover.com",
+        file: StoreFile | None = None,
     ) -> None:
         self.specs = specs
         self.site = site
         self.iso_datetimes = False
         self._now = now or _utc_now
         self._seed = seed
-        self.clear()
+        self._keeper = None if file is None else Keeper(self, file)
+        if file is None:
+            self.found()
+        else:
+            self.start()
+            self.open()
+
+    def open(self) -> None:
+        """Hold the file and load it, again after `close`; nothing without a file, or while open.
+
+        Raises StorageError if the file cannot be read or belongs to something or somebody else.
+        """
+        if self._keeper is not None:
+            self._keeper.open()
+
+    def close(self) -> None:
+        """Let go of the file; what is in memory can still be read."""
+        if self._keeper is not None:
+            self._keeper.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """A block whose changes are in the file when it ends, all of them or none.
+
+        Raises StorageError at the end, or at the start if the file could not be written before.
+        """
+        return _NO_FILE if self._keeper is None else self._keeper
+
+    def reading(self) -> AbstractContextManager[None]:
+        """A block that changes nothing: rows are not watched, so that long lists cost less."""
+        return _NO_FILE if self._keeper is None else self._keeper.reading
 
     def clear(self) -> None:
         """Forget every record and start all numbers and the random source anew."""
-        self.tables = {name: Table(spec) for name, spec in self.specs.items()}
-        self.actions: deque[Done] = deque(maxlen=100_000)
-        self.reseed(self._seed)
-        self._counters = {"line_item_id": 0, "tierset_id": 0, "tier_id": 0}
-        for name, spec in self.specs.items():
-            for record in spec.preset:
+        with self.transaction():
+            if self._keeper is not None:
+                self._keeper.changes.clear()
+                self._keeper.changes.emptied = True
+            self.found()
+
+    def found(self) -> None:
+        """What a new account has, in place of all there is in memory."""
+        self.start()
+        self.preset(self.specs)
+
+    def preset(self, names: Iterable[str]) -> None:
+        """The records that a new account has of these objects."""
+        for name in names:
+            for record in self.specs[name].preset:
                 self.seed(name, record)
+
+    def start(self) -> None:
+        """Nothing at all in memory; what is in the file stays."""
+        changes = None if self._keeper is None else self._keeper.changes
+        self.tables = {name: Table(spec, changes) for name, spec in self.specs.items()}
+        self.actions = ActionLog(maxlen=KEPT_ACTIONS)
+        self._counters: dict[str, int] = {}
+        self._source = _source(self._seed)
 
     def reseed(self, seed: int) -> None:
         """Start the random source of tokens anew."""
-        self._seed = seed
-        self._random = random.Random(seed)  # noqa: S311 - tokens of a test server
+        with self.transaction():
+            self._seed = seed
+            self._source = _source(seed)
+            self._counters["token"] = 0
+
+    def numbers(self) -> dict[str, int]:
+        """All counters by name, to be kept in a file."""
+        ids = {f"next_id:{name}": table.next_id for name, table in self.tables.items()}
+        return ids | {f"counter:{name}": value for name, value in self._counters.items()}
+
+    def set_numbers(self, numbers: Mapping[str, int]) -> None:
+        """Take over what `numbers` gave."""
+        for name, value in numbers.items():
+            kind, _, rest = name.partition(":")
+            if kind == "counter":
+                self._counters[rest] = value
+            elif kind == "next_id" and rest in self.tables:
+                self.tables[rest].next_id = value
 
     # What a test reads.
 
     def records(self, name: str) -> list[dict[str, Any]]:
         """All records of an object by rising id, as a single GET would show them."""
         table = self.table(name)
-        return [deepcopy(self.render(table.spec, table.rows[id_])) for id_ in table.ids]
+        with self.reading():
+            return [deepcopy(self.render(table.spec, table.rows[id_])) for id_ in table.ids]
 
     def find(self, name: str, id_: int) -> dict[str, Any] | None:
         """The record with that id, or None."""
         table = self.table(name)
-        row = table.rows.get(id_)
-        return None if row is None else deepcopy(self.render(table.spec, row))
+        return self._copy(table, table.rows.get(id_))
 
     def by_key(self, name: str, external_key: str) -> dict[str, Any] | None:
         """The record with that external key, or None."""
         table = self.table(name)
-        row = table.by_key(external_key)
-        return None if row is None else deepcopy(self.render(table.spec, row))
+        return self._copy(table, table.by_key(external_key))
 
     def by_token(self, name: str, token: str) -> dict[str, Any] | None:
         """The record with that token, or None."""
         table = self.table(name)
-        row = table.by_token(token)
-        return None if row is None else deepcopy(self.render(table.spec, row))
+        return self._copy(table, table.by_token(token))
+
+    def _copy(self, table: Table, row: Row | None) -> dict[str, Any] | None:
+        with self.reading():
+            return None if row is None else deepcopy(self.render(table.spec, row))
 
     def count(self, name: str) -> int:
         """How many records of an object there are."""
@@ -321,18 +380,26 @@ class Store:
         return self._now().date()
 
     def token(self) -> str:
-        """A new random token."""
-        return "".join(self._random.choices(_ALPHABET, k=TOKEN_LENGTH))
+        """A new random token: a digest of the seed and of how many there were before."""
+        digest = self._source.copy()
+        digest.update(b"%d" % self.number("token"))
+        rest = int.from_bytes(digest.digest(), "big")
+        token = ""
+        for _ in range(TOKEN_LENGTH // 3):
+            rest, quarter = divmod(rest, len(_QUARTERS))
+            token += _QUARTERS[quarter]
+        return token
 
     def number(self, counter: str) -> int:
         """The next number of a nested part, such as ``line_item_id``."""
-        self._counters[counter] += 1
-        return self._counters[counter]
+        value = self._counters.get(counter, 0) + 1
+        self._counters[counter] = value
+        return value
 
     def used(self, counter: str, value: int | None) -> None:
         """Remember a number that a seed brought along."""
         if value is not None:
-            self._counters[counter] = max(self._counters[counter], value)
+            self._counters[counter] = max(self._counters.get(counter, 0), value)
 
     def new_row(self, name: str, data: dict[str, Any]) -> Row:
         """A row with the next id, a token and its time stamps, not yet stored."""
@@ -432,6 +499,10 @@ class Store:
         lines. Unknown fields are kept and shown. Fields that are left out are made up as for a
         new record.
         """
+        with self.transaction():
+            return self._plant(name, record)
+
+    def _plant(self, name: str, record: Mapping[str, Any]) -> int:
         table = self.tables[name]
         spec = table.spec
         data: dict[str, Any] = {}
@@ -469,3 +540,21 @@ def _only(row: Row | None) -> list[Row]:
 
 def _utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def _source(seed: int) -> blake2b:
+    return blake2b(b"%d:" % seed, digest_size=16)
+
+
+__all__ = (
+    "KEPT_REVISIONS",
+    "Action",
+    "Derive",
+    "Done",
+    "Hook",
+    "NestedField",
+    "Row",
+    "Spec",
+    "Store",
+    "Table",
+)

@@ -349,18 +349,25 @@ def test_sandbox_command_serves_until_it_is_told_to_stop(monkeypatch: pytest.Mon
 
 
 def test_sandbox_options_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Host, port, quota, window, kind and seed."""
+    """Host, port, quota, window, kind, seed and file."""
     seen: list[object] = []
 
     def served(*arguments: object, **options: object) -> None:
         seen.extend((arguments, options))
 
     monkeypatch.setattr("chargeover_async.cli.sandbox.serve", served)
-    result = run("sandbox", "--port", "1", "--quota", "9", "--window", "6", "--kind", "none")
+    options = ("--quota", "9", "--window", "6", "--kind", "none", "--store", "shop.db")
+    result = run("sandbox", "--port", "1", *options)
     assert result.exit_code == 0
     assert seen == [
         ("127.0.0.1", 1),
-        {"quota_limit": 9, "quota_window_s": 6.0, "quota_kind": None, "seed": 0},
+        {
+            "quota_limit": 9,
+            "quota_window_s": 6.0,
+            "quota_kind": None,
+            "seed": 0,
+            "path": "shop.db",
+        },
     ]
 
 
@@ -378,6 +385,16 @@ def test_sandbox_names_a_port_that_is_taken(running: Sandbox) -> None:
     result = run("sandbox", "--port", str(running.port))
     assert result.exit_code == 4
     assert f"cannot listen on 127.0.0.1 port {running.port}" in result.stderr
+
+
+def test_sandbox_names_a_store_that_is_something_else(tmp_path: Path) -> None:
+    """4: the message names the file, which stays as it is."""
+    other = tmp_path / "notes.txt"
+    other.write_text("not a database\n" * 100)
+    result = run("sandbox", "--port", "0", "--store", str(other))
+    assert result.exit_code == 4
+    assert f"{other}: it is not a sandbox store" in result.stderr
+    assert other.read_text() == "not a database\n" * 100
 
 
 def test_quickstart_runs_and_prints_the_total() -> None:

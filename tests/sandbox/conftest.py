@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from support.sandbox_state import whole_state
 
 from chargeover_async.sandbox import Sandbox, Variant, new_store
 from chargeover_async.sandbox._bulk import run_bulk
@@ -34,10 +36,23 @@ class Wall:
 class Account:
     """Calls the API in process; payloads and answers go through JSON, numbers stay exact."""
 
-    def __init__(self, wall: Wall, variant: Variant | None = None) -> None:
+    def __init__(
+        self, wall: Wall, variant: Variant | None = None, path: Path | None = None
+    ) -> None:
         self.wall = wall
-        self.store = new_store(now=wall)
+        self.path = path
+        self.store = new_store(now=wall, path=path)
         self.api = Api(self.store, variant)
+
+    def end(self) -> None:
+        """Every account of these tests lives in a file: all that it has must be there as well."""
+        before = whole_state(self.store)
+        self.store.close()
+        again = new_store(now=self.wall, path=self.path)
+        try:
+            assert whole_state(again) == before
+        finally:
+            again.close()
 
     def __call__(self, method: str, path: str, payload: Any = None) -> dict[str, Any]:
         answer = self.api.answer(method, PREFIX + path, _sent(payload))
@@ -96,16 +111,22 @@ def wall() -> Wall:
 
 
 @pytest.fixture
-def account(wall: Wall) -> Account:
-    return Account(wall)
+def make_account(wall: Wall, tmp_path: Path) -> Iterator[Callable[..., Account]]:
+    made: list[Account] = []
+
+    def make(**switches: Any) -> Account:
+        path = tmp_path / f"account{len(made)}.db"
+        made.append(Account(wall, Variant(**switches), path))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
 
 
 @pytest.fixture
-def make_account(wall: Wall) -> Callable[..., Account]:
-    def make(**switches: Any) -> Account:
-        return Account(wall, Variant(**switches))
-
-    return make
+def account(make_account: Callable[..., Account]) -> Account:
+    return make_account()
 
 
 class Caller:

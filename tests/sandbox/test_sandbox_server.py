@@ -726,11 +726,30 @@ def test_command_line_reads_its_options(monkeypatch):
     monkeypatch.setattr(
         "chargeover_async.sandbox.__main__.serve", lambda *a, **k: seen.append((a, k))
     )
-    main(["--port", "9", "--quota-kind", "none", "--quota-limit", "7", "--seed", "3"])
+    main(
+        [
+            "--port",
+            "9",
+            "--quota-kind",
+            "none",
+            "--quota-limit",
+            "7",
+            "--seed",
+            "3",
+            "--store",
+            "a.db",
+        ]
+    )
     assert seen == [
         (
             ("127.0.0.1", 9),
-            {"quota_limit": 7, "quota_window_s": 60.0, "quota_kind": None, "seed": 3},
+            {
+                "quota_limit": 7,
+                "quota_window_s": 60.0,
+                "quota_kind": None,
+                "seed": 3,
+                "path": "a.db",
+            },
         )
     ]
 
