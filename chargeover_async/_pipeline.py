@@ -205,7 +205,7 @@ async def filled(operation: Operation[Any]) -> tuple[str, Any]:
         every.append(operation.path_ref)
     for ref in every:
         target = ref.target
-        if target.outcome is None:
+        if not target.done:
             if target.entry is None:
                 raise UsageError(
                     f"{operation.label} refers to {target.label}, which nobody has sent"

@@ -95,6 +95,7 @@ class Operation(Coroutine[Any, Any, T]):
         "__weakref__",
         "_answer",
         "_driven",
+        "_ended",
         "_taken",
         "_waiters",
         "entry",
@@ -102,7 +103,6 @@ class Operation(Coroutine[Any, Any, T]):
         "key",
         "method",
         "object",
-        "outcome",
         "path",
         "path_ref",
         "payload",
@@ -144,7 +144,9 @@ class Operation(Coroutine[Any, Any, T]):
         self.key = key
         self.record = record  # operations with the same one never overtake each other
         self.tag: Any = None
-        self.outcome: Outcome[T] | None = None
+        # What the outcome says. Not the outcome itself: it names this operation, and a circle would
+        # keep both until the garbage collector comes by, where a stream has thousands a second.
+        self._ended: tuple[State, T | None, ChargeOverError | None, int, int] | None = None
         self.entry: Any = None  # the engine's own notes, while it is in one
         self.keep_answer = repeat is not Repeat.READ
         self._answer: msgspec.Raw | None = None
@@ -168,24 +170,29 @@ class Operation(Coroutine[Any, Any, T]):
 
         ``path`` is a JSONPath on the whole envelope. Raises UsageError if it is not one.
         """
-        if self.outcome is None:
+        if self._ended is None:
             self.keep_answer = True
         return Ref(self, check_path(path))
 
     @property
+    def outcome(self) -> Outcome[T] | None:
+        """What came of it; None until that is known."""
+        return None if self._ended is None else Outcome(self, *self._ended)
+
+    @property
     def done(self) -> bool:
         """Whether the outcome is known."""
-        return self.outcome is not None
+        return self._ended is not None
 
     def close(self) -> None:
         """Give up an operation that nobody has sent; it can't be sent afterwards."""
-        if not self._taken and self.outcome is None:
+        if not self._taken and self._ended is None:
             self.settle_error(NotSent("closed before it was sent", operation=self.label))
         for coroutine in list((self._driven or {}).values()):
             coroutine.close()
 
     def __repr__(self) -> str:
-        state = self.outcome.state if self.outcome else "taken" if self._taken else "new"
+        state = self._ended[0] if self._ended else "taken" if self._taken else "new"
         return f"<Operation {self.label} {state}>"
 
     # -- awaiting ----------------------------------------------------------------------------
@@ -200,7 +207,7 @@ class Operation(Coroutine[Any, Any, T]):
 
     def throw(self, *exc: Any) -> Any:
         """For asyncio, which cancels coroutines by this."""
-        if not self._taken and self.outcome is None:
+        if not self._taken and self._ended is None:
             self.settle_error(
                 NotSent("cancelled before it was sent", operation=self.label)
             )  # its task was cancelled before it began
@@ -221,15 +228,7 @@ class Operation(Coroutine[Any, Any, T]):
             raise
 
     async def _wait(self) -> T:
-        if self.outcome is None:
-            if not self._taken:
-                self.take()
-                await self.runner.run(self)
-            else:
-                await self._settled()
-        if self.outcome is None:  # pragma: no branch - a runner settles what it runs
-            raise AssertionError(f"{self!r} was run and not settled")
-        return self.outcome.unwrap()
+        return (await self.wait()).unwrap()
 
     async def _settled(self) -> None:
         future = asyncio.get_running_loop().create_future()
@@ -239,7 +238,7 @@ class Operation(Coroutine[Any, Any, T]):
         try:
             await future
         except asyncio.CancelledError:
-            if self.outcome is None:
+            if self._ended is None:
                 self._waiters.remove(future)
                 if not self._waiters and self.entry is not None:
                     # The last one who wanted it is gone: what is unsent need not be sent.
@@ -248,17 +247,19 @@ class Operation(Coroutine[Any, Any, T]):
 
     async def wait(self) -> Outcome[T]:
         """The outcome, without raising its error."""
-        if self.outcome is None:
+        if self._ended is None:
             if not self._taken:
                 self.take()
                 await self.runner.run(self)
             else:
                 await self._settled()
-        assert self.outcome is not None
-        return self.outcome
+        outcome = self.outcome
+        if outcome is None:  # pragma: no cover - a runner settles what it runs
+            raise AssertionError(f"{self!r} was run and not settled")
+        return outcome
 
     def __del__(self) -> None:
-        if not self._taken and self.outcome is None:
+        if not self._taken and self._ended is None:
             warnings.warn(
                 f"{self.label} was never awaited nor handed to a bulk scope: nothing was sent",
                 RuntimeWarning,
@@ -270,25 +271,33 @@ class Operation(Coroutine[Any, Any, T]):
 
     def take(self) -> None:
         """Claim the operation; raises UsageError if somebody has it already."""
-        if self._taken or self.outcome is not None:
+        if self._taken or self._ended is not None:
             raise UsageError(f"{self.label} was already handed over; an operation is sent once")
         self._taken = True
 
     def settle(self, outcome: Outcome[T], answer: msgspec.Raw | None = None) -> None:
         """Record the outcome and wake who waits for it; a second call is an error of ours."""
-        assert self.outcome is None, f"{self!r} settled twice"
-        self.outcome = outcome
+        assert self._ended is None, f"{self!r} settled twice"
+        self._ended = (
+            outcome.state,
+            outcome.value,
+            outcome.error,
+            outcome.attempts,
+            outcome.batch,
+        )
         self._taken = True
         if answer is not None and self.keep_answer:
-            self._answer = msgspec.Raw(bytes(answer))  # a copy: the batch's buffer may go
-        waiters, self._waiters = self._waiters, None
-        for future in waiters or ():
-            if not future.done():
-                future.set_result(None)
+            # No copy: 25 of these share the buffer of their batch, which is no larger than copies.
+            self._answer = answer
+        if self._waiters is not None:
+            waiters, self._waiters = self._waiters, None
+            for future in waiters:
+                if not future.done():
+                    future.set_result(None)
 
     def refuse(self, error: ChargeOverError) -> None:
         """Settle an operation that could not be taken, unless somebody else has it."""
-        if not self._taken and self.outcome is None:
+        if not self._taken and self._ended is None:
             error.operation = error.operation or self.label
             self.settle_error(error)
 

@@ -6,6 +6,7 @@ Source: vendor's text, "Bulk / Batch Requests" and "JSONPath in Batches".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -30,18 +31,15 @@ _decode_raw = msgspec.json.Decoder(_RawEntries).decode
 _decode_entry = msgspec.json.Decoder(Reply, strict=False).decode
 
 
+@lru_cache(maxsize=256)  # a stream of creates has one head
+def _head(method: str, uri: str) -> bytes:
+    return b'{"request_method":"' + method.encode() + b'","uri":' + encode(uri) + b',"payload":'
+
+
 def encode_item(method: str, uri: str, payload: bytes | None, name: str | None = None) -> bytes:
     """One item; ``name`` is what a later item's JSONPath calls it."""
     tail = b"}" if name is None else b',"id":' + encode(name) + b"}"
-    return (
-        b'{"request_method":"'
-        + method.encode()
-        + b'","uri":'
-        + encode(uri)
-        + b',"payload":'
-        + (payload if payload is not None else b"null")
-        + tail
-    )
+    return _head(method, uri) + (payload if payload is not None else b"null") + tail
 
 
 def encode_batch(items: Iterable[bytes]) -> bytes:

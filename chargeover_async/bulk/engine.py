@@ -67,6 +67,7 @@ from .settings import BulkReport, BulkSettings
 from .wire import measure, request_of
 
 CLOSED = "the bulk scope was closed"
+READY = Stage.READY
 _TRUE = Reply(200, response=msgspec.Raw(b"true"))
 
 
@@ -110,6 +111,7 @@ class Engine:
         self._waiting = Waiting(assumptions, settings.max_batch_ops, settings.max_batch_bytes)
         self._goes_on = assumptions.later_items == "run"
         self._waiting.suspects_lead = not self._goes_on
+        self._most_bytes = min(settings.max_batch_bytes, settings.max_waiting_bytes)
         self._seq = 0
         self._batches = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -137,18 +139,14 @@ class Engine:
 
     def accept(self, operation: Operation[Any]) -> None:
         """Queue an operation at once; raises QueueFull when there is no room for it."""
-        try:
-            entry = self._entry(operation)
-            if not self._gate.try_enter(entry.size):
-                raise QueueFull(
-                    f"{self._gate.count} operations of {self._gate.bytes} bytes wait already "
-                    f"(max_waiting, max_waiting_bytes): {operation.label} was not queued; "
-                    "use await bulk.submit()"
-                )
-            self._admit(entry)
-        except ChargeOverError as error:
+        if self.offer(operation) is not None:
+            error = QueueFull(
+                f"{self._gate.count} operations of {self._gate.bytes} bytes wait already "
+                f"(max_waiting, max_waiting_bytes): {operation.label} was not queued; "
+                "use await bulk.submit()"
+            )
             operation.refuse(error)
-            raise
+            raise error
 
     async def run(self, operation: Operation[Any]) -> None:
         """Never called: an operation built in a scope is queued before anybody can await it."""
@@ -159,11 +157,46 @@ class Engine:
 
         Raises UsageError for one that cannot be queued: it is then settled with that error.
         """
+        entry = self.offer(operation)
+        if entry is not None:
+            await self.wait_for_room(entry)
+
+    def offer(self, operation: Operation[Any]) -> Entry | None:
+        """Queue an operation if there is room; else its entry, to `wait_for_room` with.
+
+        Raises UsageError for one that cannot be queued: it is then settled with that error.
+        """
         try:
-            entry = self._entry(operation)
-            if not self._gate.try_enter(entry.size) and not await self._gate.enter(entry.size):
+            if self._closing:
                 raise self._closed(operation)
-            self._admit(entry)
+            if self._assembler is None:
+                self._start()
+            entry = Entry(self, operation, self._seq)
+            targets = self._ledger.targets(entry)
+            measure(entry, self._assumptions)
+            if entry.size > self._most_bytes:
+                raise UsageError(
+                    f"{operation.label} takes {entry.size} bytes and can never fit: max_batch_bytes "
+                    f"and max_waiting_bytes allow {self._most_bytes}; nothing was sent"
+                )
+            if not self._gate.try_enter(entry.size):
+                return entry
+            self._admit(entry, targets)
+        except ChargeOverError as error:
+            operation.refuse(error)
+            raise
+        return None
+
+    async def wait_for_room(self, entry: Entry) -> None:
+        """Queue an entry for which there was no room, first come, first served."""
+        operation = entry.operation
+        try:
+            if not await self._gate.enter(entry.size):
+                raise self._closed(operation)
+            if self._closing:
+                self._gate.leave(entry.size)
+                raise self._closed(operation)
+            self._admit(entry, None)  # what it refers to may be settled by now
         except ChargeOverError as error:
             operation.refuse(error)
             raise
@@ -171,30 +204,12 @@ class Engine:
             operation.refuse(NotSent("cancelled before it was queued"))
             raise
 
-    def _entry(self, operation: Operation[Any]) -> Entry:
-        """The entry for an operation; raises UsageError for one that can never be taken."""
-        if self._closing:
-            raise self._closed(operation)
-        self._start()
-        entry = Entry(self, operation, self._seq)
-        self._ledger.targets(entry)
-        measure(entry, self._assumptions)
-        most = min(self._settings.max_batch_bytes, self._settings.max_waiting_bytes)
-        if entry.size > most:
-            raise UsageError(
-                f"{operation.label} takes {entry.size} bytes and can never fit: "
-                f"max_batch_bytes and max_waiting_bytes allow {most}; nothing was sent"
-            )
-        return entry
-
-    def _admit(self, entry: Entry) -> None:
-        """Take in an entry whose place is granted."""
-        operation = entry.operation
+    def _admit(self, entry: Entry, targets: list[Entry] | None) -> None:
+        """Take in an entry whose place is granted; ``targets`` if they are known already."""
         try:
-            if self._closing:
-                raise self._closed(operation)
-            targets = self._ledger.targets(entry)
-            operation.take()
+            if targets is None:
+                targets = self._ledger.targets(entry)
+            entry.operation.take()
         except ChargeOverError:
             self._gate.leave(entry.size)
             raise
@@ -205,9 +220,8 @@ class Engine:
         self._ledger.admit(entry, targets)
 
     def _start(self) -> None:
-        if self._assembler is None:
-            self._loop = asyncio.get_running_loop()
-            self._assembler = self._loop.create_task(self._assemble(), name="chargeover-assemble")
+        self._loop = asyncio.get_running_loop()
+        self._assembler = self._loop.create_task(self._assemble(), name="chargeover-assemble")
 
     def _closed(self, operation: Operation[Any]) -> UsageError:
         return UsageError(f"this bulk scope is closed: {operation.label} was not queued")
@@ -354,6 +368,12 @@ class Engine:
             self._pipeline.throttled(permit=flight.permit)
         steps: list[tuple[Entry, Next, Result]] = []
         for entry, (result, verdict) in zip(batch, reading.results, strict=True):
+            if result.fault is None and entry.looks_up is None:
+                assert result.reply is not None
+                entry.attempts += 1
+                entry.tries += 1
+                self._done(entry, result.reply)
+                continue
             if reading.mismatch:
                 # One of them may be what the server stumbles over: it is found by halves.
                 entry.cap = max(1, len(batch) // 2)
@@ -390,10 +410,7 @@ class Engine:
             entry.attempts += 1
         if fault is not Fault.THROTTLED:
             entry.tries += 1
-        if fault is None:
-            assert result.reply is not None
-            self._done(entry, result.reply)
-            return None
+        assert fault is not None
         if gone_after_delete(operation, result, sent_before=entry.sent_before):
             self._done(entry, _TRUE)
             return None
@@ -611,7 +628,7 @@ class Engine:
 
     def _settled(self, entry: Entry, was: Stage, outcome: Outcome[Any]) -> None:
         """The ledger has settled an entry that was in stage ``was``."""
-        if was is Stage.READY:
+        if was is READY:
             self._waiting.drop()
         if entry.lookup is not None:
             self._end_lookup(entry.lookup)
@@ -634,7 +651,8 @@ class Engine:
             self._untold.append(outcome)
         if self._on_settled is not None:
             self._on_settled(outcome)
-        self._check_drained()
+        if self._drains:
+            self._check_drained()
 
     def withdraw(self, entry: Entry) -> None:
         """Nobody waits for an operation any more: settle it if nothing can have come of it.

@@ -30,34 +30,38 @@ class Entry:
     ``in_doubt`` that the server may hold its effect right now, as far as is known.
     """
 
+    # What every entry needs stands in slots. The rest is the same for nearly all of them: it stands
+    # on the class until it differs, which halves the time that an entry takes to be made.
     __slots__ = (
-        "after",
-        "alone",
-        "ask_first",
+        "__dict__",
         "attempts",
         "batch",
-        "before",
         "blockers",
-        "cap",
-        "dependants",
         "engine",
-        "existing",
-        "failed_by",
         "first_sent",
-        "in_doubt",
         "item",
-        "looks_up",
-        "lookup",
         "operation",
-        "path_value",
-        "sent_before",
         "seq",
         "size",
         "stage",
-        "suspect",
         "tries",
-        "values",
     )
+
+    alone: bool = False  # cannot travel in a batch
+    cap: int = 0  # travels in batches of at most so many, 0 for no bound
+    suspect: bool = False  # refused behind another's failure: goes first in its next batch
+    dependants: list[Entry] | None = None  # who refers to it
+    before: Entry | None = None  # the one before it on the same record
+    after: Entry | None = None  # the one behind it
+    values: list[tuple[PayloadPath, Any]] | None = None  # references that are resolved
+    path_value: Any = None
+    failed_by: ChargeOverError | None = None  # why a reference will never have a value
+    sent_before: bool = False
+    in_doubt: bool = False
+    ask_first: bool = False  # another process sent it: before all else, what came of that?
+    lookup: Entry | None = None  # the look-up of its key that is under way
+    looks_up: Entry | None = None  # this is a look-up for that entry
+    existing: AlreadyExists | None = None  # why its key is looked up, if none was lost
 
     def __init__(self, engine: Engine, operation: Operation[Any], seq: int) -> None:
         self.engine = engine
@@ -66,26 +70,11 @@ class Entry:
         self.stage = Stage.BLOCKED
         self.item: bytes | None = None  # its item of a batch, encoded, when nothing refers
         self.size = 0
-        self.alone = False  # cannot travel in a batch
-        self.cap = 0  # travels in batches of at most so many, 0 for no bound
-        self.suspect = False  # refused behind another's failure: goes first in its next batch
         self.blockers = 0  # unsettled operations that it waits for
-        self.dependants: list[Entry] | None = None  # who refers to it
-        self.before: Entry | None = None  # the one before it on the same record
-        self.after: Entry | None = None  # the one behind it
-        self.values: list[tuple[PayloadPath, Any]] | None = None  # references that are resolved
-        self.path_value: Any = None
-        self.failed_by: ChargeOverError | None = None  # why a reference will never have a value
         self.attempts = 0  # sends that left
         self.tries = 0  # sends that were not answered 429
         self.batch = 0
         self.first_sent = 0.0
-        self.sent_before = False
-        self.in_doubt = False
-        self.ask_first = False  # another process sent it: before all else, what came of that?
-        self.lookup: Entry | None = None  # the look-up of its key that is under way
-        self.looks_up: Entry | None = None  # this is a look-up for that entry
-        self.existing: AlreadyExists | None = None  # why its key is looked up, if none was lost
 
     def __lt__(self, other: Entry) -> bool:
         return self.seq < other.seq
@@ -97,7 +86,7 @@ class Entry:
     def open_refs(self) -> list[tuple[PayloadPath, Ref]]:
         """References in the payload whose target is not settled yet."""
         refs = self.operation.refs
-        return [one for one in refs if one[1].target.outcome is None] if refs else []
+        return [one for one in refs if not one[1].target.done] if refs else []
 
 
 def refs_of(operation: Operation[Any]) -> list[Ref]:

@@ -10,10 +10,11 @@ class Gate:
     """Counts what is inside and keeps the queue of those who wait to come in.
 
     A place is taken in the moment in which it is granted, so the bounds hold whatever happens
-    between a grant and the next step of the task that waited for it.
+    between a grant and the next step of the task that waited for it. Until that step nobody else
+    comes in, or one who came later would be in first.
     """
 
-    __slots__ = ("_closed", "_queue", "bytes", "count", "most", "most_bytes")
+    __slots__ = ("_closed", "_granted", "_queue", "bytes", "count", "most", "most_bytes")
 
     def __init__(self, most: int, most_bytes: int) -> None:
         self.most = most
@@ -21,13 +22,20 @@ class Gate:
         self.count = 0
         self.bytes = 0
         self._queue: deque[tuple[asyncio.Future[bool], int]] = deque()
+        self._granted = 0  # places whose owners have not taken their next step
         self._closed = False
 
     def try_enter(self, size: int) -> bool:
         """Take a place of ``size`` bytes at once, if there is one and nobody waits for it."""
-        if self._queue or not self._fits(size):
+        if (
+            self._queue
+            or self._granted
+            or self.count >= self.most
+            or self.bytes + size > self.most_bytes
+        ):
             return False
-        self._take(size)
+        self.count += 1
+        self.bytes += size
         return True
 
     async def enter(self, size: int) -> bool:
@@ -37,19 +45,24 @@ class Gate:
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._queue.append((turn, size))
         try:
-            return await turn
+            came = await turn
         except asyncio.CancelledError:
             if not turn.cancelled() and turn.done() and turn.result():
+                self._granted -= 1
                 self.leave(size)  # the grant came in the same tick: pass it on
             else:
                 self._grant()  # who stands behind may fit where this one did not
             raise
+        self._granted -= came
+        self._grant()  # who came since the grant, and was kept out for it
+        return came
 
     def leave(self, size: int) -> None:
         """Give a place back."""
         self.count -= 1
         self.bytes -= size
-        self._grant()
+        if self._queue:
+            self._grant()
 
     def close(self) -> None:
         """Send home who waits, and everybody from now on."""
@@ -62,10 +75,6 @@ class Gate:
     def _fits(self, size: int) -> bool:
         return self.count < self.most and self.bytes + size <= self.most_bytes
 
-    def _take(self, size: int) -> None:
-        self.count += 1
-        self.bytes += size
-
     def _grant(self) -> None:
         while self._queue:
             turn, size = self._queue[0]
@@ -73,7 +82,9 @@ class Gate:
             if not turn.done():
                 if not self._fits(size):
                     return
-                self._take(size)
+                self.count += 1
+                self.bytes += size
+                self._granted += 1
                 turn.set_result(True)
             self._queue.popleft()
 

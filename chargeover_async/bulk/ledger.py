@@ -18,6 +18,9 @@ from .entry import Entry, Stage, refs_of
 from .settings import BulkReport
 
 
+SETTLED = Stage.SETTLED
+
+
 class Ledger:
     """The books of one engine.
 
@@ -52,14 +55,15 @@ class Ledger:
 
         A target is there before its users, so a circle cannot be built.
         """
-        operation, targets = entry.operation, dict[Entry, None]()
-        if not _refers(operation):
-            return []
+        operation = entry.operation
+        if operation.refs is None and operation.path_ref is None:
+            return _NONE
+        targets = dict[Entry, None]()
         for ref in refs_of(operation):
             target = ref.target
             if target is operation:
                 raise UsageError(f"{operation.label} refers to itself")
-            if target.outcome is not None:
+            if target.done:
                 continue
             if target.entry is None or target.entry.engine is not entry.engine:
                 raise UsageError(
@@ -74,21 +78,23 @@ class Ledger:
         operation = entry.operation
         operation.entry = entry
         self.unsettled[entry.seq] = entry
-        for target in targets:
-            if target.dependants is None:
-                target.dependants = []
-            target.dependants.append(entry)
-        entry.blockers = len(targets)
-        if operation.record is not None:
-            before = self._last.get(operation.record)
+        if targets:
+            for target in targets:
+                if target.dependants is None:
+                    target.dependants = []
+                target.dependants.append(entry)
+            entry.blockers = len(targets)
+        record = operation.record
+        if record is not None:
+            before = self._last.get(record)
             if before is not None:
                 before.after, entry.before = entry, before
                 entry.blockers += 1
-            self._last[operation.record] = entry
-        if _refers(operation):
+            self._last[record] = entry
+        if operation.refs is not None or operation.path_ref is not None:
             try:
                 for settled in dict.fromkeys(ref.target for ref in refs_of(operation)):
-                    if settled.outcome is not None:
+                    if settled.done:
                         self._put_values(entry, settled)
             except ChargeOverError as error:
                 self.fail(entry, error.with_traceback(None))
@@ -112,6 +118,9 @@ class Ledger:
         if self._settling is not None:
             self._settling.append((entry, outcome, answer))
             return
+        if entry.dependants is None and entry.after is None:  # nothing can follow from it
+            self._settle_one(entry, outcome, answer)
+            return
         self._settling = deque([(entry, outcome, answer)])
         try:
             while self._settling:
@@ -120,31 +129,32 @@ class Ledger:
             self._settling = None
 
     def _settle_one(self, entry: Entry, outcome: Outcome[Any], answer: Any) -> None:
-        if entry.stage is Stage.SETTLED:
+        was = entry.stage
+        if was is SETTLED:
             return
-        operation, was, entry.stage = entry.operation, entry.stage, Stage.SETTLED
+        operation, entry.stage = entry.operation, SETTLED
         del self.unsettled[entry.seq]
         operation.entry = None
         operation.settle(outcome, answer)
         self._ended[outcome.state] += 1
         self._on_settled(entry, was, outcome)
-        dependants, entry.dependants = entry.dependants, None
-        for child in dependants or ():
-            self._target_settled(child, operation)
-        self._leave_record(entry)
+        if entry.dependants is not None:
+            dependants, entry.dependants = entry.dependants, None
+            for child in dependants:
+                self._target_settled(child, operation)
+        if operation.record is not None:
+            self._leave_record(entry, operation.record)
 
-    def _leave_record(self, entry: Entry) -> None:
+    def _leave_record(self, entry: Entry, record: Any) -> None:
         """Who stands behind it now stands behind the one before it, which may still be open."""
         before, after = entry.before, entry.after
+        if before is None and after is None:  # as nearly always
+            del self._last[record]
+            return
         entry.before = entry.after = None
-        record = entry.operation.record
         if after is None:
-            if record is None:
-                return
-            if before is None:
-                del self._last[record]
-            else:
-                self._last[record], before.after = before, None
+            assert before is not None
+            self._last[record], before.after = before, None
             return
         after.before = before
         if before is None:
@@ -187,8 +197,7 @@ class Ledger:
                 entry.values.append((path, value))
 
 
-def _refers(operation: Operation[Any]) -> bool:
-    return operation.refs is not None or operation.path_ref is not None
+_NONE: list[Entry] = []
 
 
 __all__ = ("Ledger",)

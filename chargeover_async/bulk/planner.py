@@ -17,6 +17,8 @@ from .assumptions import ServerAssumptions
 from .entry import Entry, Stage
 from .wire import jsonpath_key
 
+FLYING, READY = Stage.FLYING, Stage.READY
+
 LOOK_AHEAD = 64
 """How many entries that do not fit are passed over in the search for some that do."""
 
@@ -50,7 +52,7 @@ class Waiting:
 
     def add(self, entry: Entry) -> None:
         """Queue an entry, which is ready from now on."""
-        entry.stage = Stage.READY
+        entry.stage = READY
         self.count += 1
         heappush(self._alone if entry.alone else self._queue, (entry.seq, entry))
 
@@ -77,7 +79,16 @@ class Waiting:
         room, space = self.max_ops, self.max_bytes
         while room > 0 and queue and len(passed) < LOOK_AHEAD:
             _, entry = heappop(queue)
-            if entry.stage is not Stage.READY:
+            if entry.stage is not READY:
+                continue
+            size = entry.size
+            if entry.dependants is None and not entry.cap and not entry.suspect and size <= space:
+                # By itself and without a condition, as most are: the short way of what follows.
+                entry.stage = FLYING
+                self.count -= 1
+                batch.append(entry)
+                room -= 1
+                space -= size
                 continue
             most = self._most(entry, room, batch)
             family = self._family(entry, most + 1, batch) if most > 0 else []
@@ -97,7 +108,7 @@ class Waiting:
                 room = most - len(part)
                 space -= self._board(part, batch)
         for entry in passed:
-            if entry.stage is Stage.READY:
+            if entry.stage is READY:
                 heappush(queue, (entry.seq, entry))
 
     def _most(self, entry: Entry, room: int, batch: list[Entry]) -> int:
@@ -110,9 +121,9 @@ class Waiting:
         """Put a family into the batch; the bytes it takes."""
         size = 0
         for entry in family:
-            if entry.stage is Stage.READY:
+            if entry.stage is READY:
                 self.count -= 1
-            entry.stage = Stage.FLYING
+            entry.stage = FLYING
             batch.append(entry)
             size += entry.size
         return size
@@ -142,7 +153,7 @@ class Waiting:
         if entry.suspect and self.suspects_lead:
             return False
         operation = entry.operation
-        if operation.path_ref is not None and operation.path_ref.target.outcome is None:
+        if operation.path_ref is not None and not operation.path_ref.target.done:
             return False
         targets: set[Entry] = set()
         for path, ref in entry.open_refs():
@@ -161,7 +172,7 @@ class Waiting:
 
 
 def _oldest(queue: list[tuple[int, Entry]]) -> Entry | None:
-    while queue and queue[0][1].stage is not Stage.READY:
+    while queue and queue[0][1].stage is not READY:
         heappop(queue)
     return queue[0][1] if queue else None
 

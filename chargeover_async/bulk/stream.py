@@ -61,19 +61,36 @@ class _Feed:
         if isinstance(source, AsyncIterable):
             try:
                 async for operation in source:
-                    await self._take(operation)
+                    if not self._try_take(operation):
+                        await self._take(operation)
             finally:
                 if isinstance(source, AsyncGenerator):  # let it clean up now, not some day
                     await source.aclose()
         else:
-            for number, operation in enumerate(source):
-                if number % BREATH == BREATH - 1:
+            for number, operation in enumerate(source, start=1):
+                if number % BREATH == 0:
                     await asyncio.sleep(0)  # a source without end must not hold up the rest
-                await self._take(operation)
+                if not self._try_take(operation):
+                    await self._take(operation)
+
+    def _try_take(self, operation: Operation[Any]) -> bool:
+        """Take an operation at once; False, and nothing done, if that is not so simple."""
+        if self._taken >= self._window or not isinstance(operation, Operation) or operation.done:
+            return False
+        try:
+            self._must_wait = self.engine.offer(operation)
+        except ChargeOverError as error:
+            self._refused(operation, error)
+            return True
+        if self._must_wait is not None:
+            return False
+        self._count(operation)
+        return True
 
     async def _take(self, operation: Operation[Any]) -> None:
         if not isinstance(operation, Operation):
             raise UsageError(f"a stream takes operations, not {type(operation).__name__}")
+        entry, self._must_wait = self._must_wait, None
         while self._taken >= self._window:
             self._room.clear()
             try:
@@ -81,23 +98,34 @@ class _Feed:
             except asyncio.CancelledError:
                 operation.close()
                 raise
-        fresh = operation.outcome is None
+        fresh = not operation.done
         try:
-            await self.engine.submit(operation)
+            entry = entry or self.engine.offer(operation)
+            if entry is not None:
+                await self.engine.wait_for_room(entry)
         except ChargeOverError as error:
-            outcome = operation.outcome
-            if not fresh or outcome is None or outcome.error is not error:
+            if not fresh:
                 raise  # somebody else has it: a mistake of the caller's program
-            self._taken += 1
-            self._on_settled(outcome)
+            self._refused(operation, error)
         else:
-            self._taken += 1
+            self._count(operation)
+
+    def _refused(self, operation: Operation[Any], error: ChargeOverError) -> None:
+        outcome = operation.outcome
+        if outcome is None or outcome.error is not error:
+            raise error  # somebody else has it: a mistake of the caller's program
+        self._count(operation)
+        self._on_settled(outcome)
+
+    def _count(self, operation: Operation[Any]) -> None:
+        self._taken += 1
         if self._ordered:
             self._in_order.append(operation)
 
-    def _next(self) -> Outcome[Any] | None:
+    def pop(self) -> Outcome[Any] | None:
+        """An outcome that is there to be yielded, if any."""
         if self._ordered:
-            if not self._in_order or self._in_order[0].outcome is None:
+            if not self._in_order or not self._in_order[0].done:
                 return None
             outcome = self._in_order.popleft().outcome
         elif self._settled:
@@ -108,17 +136,14 @@ class _Feed:
         self._room.set()
         return outcome
 
-    async def next(self) -> Outcome[Any] | None:
-        """The next outcome, or None at the end; then raises what the source raised."""
-        while True:
-            outcome = self._next()
-            if outcome is not None:
-                return outcome
-            if self.task.done() and self._taken == 0:
-                self.task.result()
-                return None
-            self._news.clear()
-            await self._news.wait()
+    async def wait(self) -> bool:
+        """Wait for the next outcome; False at the end, then raises what the source raised."""
+        if self.task.done() and self._taken == 0:
+            self.task.result()
+            return False
+        self._news.clear()
+        await self._news.wait()
+        return True
 
     async def aclose(self) -> None:
         """Take nothing more from the source and send nothing more; await what is in flight."""
@@ -142,7 +167,10 @@ async def stream(
     """See `ChargeOver.stream`."""
     feed = _Feed(pipeline, settings, source, ordered=ordered, window=window, journal=journal)
     try:
-        while (outcome := await feed.next()) is not None:
-            yield outcome
+        while True:
+            while (outcome := feed.pop()) is not None:
+                yield outcome
+            if not await feed.wait():
+                return
     finally:
         await feed.aclose()

@@ -36,7 +36,8 @@ def measure(entry: Entry, assumptions: ServerAssumptions) -> None:
     if not operation.refs and operation.path_ref is None:
         entry.item = item
     entry.size = len(item) + NAME_BYTES + REF_BYTES * len(operation.refs or ())
-    entry.alone = _alone(operation, assumptions)
+    if _alone(operation, assumptions):
+        entry.alone = True
 
 
 def _alone(operation: Operation[Any], assumptions: ServerAssumptions) -> bool:
@@ -44,7 +45,7 @@ def _alone(operation: Operation[Any], assumptions: ServerAssumptions) -> bool:
         return True
     if not assumptions.actions and "/_action/" in operation.path:
         return True
-    return not all(
+    return bool(operation.query) and not all(
         assumptions.actions if name == "action" else assumptions.queries
         for name, _ in operation.query
     )
@@ -57,16 +58,20 @@ def request_of(batch: list[Entry]) -> Request:
         path, payload = _path_and_payload(batch[0])
         body = None if payload is None else encode(payload)
         return Request(operation.method, path, operation.query, body)
-    names = {ref.target.entry for entry in batch for _, ref in entry.open_refs()}
-    return Request("POST", PATH, (), encode_batch(_item(one, names) for one in batch))
+    names = {
+        ref.target.entry for entry in batch if entry.operation.refs for _, ref in entry.open_refs()
+    }
+    items = [
+        one.item if one.item is not None and one not in names else _item(one, names)
+        for one in batch
+    ]
+    return Request("POST", PATH, (), encode_batch(items))
 
 
 def _item(entry: Entry, names: set[Entry]) -> bytes:
     """One item of a batch; the names sent are the engine's own, so callers may choose alike."""
     operation = entry.operation
     name = f"op{entry.seq}" if entry in names else None
-    if entry.item is not None and name is None:
-        return entry.item
     path, payload = _path_and_payload(entry)
     told = {key: f"op{ref.target.entry.seq}:{ref.path}" for (key, *_), ref in entry.open_refs()}
     if told:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bulk_world import Gated, client, customer, outcome_of, states
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.fake_loop import run
 from support.server_model import ServerModel
@@ -185,6 +185,7 @@ def test_a_large_one_at_the_head_is_not_passed_and_lets_the_next_in_when_it_leav
         max_size=60,
     )
 )
+@example(steps=[("enter", 39), ("enter", 60), ("tick", 0), ("enter", 0), ("leave", 0), ("tick", 0)])
 def test_the_gate_counts_right_whatever_comes_in_one_tick(steps: list[tuple[str, int]]) -> None:
     """Entering, leaving and cancelling in any order: bounds hold, order holds, sums agree."""
 
