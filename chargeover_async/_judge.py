@@ -84,6 +84,17 @@ def decide(
     return step
 
 
+def asks_again(policy: RetryPolicy, result: Result, *, tries: int, elapsed_s: float) -> bool:
+    """Whether a look-up of a key that ended in a fault is sent once more.
+
+    It is more patient than another read with a server that fails (500): what hangs on it is
+    whether a record is there.
+    """
+    fault = result.fault
+    assert fault is not None
+    return fault is not Fault.REFUSED and policy.may_repeat(fault, Next.AGAIN, tries, elapsed_s)
+
+
 def _is_taken(result: Result) -> bool:
     return result.reply is not None and is_taken_key(result.reply.message or "")
 

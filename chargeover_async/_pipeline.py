@@ -15,6 +15,7 @@ import msgspec
 from ._judge import (
     Result,
     adopt,
+    asks_again,
     decide,
     failure,
     gone_after_delete,
@@ -315,9 +316,7 @@ class _Call:
             again = pipeline.policy.may_repeat(Fault.LOST, Next.AGAIN, sent_tries, elapsed_s)
             if result.fault is Fault.REFUSED and result.status == 404 and again:
                 return None
-            if result.fault is Fault.REFUSED or not pipeline.policy.may_repeat(
-                result.fault, Next.AGAIN, tries, elapsed_s
-            ):
+            if not asks_again(pipeline.policy, result, tries=tries, elapsed_s=elapsed_s):
                 return _failed(operation, unknown(lost, operation.label, sends, 0)), None
             await asyncio.sleep(pipeline.plan_retry(operation.label, Next.AGAIN, result, tries))
 

@@ -168,7 +168,7 @@ class ChargeOver(Resources):
         operations: Iterable[Operation[T]] | AsyncIterable[Operation[T]],
         *,
         ordered: bool = False,
-        window: int = 2_000,
+        window: int = 1_000,
         settings: BulkSettings | None = None,
         journal: StreamJournal | None = None,
     ) -> AsyncIterator[Outcome[T]]:

@@ -30,7 +30,7 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, gc=False):  # 25 an answer, and none in a circle
     """The API's envelope; ``response`` is not decoded yet."""
 
     code: int

@@ -36,6 +36,7 @@ import msgspec
 from chargeover_async._judge import (
     Result,
     adopt,
+    asks_again,
     decide,
     failure,
     gone_after_delete,
@@ -118,6 +119,7 @@ class Engine:
         self._assembler: asyncio.Task[None] | None = None
         self._flights: set[asyncio.Task[None]] = set()
         self._work = asyncio.Event()  # something is ready
+        self._works = False  # whether it is set
         self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._timers: set[asyncio.TimerHandle] = set()
         self._drains: list[asyncio.Future[None]] = []  # who waits until nothing is left to do
@@ -176,8 +178,9 @@ class Engine:
             measure(entry, self._assumptions)
             if entry.size > self._most_bytes:
                 raise UsageError(
-                    f"{operation.label} takes {entry.size} bytes and can never fit: max_batch_bytes "
-                    f"and max_waiting_bytes allow {self._most_bytes}; nothing was sent"
+                    f"{operation.label} takes {entry.size} bytes and can never fit: "
+                    f"max_batch_bytes and max_waiting_bytes allow {self._most_bytes}; "
+                    "nothing was sent"
                 )
             if not self._gate.try_enter(entry.size):
                 return entry
@@ -206,10 +209,11 @@ class Engine:
 
     def _admit(self, entry: Entry, targets: list[Entry] | None) -> None:
         """Take in an entry whose place is granted; ``targets`` if they are known already."""
+        operation = entry.operation
         try:
             if targets is None:
                 targets = self._ledger.targets(entry)
-            entry.operation.take()
+            operation.take()
         except ChargeOverError:
             self._gate.leave(entry.size)
             raise
@@ -230,7 +234,9 @@ class Engine:
         if entry.ask_first and self._ask_first(entry):
             return
         self._waiting.add(entry)
-        self._work.set()
+        if not self._works:
+            self._works = True
+            self._work.set()
 
     def _ask_first(self, entry: Entry) -> bool:
         """An earlier process sent it: learn what came of that, unless it may simply be repeated."""
@@ -262,6 +268,7 @@ class Engine:
                     permit.unused()
                     self._slots.release()
                 if not self._waiting.count:
+                    self._works = False
                     self._work.clear()
         except asyncio.CancelledError:  # we are closed, or the event loop is
             self.stop(CLOSED)
@@ -560,19 +567,13 @@ class Engine:
         if fault is Fault.REFUSED and result.status == 404:
             self._absent(lookup)
             return None
-        step = decide(
-            self._pipeline.policy,
-            lookup.operation,
-            result,
-            tries=lookup.tries,
-            elapsed_s=self._loop.time() - lookup.first_sent,
-            sent_before=False,
-        )
-        if step is Next.FAIL or self._stopped:
+        elapsed_s = self._loop.time() - lookup.first_sent
+        again = asks_again(self._pipeline.policy, result, tries=lookup.tries, elapsed_s=elapsed_s)
+        if not again or self._stopped:
             error = failure(result, lookup.operation, lookup.attempts, lookup.batch)
             self._lookup_failed(lookup, error)
             return None
-        return step
+        return Next.AGAIN
 
     def _found(self, lookup: Entry, entry: Entry, record: msgspec.Raw) -> None:
         self._end_lookup(lookup)

@@ -17,7 +17,6 @@ from .endings import behind
 from .entry import Entry, Stage, refs_of
 from .settings import BulkReport
 
-
 SETTLED = Stage.SETTLED
 
 

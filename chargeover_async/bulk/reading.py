@@ -74,21 +74,23 @@ def _entries(
     reading = Reading([], goes_on=goes_on)
     failed = refused = False
     for entry, reply in zip(batch, replies, strict=True):
+        if reply is not None and reply.ok:
+            # Only what stands behind a plain refusal shows that refusals stop nothing.
+            reading.goes_on = reading.goes_on or refused
+            reading.results.append((Result(None, reply, reply.code), None))
+            continue
         if reply is None:
             result = Result(Fault.LOST, reason="an entry that is not the API's")
         else:
             result = Result(entry_fault(reply), reply, reply.code)
         fault, verdict = result.fault, None
-        if fault is None:
-            # Only what stands behind a plain refusal shows that refusals stop nothing.
-            reading.goes_on = reading.goes_on or refused
-        elif fault is Fault.REFUSED and failed and not reading.goes_on:
+        if fault is Fault.REFUSED and failed and not reading.goes_on:
             if assumptions.later_items == "not_run":
                 verdict = NoVerdict.NOT_RUN
             elif not entry.suspect:
                 verdict = NoVerdict.SUSPECT
         reading.throttled = reading.throttled or fault is Fault.THROTTLED
-        failed = failed or fault is not None
+        failed = True
         refused = refused or fault is Fault.REFUSED
         reading.results.append((result, verdict))
     return reading

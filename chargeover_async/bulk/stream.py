@@ -12,6 +12,7 @@ from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.operation import Operation, Outcome
 
 from .engine import Engine
+from .entry import Entry
 from .journal import StreamJournal
 from .settings import BulkSettings
 
@@ -44,6 +45,7 @@ class _Feed:
         self._ordered = ordered
         self._window = window
         self._taken = 0  # and not yielded
+        self._must_wait: Entry | None = None  # an operation that was offered, and found no room
         self._in_order: deque[Operation[Any]] = deque()
         self._settled: deque[Outcome[Any]] = deque()
         self._news = asyncio.Event()
@@ -132,8 +134,9 @@ class _Feed:
             outcome = self._settled.popleft()
         else:
             return None
+        if self._taken == self._window:
+            self._room.set()
         self._taken -= 1
-        self._room.set()
         return outcome
 
     async def wait(self) -> bool:

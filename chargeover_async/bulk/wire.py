@@ -33,9 +33,11 @@ def measure(entry: Entry, assumptions: ServerAssumptions) -> None:
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"{operation.label} cannot be written as JSON: {error}") from None
     item = encode_item(operation.method, _uri(operation.path, operation), encoded)
-    if not operation.refs and operation.path_ref is None:
+    entry.size = len(item) + NAME_BYTES
+    if operation.refs:
+        entry.size += REF_BYTES * len(operation.refs)
+    elif operation.path_ref is None:
         entry.item = item
-    entry.size = len(item) + NAME_BYTES + REF_BYTES * len(operation.refs or ())
     if _alone(operation, assumptions):
         entry.alone = True
 
@@ -95,7 +97,7 @@ def _path_and_payload(entry: Entry) -> tuple[str, Any]:
 
 
 def _uri(path: str, operation: Operation[Any]) -> str:
-    return API_PATH + path + query_string(operation.query)
+    return API_PATH + path + (query_string(operation.query) if operation.query else "")
 
 
 def jsonpath_key(name: str) -> str:

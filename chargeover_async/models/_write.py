@@ -51,7 +51,10 @@ class Shape:
         self.checks = checks
 
     def prepare(
-        self, fields: Mapping[str, Any], where: str, extra: Mapping[str, Any] | None = None
+        self,
+        fields: Mapping[str, Any],
+        where: str,
+        extra: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], Refs]:
         """Check ``fields`` and return the payload to send and the references in it.
 
@@ -77,18 +80,22 @@ class Shape:
                     raise unknown_name(name, checks, self.name)
                 payload[name] = None if value is None else check(value, (name,), refs)
             if extra:
-                for name, value in extra.items():
-                    if not isinstance(name, str) or not name:
-                        raise UsageError(f"a name in extra must be text, not {name!r}")
-                    if name in payload:
-                        raise UsageError(f"{name!r} is given twice, as a field and in extra")
-                    _text(name, (name,), refs)
-                    payload[name] = _mixed(value, (name,), refs)
+                _add_extra(payload, extra, refs)
         except UsageError as error:
             raise UsageError(f"{where}: {error}") from None
         except RecursionError:
             raise UsageError(f"{where}: a value is nested too deeply, or holds itself") from None
         return payload, refs
+
+
+def _add_extra(payload: dict[str, Any], extra: Mapping[str, Any], refs: Refs) -> None:
+    for name, value in extra.items():
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"a name in extra must be text, not {name!r}")
+        if name in payload:
+            raise UsageError(f"{name!r} is given twice, as a field and in extra")
+        _text(name, (name,), refs)
+        payload[name] = _mixed(value, (name,), refs)
 
 
 def unknown_name(name: str, known: Iterable[str], what: str) -> UsageError:

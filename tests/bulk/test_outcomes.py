@@ -249,6 +249,21 @@ def test_report_counters_and_events_agree() -> None:
     run(main())
 
 
+def test_a_look_up_is_patient_with_a_server_that_fails() -> None:
+    """Five times 500 where another read would have given up: the create is found all the same."""
+
+    async def main() -> None:
+        plan = [Trouble("lost_after"), *[Trouble("500_before")] * 5]
+        server = ServerModel(plan=plan)
+        async with client(server).bulk() as bulk:
+            made = [customer(bulk.customers, mark, external_key=f"{mark}") for mark in range(3)]
+        assert {outcome_of(one).state for one in made} == {"done"}
+        assert len(server.effects) == 3
+        assert len(server.sent) == 7
+
+    run(main())
+
+
 def test_an_observer_that_raises_disturbs_nothing() -> None:
     """Its faults stay its own."""
 

@@ -240,5 +240,5 @@ def test_nothing_settled_is_kept_in_the_queue() -> None:
     bench = Bench()
     entries = [bench.add() for _ in range(10)]
     bench.land(entries)
-    assert bench.waiting._queue == []
+    assert not bench.waiting._queue
     assert bench.waiting.take() == []
