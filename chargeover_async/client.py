@@ -154,6 +154,11 @@ class ChargeOver(Resources):
         return self._pipeline.stats
 
     @property
+    def url(self) -> str:
+        """The base URL of the account."""
+        return self._url
+
+    @property
     def limiter(self) -> Limiter:
         """The quota, to share with another client of the same account."""
         limiter = self._pipeline.limiter

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from .checks import BadInput, Forecast
 from .job import ImportJob, Progress
+from .journal import Journal, JournalLoad, JournalRow, JournalState, read_rows, read_state
 from .mapping import Problem
 from .plan import Plan, parse_plan, read_plan
 from .report import Failure, LoadSummary, Summary
@@ -24,6 +25,10 @@ __all__ = (
     "Failure",
     "Forecast",
     "ImportJob",
+    "Journal",
+    "JournalLoad",
+    "JournalRow",
+    "JournalState",
     "LoadSummary",
     "Plan",
     "Problem",
@@ -31,4 +36,6 @@ __all__ = (
     "Summary",
     "parse_plan",
     "read_plan",
+    "read_rows",
+    "read_state",
 )

@@ -16,7 +16,7 @@ from chargeover_async.errors import UsageError
 from ._names import did_you_mean
 from .mapping import Problem, Record, map_record, match_value, named_columns
 from .plan import Children, Load, Plan, Rows
-from .sources import BadFile, BadRow, Row
+from .sources import BadFile, BadRow, Row, Source
 
 BATCH = 25  # operations in one _bulk request (vendor's text, "Batch requests")
 REQUESTS_PER_MINUTE = 250  # the default quota (vendor's text, "Rate limiting")
@@ -61,6 +61,8 @@ class LoadCheck:
     def __init__(self, load: Load) -> None:
         self.load = load
         self.stamp = load.source.stamp()
+        self.digest = load.source.digest()
+        self.child_digests = [one.source.digest() for one in load.children]
         self.rows = 0
         self.bad: dict[int, tuple[Problem, ...]] = {}
         self.rounds: dict[int, int] = {}
@@ -95,6 +97,29 @@ class Checked:
     def operations(self) -> int:
         """Rows that stand for a record, bad ones and orphans among the child rows included."""
         return sum(one.rows + len(one.orphans) for one in self.loads)
+
+    def inputs(self) -> Iterator[tuple[str, Source, str, int]]:
+        """(object, source, digest, rows) of every file, loads first, then the files of children."""
+        for one in self.loads:
+            yield one.load.object, one.load.source, one.digest, one.rows
+        for one in self.loads:
+            for child, digest in zip(one.load.children, one.child_digests, strict=True):
+                orphans = sum(1 for children, _, _ in one.orphans if children is child)
+                yield f"{one.load.object}.{child.field}", child.source, digest, orphans
+
+    def orphan_loads(self) -> list[range]:
+        """For each load, the numbers of its child files in the order of `inputs`."""
+        numbers, begin = list[range](), len(self.loads)
+        for one in self.loads:
+            numbers.append(range(begin, begin + len(one.load.children)))
+            begin += len(one.load.children)
+        return numbers
+
+    def journal_load(self, index: int, children: Children | None) -> int:
+        """The place in `inputs` of a load, or of one of its child files."""
+        if children is None:
+            return index
+        return self.orphan_loads()[index][self.plan.loads[index].children.index(children)]
 
     def problems(self) -> Iterator[Problem]:
         """Everything that is wrong, file by file."""

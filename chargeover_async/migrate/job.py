@@ -1,8 +1,9 @@
 """An import: check all files, send their rows through `ChargeOver.stream`, account for each.
 
-Every row ends in exactly one of created, existing, failed and unknown, or counts as not reached.
-The two places where a durable journal would be told are `ImportJob._offer` (before a row may be
-sent) and `ImportJob._settle` (once its outcome is known).
+Every row ends in exactly one of created, updated, existing, failed and unknown, or counts as not
+reached. With a journal the import can be killed at any moment and goes on where it was: a row is
+noted before it is sent (`_Told.sending`, called by the stream before each request) and when its
+outcome is known (`_Told.settled`).
 """
 
 from __future__ import annotations
@@ -10,27 +11,32 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
+from chargeover_async.bulk import BulkSettings
 from chargeover_async.errors import (
-    AlreadyExists,
     ChargeOverError,
     DependencyFailed,
     OutcomeUnknown,
     UsageError,
 )
+from chargeover_async.models._write import shape_of
 from chargeover_async.operation import Operation, Outcome
-from chargeover_async.resources import RESOURCES
+from chargeover_async.resources import RESOURCES, ExternalKey
 
 from .checks import Checked, Forecast, check
+from .fields import KEY
+from .journal import FINAL, IN_DOUBT, NEVER, Input, Journal, Sent, Settled, States, Verb
 from .mapping import Problem, map_record
-from .plan import Children, Plan, Rows
-from .report import Failure, FailureFile, LoadSummary, Summary
+from .plan import Children, Plan, Rows, plan_digest
+from .report import Failure, FailureFile, LoadSummary, ResultFile, Summary
 from .sources import BadFile, BadRow, Row
+from .verdict import Existing, Verdict, verdict
 
 if TYPE_CHECKING:
     from chargeover_async.client import ChargeOver
@@ -44,8 +50,12 @@ State = Literal["refused", "not_sent", "unknown"]
 _ENDED = {"refused": "was refused", "not_sent": "was not sent", "unknown": "is in doubt"}
 
 
-class Progress(msgspec.Struct, frozen=True):
-    """Where an import stands: counts of rows, ``requests`` since it began, ``seconds`` likewise."""
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an import stands: counts of rows, ``requests`` since it began, ``seconds`` likewise.
+
+    ``before`` rows of the counts were settled by earlier runs with the same journal. ``limit`` is
+    the number of requests that the quota allows in ``window_s`` seconds, 0 for no quota.
+    """
 
     operations: int
     created: int
@@ -55,14 +65,18 @@ class Progress(msgspec.Struct, frozen=True):
     requests: int
     rate_limited: int
     seconds: float
+    updated: int = 0
+    before: int = 0
+    in_window: int = 0
+    limit: int = 0
 
     @property
     def settled(self) -> int:
         """Rows whose outcome is known, or known to be unknown."""
-        return self.created + self.existing + self.failed + self.unknown
+        return self.created + self.updated + self.existing + self.failed + self.unknown
 
 
-class _Sent(msgspec.Struct, frozen=True):
+class _Row(msgspec.Struct, frozen=True):
     """What the job must know of a row between sending and answer."""
 
     index: int
@@ -70,23 +84,61 @@ class _Sent(msgspec.Struct, frozen=True):
     key: str
     payload: dict[str, Any] | None
     children: Children | None = None  # for a child row that has no parent
+    verb: Verb = "create"
+    was_sent: bool = False  # by an earlier run, which did not learn what came of it
 
 
 class _Tally:
-    __slots__ = ("created", "existing", "failed", "unknown")
+    __slots__ = ("created", "existing", "failed", "unknown", "updated")
 
-    def __init__(self) -> None:
-        self.created = self.existing = self.failed = self.unknown = 0
+    def __init__(self, states: dict[str, int] | None = None) -> None:
+        counts = states or {}
+        self.created = counts.get("created", 0)
+        self.updated = counts.get("updated", 0)
+        self.existing = counts.get("existing", 0)
+        self.failed = counts.get("refused", 0) + counts.get("not_sent", 0)
+        self.unknown = 0  # what is in doubt is taken up again
+
+    @property
+    def settled(self) -> int:
+        return self.created + self.updated + self.existing + self.failed + self.unknown
+
+
+class _Told:
+    """What the stream tells the journal of its operations."""
+
+    def __init__(self, job: ImportJob, journal: Journal) -> None:
+        self._job = job
+        self._journal = journal
+
+    def was_sent(self, operation: Operation[Any]) -> bool:
+        return cast("_Row", operation.tag).was_sent
+
+    async def sending(self, operations: Sequence[Operation[Any]]) -> None:
+        rows = (cast("_Row", one.tag) for one in operations)
+        await self._journal.sending(
+            Sent(one.index, one.row.line, one.key, one.verb, one.payload or {}) for one in rows
+        )
+
+    def settled(self, outcomes: Sequence[Outcome[Any]]) -> None:
+        self._journal.settled(filter(None, map(self._job._entry, outcomes)))
 
 
 class ImportJob:
     """One run of one plan.
 
     ``skip_bad_rows`` sends the good rows although others are bad; ``stop_on_failure`` reaches for
-    no further row after the first that fails (what is under way is finished and counted);
-    ``allow_existing`` counts a row whose key is taken as existing, neither changed nor compared,
-    and not as failed, so that an interrupted import can be run again.
-    ``failures`` is the file for the rows that were not imported.
+    no further row after the first that fails (what is under way is finished and counted).
+
+    What becomes of a row whose key is taken: it fails; with ``allow_existing`` it counts as
+    existing, neither changed nor compared; with ``continue_on_existing`` the record is looked up
+    and compared, the row counts as existing when it holds the same values and fails when not, and
+    what refers to it is sent in either case; with ``update`` the record is changed to what the row
+    says, as far as the API lets these fields be changed (an object that has no update is compared).
+
+    ``failures`` is the file for the rows that were not imported, ``results`` the CSV file of those
+    that were, with their new ids. ``journal`` is the file by which a later run goes on where this
+    one was stopped or killed.
 
     Memory: what `checks` keeps, the keys of failed rows, and the rows between sending and answer.
     """
@@ -98,25 +150,45 @@ class ImportJob:
         skip_bad_rows: bool = False,
         stop_on_failure: bool = False,
         allow_existing: bool = False,
+        continue_on_existing: bool = False,
+        update: bool = False,
         failures: Path | None = None,
+        results: Path | None = None,
+        journal: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        said: dict[Existing, bool] = {
+            "pass": allow_existing,
+            "continue": continue_on_existing,
+            "update": update,
+        }
+        ways: list[Existing] = [way for way, wanted in said.items() if wanted]
+        if len(ways) > 1:
+            raise UsageError("only one of allow_existing, continue_on_existing, update can be")
+        self._existing: Existing = ways[0] if ways else "fail"
         self._plan = plan
         self._skip_bad_rows = skip_bad_rows
         self._stop_on_failure = stop_on_failure
-        self._allow_existing = allow_existing
         self._failures = FailureFile(failures)
+        self._results = ResultFile(results)
+        self._journal_path = journal
+        self._journal: Journal | None = None
         self._observe: Callable[[Progress], None] | None = None
         self._clock = clock
         self._checked: Checked | None = None
         self._tallies: list[_Tally] = []
-        self._not_done: dict[tuple[str, str], str] = {}
+        self._before = 0
+        self._not_done: dict[tuple[str, str], tuple[str, bool]] = {}
         self._open: dict[int, Operation[Any]] = {}
+        self._to_update: deque[_Row] = deque()
+        self._updatable = {
+            one.object: _updatable(one.object) if update else frozenset[str]() for one in plan.loads
+        }
         self._elsewhere = 0
         self._stopped = ""
         self._began = 0.0
-        self._before = (0, 0, 0)
-        self._stats: Any = None
+        self._counters = (0, 0, 0)
+        self._co: ChargeOver | None = None
 
     def check(self) -> Forecast:
         """Read all files and check every row; sends nothing, and blocks while it reads.
@@ -142,30 +214,37 @@ class ImportJob:
         ``contact`` makes the first request, if given: a client of the same account that gives up
         sooner. ``observe`` is called after every row; an error in it is logged and goes no further.
 
-        Raises BadInput, UsageError for a failure file that cannot be written, and AuthFailed,
+        Raises BadInput, UsageError for a failure file that cannot be written, JournalError for a
+        journal that cannot be used or does not belong to this import, and AuthFailed,
         TransportError or DecodeError when the first request shows that there is no account to
         import to: in all these cases nothing was imported. After that, errors are accounted for
-        in the summary. If the job is cancelled, the rows under way are reported as unknown.
+        in the summary. If the job is cancelled, nothing more is sent and what is under way is
+        awaited; cancelled once more, it is not awaited, and such rows count as unknown.
         """
         self._observe = observe
         checked = self._checked or self._check()
-        with self._failures:
-            self._stats = co.stats
-            self._before = _counters(co.stats)
+        with contextlib.ExitStack() as files:
+            if self._journal_path is not None:
+                self._journal = files.enter_context(Journal(self._journal_path))
+                self._continue(checked, self._journal, co)
+            files.enter_context(self._failures)
+            files.enter_context(self._results)
+            if self._journal is not None:
+                path = self._failures.path
+                append = None if path is None else self._failures.append
+                self._journal.start(append, path, self._failures.has)
+                files.callback(self._finish, self._journal)
+            self._co = co
+            self._counters = _counters(co.stats)
             self._began = self._clock()
             await first_contact(contact or co)
             if contact is not None and contact is not co:
                 self._elsewhere = contact.stats.requests
-            window = WINDOW if not self._stop_on_failure else CAREFUL_WINDOW
             try:
                 for stage in checked.stages():
-                    operations = self._operations(co, checked, stage)
-                    outcomes = cast(
-                        "AsyncGenerator[Outcome[Any]]", co.stream(operations, window=window)
-                    )
-                    async with contextlib.aclosing(outcomes):
-                        async for outcome in outcomes:
-                            self._settle(checked, outcome)
+                    await self._send(co, checked, self._operations(co, checked, stage))
+                    while self._to_update:
+                        await self._send(co, checked, self._updates(co))
                     if self._stopped:
                         break
             except Exception as error:
@@ -178,8 +257,52 @@ class ImportJob:
                 self._give_up(checked)
         return self.summary()
 
+    def _finish(self, journal: Journal) -> None:
+        """Commit what is left, and make the results of it."""
+        try:
+            journal.finish()
+            self._results.write_all(journal.path)
+        except ChargeOverError as error:
+            self._stopped = str(error)
+
+    async def _send(
+        self, co: ChargeOver, checked: Checked, operations: Iterator[Operation[Any]]
+    ) -> None:
+        window = WINDOW if not self._stop_on_failure else CAREFUL_WINDOW
+        settings = None
+        if self._existing in {"continue", "update"}:
+            settings = BulkSettings(on_existing="continue")
+        told = None if self._journal is None else _Told(self, self._journal)
+        outcomes = cast(
+            "AsyncGenerator[Outcome[Any]]",
+            co.stream(operations, window=window, settings=settings, journal=told),
+        )
+        async with contextlib.aclosing(outcomes):
+            async for outcome in outcomes:
+                self._settle(checked, outcome)
+
+    def _continue(self, checked: Checked, journal: Journal, co: ChargeOver) -> None:
+        """Tie the journal to this import, or take over what it says of earlier runs."""
+        inputs = [
+            Input(name, source.name, stamp, rows) for name, source, stamp, rows in checked.inputs()
+        ]
+        path = self._plan.path
+        if journal.bind(plan_digest(self._plan), path.name, co.url, inputs):
+            counts = journal.counts()
+            self._tallies = [_Tally(counts.get(i)) for i in range(len(checked.loads))]
+            for tally, numbers in zip(self._tallies, checked.orphan_loads(), strict=True):
+                tally.failed += sum(counts.get(i, {}).get("not_sent", 0) for i in numbers)
+            self._before = sum(one.settled for one in self._tallies)
+        failures = self._failures.path
+        if failures is not None and journal.knows(failures):
+            self._failures.goes_on = True
+        if self._results.path is not None:
+            self._results.is_ours = journal.knows(self._results.path)
+            self._results.later = True
+            journal.will_write(self._results.path)
+
     def summary(self) -> Summary:
-        """What came of it so far; all zero before `check`."""
+        """What came of it so far, earlier runs included; all zero before `check`."""
         checked = self._checked
         if checked is None:
             return Summary(operations=0)
@@ -188,10 +311,12 @@ class ImportJob:
         return Summary(
             operations=progress.operations,
             created=progress.created,
+            updated=progress.updated,
             existing=progress.existing,
             failed=progress.failed,
             unknown=progress.unknown,
             not_reached=progress.operations - progress.settled,
+            before=progress.before,
             requests=progress.requests,
             retries=retries,
             rate_limited=progress.rate_limited,
@@ -204,6 +329,7 @@ class ImportJob:
                     one.load.source.name,
                     one.rows + len(one.orphans),
                     tally.created,
+                    tally.updated,
                     tally.existing,
                     tally.failed,
                     tally.unknown,
@@ -221,119 +347,232 @@ class ImportJob:
         for index, number in stage:
             found = checked.loads[index]
             source = found.load.source
-            create = getattr(co, RESOURCES[found.load.object].attribute).create
+            states = None
+            if self._journal is not None and self._journal.was_begun:
+                states = self._journal.states(index)
             if number == 0:
                 self._report_orphans(checked, index)
             try:
                 if source.stamp() != found.stamp:
                     raise BadFile(f"{source.path} changed after it was checked")
                 for row in source.rows():
+                    yield from self._updates(co)
                     if self._stopped:
                         return
                     if found.rounds.get(row.line, 0) == number:
-                        sent = self._ready(checked, index, row)
-                        if sent is not None:
-                            yield self._offer(sent, create(**(sent.payload or {})))
+                        one = self._ready(checked, index, row, states)
+                        if one is not None:
+                            yield self._offer(co, one)
             except BadFile as error:
                 self._stopped = error.message
                 return
 
-    def _ready(self, checked: Checked, index: int, row: Row | BadRow) -> _Sent | None:
-        """The row as it will be sent, or None, with the failure reported, if it must not be."""
+    def _updates(self, co: ChargeOver) -> Iterator[Operation[Any]]:
+        """The changes of records that turned out to exist."""
+        while self._to_update and not self._stopped:
+            yield self._offer(co, self._to_update.popleft())
+
+    def _ready(
+        self, checked: Checked, index: int, row: Row | BadRow, states: States | None
+    ) -> _Row | None:
+        """The row as it will be sent, or None if it must not be, or was."""
+        state, verb = NEVER if states is None else states.of(row.line)
         found = checked.loads[index]
         load = found.load
+        if state in FINAL:
+            if state in {"refused", "not_sent"} and isinstance(row, Row):
+                key = map_record(load, row, found.children_of(row)).key
+                self._remember(_Row(index, row, key, None), state, final=True)
+            return None
         problems = found.bad.get(row.line, ())
         if isinstance(row, BadRow):
-            self._not_sent(checked, _Sent(index, row, "", None), problems)
+            self._not_sent(checked, _Row(index, row, "", None), problems)
             return None
         record = map_record(load, row, found.children_of(row))
         if problems:
-            self._not_sent(checked, _Sent(index, row, record.key, None), problems)
+            self._not_sent(checked, _Row(index, row, record.key, None), problems)
             return None
-        sent = _Sent(index, row, record.key, record.payload)
-        for target, key, field in record.references:
-            cause = self._not_done.get((target, key))
-            if cause is not None:
+        one = _Row(index, row, record.key, record.payload, verb=verb, was_sent=state in IN_DOUBT)
+        for target, key, field in () if one.was_sent else record.references:
+            cause, final = self._not_done.get((target, key), ("", True))
+            if cause and final:
                 message = f'{target} "{key}" is not there: {cause}'
                 problem = Problem(load.source.name, row.line, message, field=field)
-                self._not_sent(checked, sent, [problem], DependencyFailed)
+                self._not_sent(checked, one, [problem], DependencyFailed)
                 return None
-        return sent
+            if cause:  # it is held back until that is known
+                self._not_done[load.object, one.key] = (f"it waits for {target} {key}", False)
+                return None
+        return one
 
-    def _offer(self, sent: _Sent, operation: Operation[Any]) -> Operation[Any]:
-        operation.tag = sent
+    def _offer(self, co: ChargeOver, row: _Row) -> Operation[Any]:
+        name = self._plan.loads[row.index].object
+        resource = getattr(co, RESOURCES[name].attribute)
+        payload = row.payload or {}
+        operation: Operation[Any]
+        if row.verb == "update":
+            known = self._updatable[name]
+            fields = {field: value for field, value in payload.items() if field in known}
+            operation = resource.update(ExternalKey(row.key), **fields)
+        else:
+            operation = resource.create(**payload)
+        operation.tag = row
         self._open[id(operation)] = operation
         return operation
 
     # -- accounting --------------------------------------------------------------------------
 
+    def _verdict(self, outcome: Outcome[Any]) -> Verdict:
+        row: _Row = outcome.operation.tag
+        existing = self._existing
+        if existing == "update":
+            fields = self._updatable[self._plan.loads[row.index].object]
+            if fields.isdisjoint(row.payload or ()):
+                existing = "continue"  # nothing of it can be changed: it is compared
+        return verdict(
+            outcome,
+            updating=row.verb == "update",
+            existing=existing,
+            resumable=self._journal_path is not None,
+        )
+
+    def _entry(self, outcome: Outcome[Any]) -> Settled | None:
+        """What the journal notes of an outcome; None for a row that goes on to be changed."""
+        row: _Row = outcome.operation.tag
+        found = self._verdict(outcome)
+        became = found.became
+        if became == "to_update":
+            return None
+        line = ""
+        match became:
+            case "refused" | "not_sent" if self._failures.path is not None:
+                line = self._failure(row, became, type(found.error), found.message).text()
+            case _:
+                pass
+        return Settled(
+            row.index,
+            row.row.line,
+            row.key,
+            row.verb,
+            became,
+            row.payload,
+            found.id,
+            None if found.error is None else type(found.error).__name__,
+            found.message or None,
+            line,
+        )
+
     def _settle(self, checked: Checked, outcome: Outcome[Any]) -> None:
-        sent: _Sent = outcome.operation.tag
+        row: _Row = outcome.operation.tag
         del self._open[id(outcome.operation)]
-        error = outcome.error
-        if error is None:
-            self._tallies[sent.index].created += 1
-            self._tell(checked)
-            return
-        if self._allow_existing and isinstance(error, AlreadyExists):
-            self._tallies[sent.index].existing += 1
-            self._tell(checked)
-            return
-        # "done" with an error is an answer that could not be read: it must be looked at.
-        state: State = "unknown" if outcome.state == "done" else outcome.state
-        self._failed(checked, sent, state, type(error), error.message)
+        found = self._verdict(outcome)
+        tally, became = self._tallies[row.index], found.became
+        match became:
+            case "to_update":
+                again = msgspec.structs.replace(row, verb="update", was_sent=False)
+                self._to_update.append(again)
+            case "created" | "updated" | "existing":
+                setattr(tally, became, getattr(tally, became) + 1)
+                load, line = self._plan.loads[row.index], row.row.line
+                self._results.write(load.object, row.key, found.id, became, load.source.name, line)
+                self._tell(checked)
+            case "open":
+                why = f"{self._place(row)} was not sent: {found.message}"
+                self._stopped = self._stopped or why
+            case _:
+                error = type(found.error)
+                self._failed(checked, row, became, error, found.message, there=found.there)
 
     def _not_sent(
         self,
         checked: Checked,
-        sent: _Sent,
+        row: _Row,
         problems: Sequence[Problem],
         error: type[ChargeOverError] = UsageError,
     ) -> None:
         message = "; ".join(str(one) for one in problems)
-        self._failed(checked, sent, "not_sent", error, message)
+        if self._journal is not None:
+            line = ""
+            if self._failures.path is not None:
+                line = self._failure(row, "not_sent", error, message).text()
+            index = checked.journal_load(row.index, row.children)
+            self._journal.settled(
+                [
+                    Settled(
+                        index,
+                        row.row.line,
+                        row.key,
+                        row.verb,
+                        "not_sent",
+                        row.payload,
+                        error=error.__name__,
+                        message=message,
+                        line=line,
+                    )
+                ]
+            )
+        self._failed(checked, row, "not_sent", error, message)
 
     def _report_orphans(self, checked: Checked, index: int) -> None:
+        states: dict[int, States] = {}
         for children, row, problem in checked.loads[index].orphans:
-            sent = _Sent(index, row, "", None, children)
-            self._not_sent(checked, sent, [problem])
+            if self._journal is not None:
+                number = checked.journal_load(index, children)
+                if number not in states:
+                    states[number] = self._journal.states(number)
+                if states[number].of(row.line)[0] in FINAL:
+                    continue
+            self._not_sent(checked, _Row(index, row, "", None, children), [problem])
 
     def _failed(
         self,
         checked: Checked,
-        sent: _Sent,
+        row: _Row,
         state: State,
-        error: type[ChargeOverError],
+        error: type[ChargeOverError | None],
         message: str,
+        *,
+        there: bool = False,
     ) -> None:
-        load = checked.loads[sent.index].load
-        rows: Rows = sent.children or load
-        tally = self._tallies[sent.index]
+        tally = self._tallies[row.index]
         if state == "unknown":
             tally.unknown += 1
         else:
             tally.failed += 1
-        row = sent.row
-        if sent.key:
-            self._not_done[load.object, sent.key] = (
-                f"{rows.source.name} row {row.line} {_ENDED[state]}"
-            )
-        self._failures.write(
-            Failure(
-                file=rows.source.name,
-                row=row.line,
-                object=f"{load.object}.{sent.children.field}" if sent.children else load.object,
-                key=sent.key,
-                state=state,
-                error=error.__name__,
-                message=message,
-                data=sent.payload,
-                source=row.raw if isinstance(row, BadRow) else row.cells,
-            )
-        )
+        if not there:
+            self._remember(row, state, final=state != "unknown" or self._journal is None)
+        if self._journal is None:
+            self._failures.write(self._failure(row, state, error, message))
         if self._stop_on_failure and not self._stopped:
-            self._stopped = f"{rows.source.name} row {row.line} {_ENDED[state]}: {message}"
+            self._stopped = f"{self._place(row)} {_ENDED[state]}: {message}"
         self._tell(checked)
+
+    def _failure(
+        self, row: _Row, state: State, error: type[ChargeOverError | None], message: str
+    ) -> Failure:
+        load = self._plan.loads[row.index]
+        rows: Rows = row.children or load
+        return Failure(
+            file=rows.source.name,
+            row=row.row.line,
+            object=f"{load.object}.{row.children.field}" if row.children else load.object,
+            key=row.key,
+            state=state,
+            error=error.__name__,
+            message=message,
+            data=row.payload,
+            source=row.row.raw if isinstance(row.row, BadRow) else row.row.cells,
+        )
+
+    def _remember(self, row: _Row, state: str, *, final: bool) -> None:
+        """Keep in mind that what refers to this row cannot be sent, or not yet."""
+        if row.key:
+            load = self._plan.loads[row.index]
+            self._not_done[load.object, row.key] = (f"{self._place(row)} {_ENDED[state]}", final)
+
+    def _place(self, row: _Row) -> str:
+        rows: Rows = row.children or self._plan.loads[row.index]
+        return f"{rows.source.name} row {row.row.line}"
 
     def _give_up(self, checked: Checked) -> None:
         """Account for rows that were handed over and did not come back through the stream."""
@@ -354,22 +593,27 @@ class ImportJob:
 
     def _progress(self, checked: Checked) -> Progress:
         requests, _, rate_limited = self._since()
+        quota = None if self._co is None else self._co.limiter.stats
         return Progress(
             operations=checked.operations,
             created=sum(one.created for one in self._tallies),
+            updated=sum(one.updated for one in self._tallies),
             existing=sum(one.existing for one in self._tallies),
             failed=sum(one.failed for one in self._tallies),
             unknown=sum(one.unknown for one in self._tallies),
+            before=self._before,
             requests=requests,
             rate_limited=rate_limited,
-            seconds=self._clock() - self._began if self._stats is not None else 0.0,
+            seconds=self._clock() - self._began if quota is not None else 0.0,
+            in_window=0 if quota is None else quota.in_window,
+            limit=0 if quota is None else quota.limit,
         )
 
     def _since(self) -> tuple[int, int, int]:
         """Requests, retries and 429s of this job (of everything the client did meanwhile)."""
-        if self._stats is None:
+        if self._co is None:
             return 0, 0, 0
-        now, before = _counters(self._stats), self._before
+        now, before = _counters(self._co.stats), self._counters
         return now[0] - before[0] + self._elsewhere, now[1] - before[1], now[2] - before[2]
 
 
@@ -379,6 +623,14 @@ async def first_contact(co: ChargeOver) -> int:
     It is a count and no "teapot", whose answer no source shows.
     """
     return int(await co.customers.count())
+
+
+def _updatable(name: str) -> frozenset[str]:
+    """The fields of an object that an update takes, its key apart, which it is addressed by."""
+    written = RESOURCES[name].writes.get("update")
+    return (
+        frozenset() if written is None else frozenset(shape_of(cast("Any", written)).kinds) - {KEY}
+    )
 
 
 def _counters(stats: Any) -> tuple[int, int, int]:

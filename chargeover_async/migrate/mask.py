@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, cast
+
+from chargeover_async.models._write import SECRETS
 
 MASK = "[masked]"
 _SECRET_NAMES = re.compile(
@@ -44,6 +47,42 @@ def masked(value: Any, name: str = "") -> Any:
     return value
 
 
+def masked_payload(value: Any) -> Any:
+    """The same for what is sent to the API, whose own names for secrets are known, too."""
+    return masked(hidden_by_name(value))
+
+
+def hidden_by_name(value: Any) -> Any:
+    """A copy of what is sent to the API in which every value with a secret's name is masked.
+
+    Card numbers in other fields stay: this is the cheap half of `masked_payload`.
+    """
+    if isinstance(value, dict):
+        table = cast("dict[str, Any]", value)
+        return {
+            name: _hidden(inner)
+            if _is_secret(name) and inner not in (None, "")
+            else hidden_by_name(inner)
+            if isinstance(inner, (dict, list))
+            else inner
+            for name, inner in table.items()
+        }
+    if isinstance(value, list):
+        return [hidden_by_name(inner) for inner in cast("Sequence[Any]", value)]
+    return value
+
+
+@lru_cache(maxsize=1_000)
+def _is_secret(name: str) -> bool:
+    return name in SECRETS or _SECRET_NAMES.search(name) is not None
+
+
+def _hidden(value: Any) -> str:
+    text = str(value)
+    found = masked_text(text)
+    return found if found != text and isinstance(value, (str, int)) else MASK
+
+
 def holds_mask(value: Any) -> bool:
     """Whether a text anywhere in ``value`` has been masked."""
     if isinstance(value, Mapping):
@@ -75,4 +114,4 @@ def _iban(number: str) -> bool:
     return int("".join(str(int(one, 36)) for one in moved)) % 97 == 1
 
 
-__all__ = ("MASK", "holds_mask", "masked", "masked_text")
+__all__ = ("MASK", "hidden_by_name", "holds_mask", "masked", "masked_payload", "masked_text")

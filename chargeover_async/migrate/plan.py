@@ -7,6 +7,7 @@ plan, the table and the key. The format is described in ``docs/import.md``.
 from __future__ import annotations
 
 import codecs
+import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -176,6 +177,22 @@ def parse_plan(data: Mapping[str, Any], path: Path) -> Plan:
                 "move it below them"
             )
     return plan
+
+
+def plan_digest(plan: Plan) -> str:
+    """A checksum that changes with what the plan makes of its files, not with where it lies."""
+    said = [_meaning(load) for load in plan.loads]
+    return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
+def _meaning(rows: Rows) -> tuple[Any, ...]:
+    source = rows.source
+    common = (source.name, source.format, source.encoding, source.delimiter, source.only)
+    own = (*common, rows.fields, rows.date_format, rows.empty)
+    if isinstance(rows, Load):
+        children = [_meaning(one) for one in rows.children]
+        return (*own, rows.object, rows.unknown_references, children)
+    return (*own, rows.field, rows.match) if isinstance(rows, Children) else own
 
 
 class _Table:
@@ -357,5 +374,6 @@ __all__ = (
     "Several",
     "failures_plan",
     "parse_plan",
+    "plan_digest",
     "read_plan",
 )

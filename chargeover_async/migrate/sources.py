@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Generator, Iterator
@@ -88,6 +89,17 @@ class Source(msgspec.Struct, frozen=True):
         except OSError as error:
             self._unreadable(error)
         return found.st_size, found.st_mtime_ns
+
+    def digest(self) -> str:
+        """A checksum of the file's bytes and of how they are read."""
+        try:
+            with self.path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256")
+        except OSError as error:
+            self._unreadable(error)
+        how = (self.format, self.encoding, self.delimiter, self.only)
+        found.update(repr(how).encode())
+        return found.hexdigest()
 
     def _csv_rows(self) -> Iterator[Row | BadRow]:
         with self._open() as file, self._readable():

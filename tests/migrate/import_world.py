@@ -64,6 +64,7 @@ class Account:
         self.sandbox = sandbox
         self.co = co
         self.failures = path / "failures.jsonl"
+        self.journal = path / "import.journal"
 
     async def load(self, plan: Plan, **options: object) -> Summary:
         options.setdefault("failures", self.failures)

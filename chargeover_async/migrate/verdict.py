@@ -1,0 +1,83 @@
+"""From the outcome of an operation to what became of its row; pure."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from chargeover_async.errors import (
+    AlreadyExists,
+    AuthFailed,
+    ChargeOverError,
+    ConnectFailed,
+    NotSent,
+    RateLimited,
+)
+from chargeover_async.operation import Outcome
+
+Existing = Literal["fail", "pass", "continue", "update"]
+Became = Literal[
+    "created", "updated", "existing", "refused", "not_sent", "unknown", "open", "to_update"
+]
+# Surely not done, and not for anything that is wrong with the row.
+_NOT_ITS_FAULT = (NotSent, ConnectFailed, RateLimited, AuthFailed)
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of a row: ``open`` may be tried again later, ``to_update`` must be changed now.
+
+    ``there`` says that a record with the row's key exists, whatever became of the row.
+    """
+
+    became: Became
+    id: int | None = None
+    error: ChargeOverError | None = None
+    there: bool = False
+
+    @property
+    def message(self) -> str:
+        """Why, in words; ``""`` when it went well."""
+        error = self.error
+        if error is None:
+            return ""
+        text = error.message
+        if isinstance(error, AlreadyExists) and error.differences and self.became == "refused":
+            held = ", ".join(
+                f"{name} is {held!r}, not {sent!r}"
+                for name, (sent, held) in sorted(error.differences.items())
+            )
+            text += f"; record {error.existing_id} holds other values: {held}"
+        return text
+
+
+def verdict(
+    outcome: Outcome[Any], *, updating: bool, existing: Existing, resumable: bool
+) -> Verdict:
+    """What became of a row by this outcome of its operation.
+
+    ``updating`` says that the operation was the change of a record that exists. ``resumable`` says
+    that a journal keeps what is open: without one, what was not sent now never will be.
+    """
+    error = outcome.error
+    if error is None:
+        identity = getattr(outcome.value, "id", None)
+        return Verdict("updated" if updating else "created", identity, there=True)
+    if isinstance(error, AlreadyExists) and not updating:
+        identity = error.existing_id
+        if existing == "pass":
+            return Verdict("existing", identity, error, there=True)
+        if existing == "update":
+            return Verdict("to_update", identity, error, there=True)
+        if existing == "continue" and identity is not None and not error.may_have_happened:
+            same = not error.differences
+            return Verdict("existing" if same else "refused", identity, error, there=True)
+    if outcome.state in {"unknown", "done"}:
+        # "done" with an error is an answer that could not be read: it must be looked at.
+        return Verdict("unknown", error=error)
+    if resumable and isinstance(error, _NOT_ITS_FAULT):
+        return Verdict("open", error=error)
+    return Verdict("refused" if outcome.state == "refused" else "not_sent", error=error)
+
+
+__all__ = ("Existing", "Verdict", "verdict")
