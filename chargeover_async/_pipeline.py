@@ -146,9 +146,9 @@ class Pipeline:
 
     # -- direct calls ------------------------------------------------------------------------
 
-    async def run(self, operation: Operation[Any]) -> None:
+    async def run(self, operation: Operation[Any], priority: Priority = Priority.DIRECT) -> None:
         """Send one operation by itself and settle it; a cancelled one settles, too."""
-        call = _Call(self, operation)
+        call = _Call(self, operation, priority)
         try:
             outcome, answer = await call.outcome()
         except asyncio.CancelledError:
@@ -236,9 +236,10 @@ def lookup_request(operation: Operation[Any]) -> Request:
 class _Call:
     """One direct call under way; what is known of it if it is cancelled."""
 
-    def __init__(self, pipeline: Pipeline, operation: Operation[Any]) -> None:
+    def __init__(self, pipeline: Pipeline, operation: Operation[Any], priority: Priority) -> None:
         self.pipeline = pipeline
         self.operation = operation
+        self.priority = priority
         self.attempts = 0  # sends that left
         self.tries = 0  # sends that were not answered 429
         self.in_flight = False
@@ -287,7 +288,7 @@ class _Call:
                     return found
 
     async def _send(self, request: Request) -> Result:
-        permit = await self.pipeline.limiter.acquire(Priority.DIRECT)
+        permit = await self.pipeline.limiter.acquire(self.priority)
         self.in_flight = True
         answer = await self.pipeline.exchange(request, permit)
         self.in_flight = False

@@ -32,6 +32,7 @@ LAYERS: list[tuple[int, set[str]]] = [
     (5, {"bulk"}),
     (6, {"client"}),
     (7, {"migrate"}),
+    (7, {"export"}),
     (8, {"cli"}),
     (9, {"__init__", "__main__", "testing"}),
 ]

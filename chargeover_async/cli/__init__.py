@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from .check import check_command
+from .export import export_command
 from .import_ import import_command
 from .sandbox import sandbox_command
 
@@ -15,7 +16,7 @@ from .sandbox import sandbox_command
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="chargeover-async")
 def cli() -> None:
-    """Move billing data into ChargeOver, as fast as the quota allows.
+    """Move billing data into and out of ChargeOver, as fast as the quota allows.
 
     Credentials come from the environment: CHARGEOVER_URL (such as
     https://example.chargeover.com/api/v3), CHARGEOVER_USERNAME, CHARGEOVER_PASSWORD.
@@ -23,6 +24,7 @@ def cli() -> None:
 
 
 cli.add_command(check_command)
+cli.add_command(export_command)
 cli.add_command(import_command)
 cli.add_command(sandbox_command)
 

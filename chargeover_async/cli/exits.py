@@ -30,13 +30,13 @@ def exit_of(summary: Summary) -> Exit:
     return Exit.DONE
 
 
-def fail(error: ChargeOverError) -> NoReturn:
+def fail(error: ChargeOverError, so: str = "Nothing was imported") -> NoReturn:
     """Print what kept a command from starting, as one message, and exit."""
-    click.echo(f"Error: {explain(error)}", err=True)
+    click.echo(f"Error: {explain(error, so)}", err=True)
     raise SystemExit(Exit.BAD_INPUT if isinstance(error, UsageError) else Exit.NO_ACCOUNT)
 
 
-def explain(error: ChargeOverError) -> str:
+def explain(error: ChargeOverError, so: str = "Nothing was imported") -> str:
     """The message of an error with what to do about it."""
     if isinstance(error, UsageError):
         return str(error)
@@ -46,7 +46,7 @@ def explain(error: ChargeOverError) -> str:
         advice = "check the URL and the network"
     else:
         advice = "check that the URL is that of the API, such as https://NAME.chargeover.com/api/v3"
-    return f"{error}\nNothing was imported; {advice}."
+    return f"{error}\n{so}; {advice}."
 
 
 __all__ = ("Exit", "exit_of", "explain", "fail")

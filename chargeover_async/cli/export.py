@@ -1,0 +1,202 @@
+"""``chargeover-async export``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from chargeover_async.errors import ChargeOverError, UsageError
+from chargeover_async.export import ExportJob, ExportProgress, ExportSummary
+from chargeover_async.export.job import FORMATS
+from chargeover_async.migrate.job import first_contact
+
+from .account import IMPATIENT, Opener, opener
+from .exits import Exit, fail
+
+EVERY_S = 5.0
+
+
+@click.command(
+    "export",
+    epilog='Example: chargeover-async export invoice --where "total > 100" --output big.jsonl',
+)
+@click.argument("object_name", metavar="OBJECT")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    default="-",
+    help="File to write, replaced in one step once all is read. [default: standard output]",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    help="[default: by the ending of the file; jsonl]",
+)
+@click.option(
+    "--where",
+    multiple=True,
+    help='Filter, such as "total > 100", "date >= 2026-01-01", "company ~ Acme", '
+    '"paid_date = null"; several must all hold.',
+)
+@click.option("--since", help="Only what was changed at that date or datetime, or later.")
+@click.option("--fields", help="Names of fields, separated by commas. [default: all]")
+@click.option(
+    "--nested",
+    is_flag=True,
+    help="With the parts that lists leave out, such as line_items; one request for 25 records.",
+)
+@click.option("--restart", is_flag=True, help="Start anew, whatever an earlier run has left.")
+@click.option("--json", "as_json", is_flag=True, help="Last line of stderr: the summary as JSON.")
+@click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
+def export_command(
+    object_name: str,
+    output: Path,
+    format_name: str | None,
+    where: tuple[str, ...],
+    since: str | None,
+    fields: str | None,
+    nested: bool,
+    restart: bool,
+    as_json: bool,
+    url: str | None,
+) -> None:
+    """Write every record of OBJECT (customer, invoice, package, ...) to a file.
+
+    An export that was stopped goes on where it was when the same command is given again. Exit
+    codes: 0 all written; 1 stopped, or fewer records than the API counts; 2 wrong usage; 4 bad
+    input, nothing was sent; 5 no connection or wrong credentials, nothing was read.
+    """
+    to_stdout = str(output) == "-"
+    job: ExportJob | None = None
+    interrupted = False
+    try:
+        job = ExportJob(
+            object_name,
+            sys.stdout.buffer if to_stdout else output,
+            format=format_name,
+            where=where or None,
+            since=since,
+            fields=None if fields is None else [one.strip() for one in fields.split(",")],
+            nested=nested,
+            restart=restart,
+        )
+        try:
+            asyncio.run(_run(job, opener(url)))
+        except KeyboardInterrupt:
+            interrupted = True
+    except ChargeOverError as error:
+        if job is None or isinstance(error, UsageError) or not job.summary().requests:
+            fail(error, "Nothing was read")
+        _stopped(job, str(error), as_json)
+    except BrokenPipeError:  # who reads our output has seen enough
+        sys.stderr.close()
+        raise SystemExit(Exit.SOME_FAILED) from None
+    except OSError as error:
+        assert job is not None
+        _stopped(job, f"{output} cannot be written: {error.strerror or error}", as_json)
+    if interrupted:
+        assert job is not None
+        _stopped(job, "interrupted", as_json)
+    assert job is not None
+    _tell(job.summary(), as_json)
+
+
+async def _run(job: ExportJob, open_account: Opener) -> None:
+    async with open_account() as co:
+        async with open_account(limiter=co.limiter, retry=IMPATIENT) as contact:
+            await first_contact(contact)
+        with shown(sys.stderr) as observe:
+            await job.run(co, observe=observe)
+
+
+def _stopped(job: ExportJob, why: str, as_json: bool) -> None:
+    summary = job.summary()
+    click.echo(f"Stopped: {why}", err=True)
+    if job.part is not None and job.part.exists():
+        click.echo(
+            f"{summary.records} records are in {job.part}; the same command goes on from there",
+            err=True,
+        )
+    if as_json:
+        click.echo(summary.json(), err=True)
+    raise SystemExit(Exit.SOME_FAILED)
+
+
+def _tell(summary: ExportSummary, as_json: bool) -> None:
+    text = f"{summary.records} records of {summary.object}: {summary.requests} requests"
+    if summary.resumed_at:
+        text += f", {summary.resumed_at} records were there from an earlier run"
+    click.echo(summary.json() if as_json else f"{text}, {summary.seconds:.1f} s", err=True)
+    if summary.is_short:
+        click.echo(
+            f"Warning: the API counts {summary.counted} records and has listed "
+            f"{summary.records}; some are missing",
+            err=True,
+        )
+        raise SystemExit(Exit.SOME_FAILED)
+
+
+def line(progress: ExportProgress) -> str:
+    """One line about where an export stands, with its rate and the time left."""
+    text = str(progress.records)
+    if progress.total:
+        text += f" of {progress.total} ({progress.records / progress.total:.0%})"
+    text += f" records, {progress.requests} requests"
+    fresh = progress.records - progress.resumed_at
+    if fresh and progress.seconds > 0:
+        rate = fresh / progress.seconds
+        text += f", {rate:.0f} a second"
+        if progress.total:
+            text += f", {max(0, progress.total - progress.records) / rate:.0f} s left"
+    return text
+
+
+@contextlib.contextmanager
+def shown(
+    out: TextIO, *, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
+) -> Generator[Callable[[ExportProgress], None]]:
+    """An observer that shows progress on ``out``: a bar on a terminal, else a line now and then."""
+    if out.isatty():
+        from rich import progress as rich
+        from rich.console import Console
+
+        columns = (
+            rich.BarColumn(),
+            rich.MofNCompleteColumn(),
+            rich.TextColumn("{task.fields[requests]} requests"),
+            rich.TimeRemainingColumn(),
+        )
+        with rich.Progress(*columns, console=Console(file=out), transient=True) as bar:
+            task = bar.add_task("export", total=None, requests=0)
+
+            def update(progress: ExportProgress) -> None:
+                bar.update(
+                    task,
+                    completed=progress.records,
+                    total=progress.total,
+                    requests=progress.requests,
+                )
+
+            yield update
+        return
+    due = clock() + every_s
+
+    def write(progress: ExportProgress) -> None:
+        nonlocal due
+        if clock() >= due:
+            due = clock() + every_s
+            out.write(line(progress) + "\n")
+            out.flush()
+
+    yield write
+
+
+__all__ = ("export_command", "line", "shown")

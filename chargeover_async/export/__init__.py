@@ -1,0 +1,19 @@
+"""Whole objects out of an account: as structs, or as files that survive a kill.
+
+::
+
+    async for invoice in records(co.invoices, where=F.total > 100):
+        ...
+
+    job = ExportJob("invoice", Path("invoices.jsonl"), where=["total > 100"])
+    print(await job.run(co))
+
+What is promised of records that change meanwhile is said in ``docs/export.md``.
+"""
+
+from __future__ import annotations
+
+from .job import ExportJob, ExportProgress, ExportSummary
+from .records import records
+
+__all__ = ("ExportJob", "ExportProgress", "ExportSummary", "records")

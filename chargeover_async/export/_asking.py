@@ -1,0 +1,95 @@
+"""Single requests of an export, sent as a job's: direct calls of the same client go first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from chargeover_async._pipeline import Pipeline
+from chargeover_async._wire.bulk import PATH, decode_entries
+from chargeover_async._wire.envelope import Reply
+from chargeover_async._wire.request import query_string
+from chargeover_async.bulk.wire import API_PATH
+from chargeover_async.errors import DecodeError, UsageError
+from chargeover_async.limits import Priority
+from chargeover_async.operation import Operation
+from chargeover_async.query import QueryPairs
+from chargeover_async.resources._base import BaseResource
+from chargeover_async.retry import Repeat
+
+T = TypeVar("T")
+
+Target = tuple[str, QueryPairs]  # path and query of a GET
+
+
+class Asker:
+    """Sends GETs, alone or several as one ``_bulk``; all of it may be repeated."""
+
+    def __init__(self, resource: BaseResource[Any]) -> None:
+        pipeline = resource._runner
+        if not isinstance(pipeline, Pipeline):
+            raise UsageError(
+                f"{resource.attribute}: export from the client (co.{resource.attribute}), not from "
+                "a bulk scope"
+            )
+        self._pipeline = pipeline
+        self._more = resource._options.query
+        self.object = resource.object
+        self.requests = 0
+
+    def accept(self, operation: Operation[Any]) -> None:
+        """An operation is sent when it is awaited."""
+
+    async def run(self, operation: Operation[Any]) -> None:
+        """Send one operation and settle it."""
+        try:
+            await self._pipeline.run(operation, Priority.BULK)
+        finally:
+            outcome = operation.outcome
+            self.requests += 1 if outcome is None else outcome.attempts
+
+    async def get(self, target: Target, reader: Callable[[msgspec.Raw], T]) -> T:
+        """One GET; raises what a direct call raises."""
+        path, query = target
+        operation: Operation[T] = Operation(
+            self,
+            self.object,
+            "GET",
+            path,
+            reader,
+            Repeat.READ,
+            query=query + self._more,
+        )
+        return await operation
+
+    async def get_many(self, targets: Sequence[Target]) -> list[Reply | None]:
+        """Up to 25 GETs in one request, an answer each; None for one that is not the API's.
+
+        Raises DecodeError when the number of answers is not that of the targets.
+        """
+        payload = [
+            {
+                "request_method": "GET",
+                "uri": API_PATH + path + query_string(query + self._more),
+                "payload": None,
+            }
+            for path, query in targets
+        ]
+
+        def reader(raw: msgspec.Raw) -> list[Reply | None]:
+            entries = decode_entries(raw)
+            if entries is None or len(entries) != len(targets):
+                found = "no" if entries is None else len(entries)
+                raise DecodeError(f"{found} answers to the {len(targets)} requests of a batch")
+            return entries
+
+        # A POST that only reads: repeating it changes nothing.
+        operation: Operation[list[Reply | None]] = Operation(
+            self, self.object, "POST", PATH, reader, Repeat.READ, payload=payload
+        )
+        return await operation
+
+
+__all__ = ("Asker", "Target")

@@ -1,0 +1,150 @@
+"""How pages become bytes of a file: JSON Lines and CSV here, Parquet in `arrow`."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chargeover_async.errors import DecodeError
+from chargeover_async.models._codec import DateFormat, encode, read_many
+
+from .columns import Column, picked_struct
+from .page import Page
+
+NULL = msgspec.Raw(b"null")
+
+
+class Format:
+    """Turns pages into bytes that can be appended to what is there.
+
+    ``notes`` is what must be remembered to go on with a file, as plain values.
+    """
+
+    is_final = True
+    """Whether the appended bytes are the file; else `rewrite` makes it from them."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, Any] = {}
+
+    def head(self) -> bytes:
+        """What stands before the first page."""
+        return b""
+
+    def encode(self, page: Page) -> bytes:
+        """The bytes of a page; raises DecodeError for what cannot be written without loss."""
+        raise NotImplementedError
+
+    def rewrite(self, part: Path, whole: Path) -> None:
+        """Write the file ``whole`` from the complete ``part``."""
+        raise NotImplementedError
+
+
+class JsonLines(Format):
+    """A JSON object a line, every value exactly as the API sent it; ``columns`` picks some."""
+
+    def __init__(self, columns: Sequence[Column] | None) -> None:
+        super().__init__()
+        self._read: Callable[[Any], Any] | None = None
+        if columns is not None:
+            picked: Any = msgspec.defstruct(
+                "Picked",
+                [
+                    (f"c{i}", msgspec.Raw, msgspec.field(default=NULL, name=one.name))
+                    for i, one in enumerate(columns)
+                ],
+            )
+            self._read = msgspec.json.Decoder(list[picked]).decode
+
+    def encode(self, page: Page) -> bytes:
+        """A line each."""
+        lines = self._lines(page)
+        if lines.count(b"\n") != len(page.ids):  # a server that writes JSON on many lines
+            lines = self._lines(Page(page.ids, msgspec.json.format(bytes(page.raw), indent=-1)))
+        try:
+            str(lines, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DecodeError(f"a page is not UTF-8: {error}") from None
+        return lines
+
+    def _lines(self, page: Page) -> bytes:
+        parts = page.parts() if self._read is None else map(encode, self._read(page.raw))
+        return b"\n".join([*parts, b""])
+
+
+class Csv(Format):
+    """A header and a row a record; nested parts as JSON, absent values as empty cells.
+
+    Amounts are written as they are, without exponent; dates in ISO 8601; flags as true and false.
+    """
+
+    def __init__(
+        self, model: type[Any], columns: Sequence[Column], dates: DateFormat | None
+    ) -> None:
+        super().__init__()
+        self._columns = columns
+        self._dates = dates
+        self._struct = picked_struct(model, columns)
+        self._cells = [_CELLS[one.kind] for one in columns]
+
+    def head(self) -> bytes:
+        """The header."""
+        return _rows([[one.name for one in self._columns]])
+
+    def encode(self, page: Page) -> bytes:
+        """A row each."""
+        cells = self._cells
+        return _rows(
+            [
+                [
+                    "" if value is None else cell(value)
+                    for cell, value in zip(cells, msgspec.structs.astuple(one), strict=True)
+                ]
+                for one in read_many(page.raw, self._struct, self._dates)
+            ]
+        )
+
+
+def _rows(rows: list[list[str]]) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode()
+
+
+def json_text(value: Any) -> str:
+    """``value`` as JSON, its amounts as exact numbers."""
+    return encode(value).decode()
+
+
+def mixed_text(value: Any) -> str:
+    """A value of any kind: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json_text(value)
+
+
+def _amount(value: Decimal) -> str:
+    return f"{value:f}"
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+_CELLS: dict[str, Callable[[Any], str]] = {
+    "id": str,
+    "text": str,
+    "flag": _flag,
+    "money": _amount,
+    "day": dt.date.isoformat,
+    "moment": dt.datetime.isoformat,
+    "mixed": mixed_text,
+    "nested": json_text,
+}
+
+
+__all__ = ("Csv", "Format", "JsonLines", "json_text", "mixed_text")

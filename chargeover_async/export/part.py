@@ -1,0 +1,164 @@
+"""The file that grows beside the output, and the note that says how far it can be trusted.
+
+``OUTPUT.part`` holds the data, ``OUTPUT.part.json`` the state as of its last safe byte. What lies
+behind that byte (a torn line, after a kill) is cut off before anything is added. When all is read,
+the part becomes the output in one step, so the output is always whole: the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from chargeover_async.errors import UsageError
+
+VERSION = 1
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an export is: ``size`` bytes hold ``records`` records with ids up to ``after``.
+
+    ``question`` is what was asked for, as a mapping of plain values: only the same may go on.
+    ``notes`` is what the format has to remember.
+    """
+
+    question: dict[str, Any]
+    after: int = 0
+    records: int = 0
+    size: int = 0
+    notes: dict[str, Any] = {}
+    version: int = VERSION
+
+
+class Part:
+    """The part file of one output; open it once.
+
+    Raises UsageError for a file that cannot be written, for one that another process writes, and
+    for one that was begun with another question.
+    """
+
+    def __init__(self, output: Path, question: dict[str, Any], *, restart: bool = False) -> None:
+        if output.is_dir():
+            raise UsageError(f"{output} is a folder: name a file")
+        self.output = output
+        self.path = output.with_name(f"{output.name}.part")
+        self.note = output.with_name(f"{output.name}.part.json")
+        self.state = State(question=question)
+        self.size = 0
+        try:
+            # Without O_TRUNC: what is there is ours only once the lock is.
+            self._file: BinaryIO = os.fdopen(
+                os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "rb+"
+            )
+        except OSError as error:
+            raise UsageError(f"{self.path} cannot be written: {error.strerror or error}") from None
+        try:
+            _lock(self._file, self.path)
+            if not restart:
+                self._take_over(question)
+            self._file.truncate(self.state.size)
+            self.size = self._file.seek(self.state.size)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _take_over(self, question: dict[str, Any]) -> None:
+        try:
+            found = msgspec.json.decode(self.note.read_bytes(), type=State)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            raise self._choice(f"cannot be read ({error})") from None
+        if found.version != VERSION:
+            raise self._choice(f"is of version {found.version}, not {VERSION}")
+        if found.question != question:
+            names = sorted({*found.question, *question})
+            other = [one for one in names if found.question.get(one) != question.get(one)]
+            raise self._choice(f"is about another export (other {', '.join(other)})")
+        if os.fstat(self._file.fileno()).st_size < found.size:
+            raise self._choice(f"tells of {found.size} bytes, which {self.path.name} does not have")
+        self.state = found
+
+    def _choice(self, why: str) -> UsageError:
+        return UsageError(
+            f"{self.note} {why}: finish that export with its own options, start this one anew "
+            "(restart), or give it another output"
+        )
+
+    def append(self, data: bytes) -> None:
+        """Add to the data; it counts from the next `save` on."""
+        self._file.write(data)
+        self.size += len(data)
+
+    def save(self, after: int, records: int, notes: dict[str, Any]) -> None:
+        """Make everything appended so far safe against a kill and a power failure."""
+        self.flush()
+        self.state = msgspec.structs.replace(
+            self.state, after=after, records=records, size=self.size, notes=notes
+        )
+        write_whole(self.note, msgspec.json.encode(self.state))
+
+    def flush(self) -> None:
+        """Bring everything appended so far to the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def finish(self) -> None:
+        """Make the part the output."""
+        self.flush()
+        self._file.close()
+        self.path.replace(self.output)
+        self.note.unlink(missing_ok=True)
+        _sync_folder(self.output.parent)
+
+    def finish_as(self, whole: Path) -> None:
+        """Make another file, made from the part, the output; the part is removed."""
+        with whole.open("rb+") as file:
+            os.fsync(file.fileno())
+        whole.replace(self.output)
+        self._file.close()
+        self.note.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+        _sync_folder(self.output.parent)
+
+    def close(self) -> None:
+        """Let go of the file; what was saved stays."""
+        self._file.close()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a small file so that it is always whole: the old one or the new one."""
+    beside = path.with_name(f"{path.name}.tmp")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Hold ``file`` for this process alone; gone with the process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: there the open file itself cannot be replaced by another
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise UsageError(f"{path} is being written by another export") from None
+
+
+__all__ = ("Part", "State", "write_whole")

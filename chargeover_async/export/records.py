@@ -1,0 +1,78 @@
+"""Every record of an object, for a program that reads them itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, TypeVar, overload
+
+from chargeover_async._wire.bulk import MAX_ITEMS
+from chargeover_async.models import Record
+from chargeover_async.models._codec import check_kind, read_many
+from chargeover_async.query import Where
+from chargeover_async.resources._base import BaseResource
+
+from .reader import Reader
+
+T = TypeVar("T", bound=Record)
+R = TypeVar("R", bound=Record)
+
+
+@overload
+def records(
+    resource: BaseResource[T],
+    *,
+    where: Where = None,
+    nested: bool = False,
+    after: int = 0,
+    pages_per_request: int = MAX_ITEMS,
+) -> AsyncGenerator[T]: ...
+
+
+@overload
+def records(
+    resource: BaseResource[T],
+    *,
+    where: Where = None,
+    nested: bool = False,
+    after: int = 0,
+    pages_per_request: int = MAX_ITEMS,
+    as_: type[R],
+) -> AsyncGenerator[R]: ...
+
+
+def records(
+    resource: BaseResource[Any],
+    *,
+    where: Where = None,
+    nested: bool = False,
+    after: int = 0,
+    pages_per_request: int = MAX_ITEMS,
+    as_: type[Any] | None = None,
+) -> AsyncGenerator[Any]:
+    """Every record of ``co.invoices``, say, by rising id, in as few requests as the server allows.
+
+    12,500 a request where queries may travel in ``_bulk`` (tried once, by itself), 500 otherwise;
+    several requests are under way at once, in bounded memory. ``nested`` brings the parts that
+    lists leave out (``line_items``), for a GET a record, 25 a request. ``after`` begins behind that
+    id. ``pages_per_request=1`` uses plain lists only. ``as_`` is a struct of your own to read as.
+
+    A record is met once. One that is created meanwhile is met, one that is changed is met as it
+    was or as it is, one that is deleted may be. Leave early with `contextlib.aclosing`, which
+    sends nothing more. Raises UsageError for an object without a list, and what a list raises.
+    """
+    kind, dates = check_kind(as_ or resource.model), resource._options.dates
+    reader = Reader(
+        resource, where=where, nested=nested, after=after, pages_per_request=pages_per_request
+    )
+
+    async def every() -> AsyncGenerator[Any]:
+        async with aclosing(reader.pages()) as pages:
+            async for page in pages:
+                for record in read_many(page.raw, kind, dates):
+                    yield record
+
+    return every()
+
+
+__all__ = ("records",)

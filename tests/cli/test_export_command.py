@@ -1,0 +1,194 @@
+"""``chargeover-async export``: its messages and exit codes, and a real kill."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chargeover_async import __main__
+from chargeover_async.cli import cli
+from chargeover_async.cli.export import line, shown
+from chargeover_async.export import ExportProgress
+from chargeover_async.sandbox import Sandbox, Variant
+
+ENV = ("CHARGEOVER_URL", "CHARGEOVER_USERNAME", "CHARGEOVER_PASSWORD")
+KILLS = int(os.environ.get("CHARGEOVER_TEST_KILLS", "3"))
+
+
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox on a loop of another thread, as the account of the environment."""
+    monkeypatch.chdir(tmp_path)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    sandbox = Sandbox(quota=None, variant=Variant(accept_query=False))
+    asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(10)
+    for name, value in zip(ENV, (sandbox.url, sandbox.username, sandbox.password), strict=True):
+        monkeypatch.setenv(name, value)
+    yield sandbox
+    asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+def fill(sandbox: Sandbox, count: int) -> None:
+    for one in range(1, count + 1):
+        sandbox.store.seed("customer", {"customer_id": one, "company": f"Ünï {one}"})
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["export", *arguments], prog_name="chargeover-async")
+
+
+def test_a_file_or_standard_output(account: Sandbox) -> None:
+    """Data goes to one, words to standard error."""
+    fill(account, 3)
+    result = run("customer", "--fields", "customer_id, company")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1] == '{"customer_id":2,"company":"Ünï 2"}'
+    assert "3 records of customer: 2 requests" in result.stderr
+    result = run("customers", "--output", "c.csv", "--where", "customer_id > 2", "--json")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert Path("c.csv").read_text("utf-8").count("\n") == 2
+    assert json.loads(result.stderr.splitlines()[-1])["records"] == 1
+
+
+def test_mistakes_exit_with_4_and_send_nothing(account: Sandbox) -> None:
+    """And say what is known instead."""
+    for arguments, words in (
+        (["invoce"], 'did you mean "invoice"'),
+        (["invoice", "--where", "totl > 1"], 'did you mean "total"'),
+        (["invoice", "--fields", "total,totl"], 'no field "totl"'),
+        (["invoice", "--output", "x.foo"], "tells no format"),
+        (["quote", "--since", "2026-01-01"], "no mod_datetime"),
+    ):
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (4, "")
+        assert words in result.stderr
+    assert run("invoice", "--format", "xml").exit_code == 2
+    assert not account.log
+
+
+def test_wrong_credentials_exit_with_5(account: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for every command; the message says that nothing was read."""
+    monkeypatch.setenv("CHARGEOVER_PASSWORD", "wrong")
+    result = run("customer", "--output", "c.jsonl")
+    assert result.exit_code == 5
+    assert "Nothing was read; check CHARGEOVER_USERNAME" in result.stderr
+    assert not Path("c.jsonl").exists()
+
+
+def test_an_answer_that_ends_it_exits_with_1(account: Sandbox) -> None:
+    """An object that the account does not have."""
+    result = run("terms", "--output", "t.jsonl", "--json")
+    assert result.exit_code == 1
+    assert "Stopped: GET /terms" in result.stderr
+
+
+def test_fewer_records_than_the_api_counts_exit_with_1(
+    account: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is there, and so is the warning."""
+    fill(account, 600)
+    monkeypatch.setattr(type(account.store), "count", lambda self, name: 700)
+    result = run("customer", "--output", "c.jsonl")
+    assert result.exit_code == 1
+    assert "counts 700 records and has listed 600" in result.stderr
+    assert Path("c.jsonl").exists()
+
+
+def environment() -> dict[str, str]:
+    """For a new process that shall find the package that is tested here, wherever it lies."""
+    return {**os.environ, "PYTHONPATH": str(Path(__main__.__file__).parents[1])}
+
+
+def start(*arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "chargeover_async", "export", *arguments]
+    return subprocess.Popen(  # noqa: S603 - our own command
+        command, stderr=subprocess.PIPE, env=environment()
+    )
+
+
+def saved() -> int:
+    """How many records the note beside the part vouches for."""
+    note = Path("c.jsonl.part.json")
+    found: int = json.loads(note.read_bytes())["records"] if note.exists() else 0
+    return found
+
+
+def test_killed_again_and_again_it_ends_whole(account: Sandbox) -> None:
+    """kill -9 at random moments, then to the end: every record once, and in order."""
+    count = 15_000
+    fill(account, count)
+    account.faults.set_rates({"delay_before=0.4": 1.0})
+    source = random.Random(11)
+    for _ in range(KILLS):
+        before = saved()
+        process = start("customer", "--output", "c.jsonl")
+        while saved() == before and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(source.uniform(0, 0.5))
+        process.kill()
+        process.communicate()
+        assert before < saved() < count
+        assert json.loads(Path("c.jsonl.part.json").read_bytes())["size"] <= (
+            Path("c.jsonl.part").stat().st_size
+        )
+        assert not Path("c.jsonl").exists()
+    account.faults.clear()
+    process = start("customer", "--output", "c.jsonl", "--json")
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 0, words
+    assert json.loads(words.splitlines()[-1])["resumed_at"] > 0
+    found = [json.loads(one)["customer_id"] for one in Path("c.jsonl").read_bytes().splitlines()]
+    assert found == list(range(1, count + 1))
+
+
+def test_ctrl_c_keeps_what_was_read(account: Sandbox) -> None:
+    """One signal ends it with 1 and says how to go on; the next run does."""
+    fill(account, 10_000)
+    account.faults.set_rates({"delay_before=0.3": 1.0})
+    process = start("customer", "--output", "c.jsonl", "--where", "customer_id > 5")
+    for _ in range(1500):
+        if Path("c.jsonl.part").exists() and Path("c.jsonl.part").stat().st_size:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 1, words
+    assert b"Stopped: interrupted" in words
+    assert b"records are in c.jsonl.part; the same command goes on from there" in words
+    assert b"Traceback" not in words
+    account.faults.clear()
+    result = run("customer", "--output", "c.jsonl", "--where", "customer_id > 5")
+    assert result.exit_code == 0
+    assert "were there from an earlier run" in result.stderr
+    assert Path("c.jsonl").read_bytes().count(b"\n") == 9_995
+
+
+def test_progress_lines_tell_rate_and_time_left() -> None:
+    """Only what this run has read counts for the rate."""
+    progress = ExportProgress(records=3000, total=5000, requests=7, seconds=2.0, resumed_at=1000)
+    assert line(progress) == ("3000 of 5000 (60%) records, 7 requests, 1000 a second, 2 s left")
+    out, now = io.StringIO(), iter([0.0, 1.0, 6.0, 6.0, 7.0])
+    with contextlib.ExitStack() as stack:
+        observe = stack.enter_context(shown(out, clock=lambda: next(now)))
+        for _ in range(3):
+            observe(progress)
+    assert out.getvalue().count("\n") == 1

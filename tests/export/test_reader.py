@@ -1,0 +1,333 @@
+"""Whole objects read from a sandbox, in both modes, through faults and changes."""
+
+from __future__ import annotations
+
+import random
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from export_world import account, customer, fill, ids_in, requests
+
+from chargeover_async import ChargeOver, Customer, F
+from chargeover_async.errors import DecodeError, ServerError, UsageError
+from chargeover_async.export import reader, records
+from chargeover_async.export.reader import Reader
+from chargeover_async.resources import Customers
+from chargeover_async.sandbox import Faults, LogEntry, Variant, _bulk, _where
+
+NO_QUERIES = Variant(accept_query=False)
+BOTH = pytest.mark.parametrize("variant", [Variant(), NO_QUERIES], ids=["bulk", "plain"])
+
+
+async def read(co: ChargeOver, **options: Any) -> list[int]:
+    """With small pages, so that few records make many."""
+    whole = Reader(co.customers, **{"page": 50, **options})
+    async with aclosing(whole.pages()) as pages:
+        return [one async for page in pages for one in page.ids]
+
+
+@BOTH
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 499, 500, 501, 1000, 2750])
+async def test_every_record_comes_once(variant: Variant, count: int) -> None:
+    """Nothing, one, a full page, one more than that, several pages."""
+    async with account(ids=range(1, count + 1), variant=variant) as (_, co):
+        found = [one.customer_id async for one in records(co.customers)]
+        assert found == list(range(1, count + 1))
+
+
+@BOTH
+async def test_the_requests_that_it_takes(variant: Variant) -> None:
+    """Dense ids: 25 pages in a request; or a page in each, where _bulk takes no query."""
+    async with account(ids=range(1, 2_001), variant=variant) as (sandbox, co):
+        whole = Reader(co.customers, page=50)
+        async with aclosing(whole.pages()) as pages:
+            found = [one async for page in pages for one in page.ids]
+        assert found == ids_in(sandbox)
+        assert whole.total == 2_000
+        assert whole.uses_bulk is (variant != NO_QUERIES)
+        # The highest id, the first page, the count and the comparison; then 39 pages and the end.
+        assert whole.requests == len(sandbox.log) == 4 + (2 if whole.uses_bulk else 40)
+
+
+async def test_small_objects_take_two_requests() -> None:
+    """The highest id and the only page: nothing to compare, nothing to count."""
+    async with account(ids=range(1, 40)) as (sandbox, co):
+        assert len(await read(co)) == 39
+        assert requests(sandbox) == ["GET /customer"] * 2
+
+
+@BOTH
+async def test_gaps_cost_nothing_but_requests(variant: Variant) -> None:
+    """Sparse and clustered ids, wide gaps."""
+    source = random.Random(7)
+    ids = sorted({*source.sample(range(1, 40_000), 3000), *range(10**7, 10**7 + 2500), 10**9})
+    async with account(ids=ids, variant=variant) as (_, co):
+        assert await read(co) == ids
+
+
+@BOTH
+async def test_a_filter_holds_in_every_page(variant: Variant) -> None:
+    """Values that need escaping included."""
+    async with account(ids=range(1, 3001), variant=variant) as (sandbox, co):
+        for one in range(1, 3001, 3):
+            sandbox.store.seed("customer", customer(one) | {"company": "a:b, c\\d"})
+        found = await read(co, where=[F.company == "a:b, c\\d", F.customer_id > 10])
+        assert found == [one for one in range(1, 3001, 3) if one > 10]
+
+
+@BOTH
+async def test_a_server_with_smaller_pages_loses_nothing(
+    variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page shorter than was asked for is no end while there are higher ids."""
+    monkeypatch.setattr(_where, "MAX_LIMIT", 20)
+    ids = [*range(1, 700), *range(3000, 9000, 17)]
+    async with account(ids=ids, variant=variant) as (_, co):
+        assert await read(co) == ids
+
+
+@pytest.mark.parametrize("how", ["ignored", "default_limit", "order"])
+async def test_a_bulk_that_answers_queries_differently_is_not_used(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparison notices a server that drops the query of a batch, or a part of it."""
+    truly = _bulk._run
+
+    def other(api: Any, item: dict[str, Any], method: str, uri: str, named: Any) -> Any:
+        path, _, query = uri.partition("?")
+        parts = [] if how == "ignored" else query.split("&")
+        dropped = "limit=" if how == "default_limit" else "order="
+        uri = f"{path}?{'&'.join(one for one in parts if not one.startswith(dropped))}"
+        return truly(api, item, method, uri, named)
+
+    monkeypatch.setattr(_bulk, "_run", other)
+    async with account(ids=range(1, 701)) as (sandbox, co):
+        whole = Reader(co.customers, page=50)
+        async with aclosing(whole.pages()) as pages:
+            assert [one async for page in pages for one in page.ids] == ids_in(sandbox)
+        assert not whole.uses_bulk
+        assert requests(sandbox).count("POST /_bulk") <= 2
+
+
+async def test_a_bulk_that_goes_wrong_later_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are checked one by one, not only at first: none of a wrong answer is taken."""
+    truly = _bulk._run
+    calls = 0
+
+    def other(api: Any, item: dict[str, Any], method: str, uri: str, named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > 10:
+            uri = uri.partition("?")[0] + "?limit=50"
+        return truly(api, item, method, uri, named)
+
+    monkeypatch.setattr(_bulk, "_run", other)
+    async with account(ids=range(1, 3_001)) as (sandbox, co):
+        assert await read(co) == ids_in(sandbox)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "kind", ["500", "502", "429", "lost", "cut", "not_json", "reset_before", "reset_after"]
+)
+async def test_faults_lose_and_double_nothing(variant: Variant, kind: str) -> None:
+    """A fifth of all requests meets one fault or another."""
+    faults = Faults({kind: 0.2}, seed=3)
+    async with account(ids=range(1, 2001), variant=variant, faults=faults) as (sandbox, co):
+        assert await read(co) == ids_in(sandbox)
+
+
+async def test_a_batch_that_is_too_much_for_the_server_is_halved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until it fits; the pages are the same."""
+    truly = _bulk._items
+
+    def fewer(payload: Any) -> Any:
+        items = truly(payload)
+        if len(items) > 6:
+            raise _bulk.Refused("Too much.")
+        return items
+
+    monkeypatch.setattr(_bulk, "_items", fewer)
+    async with account(ids=range(1, 2_001)) as (sandbox, co):
+        whole = Reader(co.customers, page=50)
+        async with aclosing(whole.pages()) as pages:
+            assert [one async for page in pages for one in page.ids] == ids_in(sandbox)
+        assert 1 < whole._batch.size <= 6
+        assert whole.requests < 30
+
+
+async def test_an_item_of_a_batch_that_fails_is_asked_for_again() -> None:
+    """By itself, with all the patience of a direct call."""
+    faults = Faults()
+    faults.script([None] * 4 + ["entry_500=3", "short", "long", "entry_500=0"])
+    async with account(ids=range(1, 4_001), faults=faults) as (sandbox, co):
+        assert await read(co) == ids_in(sandbox)
+        assert {one.fault for one in sandbox.log} == {None, "entry_500", "short", "long"}
+
+
+async def test_what_cannot_be_had_is_an_error_and_no_end() -> None:
+    """A server that stays sick: what was read until then was right, and the error comes out."""
+    async with account(ids=range(1, 7001), variant=NO_QUERIES) as (sandbox, co):
+        found: list[int] = []
+
+        async def read_on() -> None:
+            async for one in records(co.customers):
+                found.append(one.customer_id)
+                if len(found) == 1000:
+                    sandbox.faults.set_rates({"500": 1.0})
+
+        with pytest.raises(ServerError):
+            await read_on()
+        assert found == list(range(1, len(found) + 1))
+
+
+@BOTH
+async def test_records_that_come_and_go_meanwhile(variant: Variant) -> None:
+    """New ones are met until the last page is asked for, none twice; no other is disturbed."""
+    async with account(ids=range(1, 8001), variant=variant) as (sandbox, co):
+        table = sandbox.store.table("customer")
+        created: dict[int, int] = {}  # id -> requests that were there before
+        found: list[Customer] = []
+        async for one in records(co.customers):
+            found.append(one)
+            number = one.customer_id
+            if number % 250 == 1 and number <= 8000:
+                created[20_000 + number] = len(sandbox.log)
+                fill(sandbox, [20_000 + number])
+                for gone in (number - 1, 8000 - number // 500):
+                    if row := table.rows.get(gone):
+                        table.remove(row, free_key=True)
+                sandbox.store.seed("customer", customer(7777) | {"company": f"now {number}"})
+        ids = [one.customer_id for one in found]
+        assert ids == sorted(set(ids))
+        assert set(ids) >= {one for one in ids_in(sandbox) if one <= 8000}
+        ends = [at for at, one in enumerate(sandbox.log) if _is_open(one)]
+        in_time = {one for one, before in created.items() if before <= ends[-1]}
+        assert len(in_time) > 1
+        assert set(ids) >= in_time
+        assert next(one for one in found if one.customer_id == 7777).company
+
+
+def _is_open(entry: LogEntry) -> bool:
+    """Whether a request asks for all that is behind an id, as the last one does."""
+    asked = [one.uri for one in entry.items] or [entry.query]
+    return any("limit=500" in one and "LTE" not in one for one in asked)
+
+
+async def test_leaving_early_sends_nothing_more() -> None:
+    """And leaves no task behind."""
+    async with account(ids=range(1, 60_001), variant=NO_QUERIES) as (sandbox, co):
+        async with aclosing(records(co.customers)) as found:
+            async for _ in found:
+                break
+        sent = len(sandbox.log)
+        assert sent < 15
+        await co.customers.count()
+        assert len(sandbox.log) == sent + 1
+
+
+@BOTH
+async def test_nested_parts_are_fetched_record_by_record(variant: Variant) -> None:
+    """Lists have no line_items; 25 single GETs travel in one request, which is documented."""
+    async with account(variant=variant) as (sandbox, co):
+        buyer = await co.customers.create(company="Acme")
+        item = await co.items.create(name="Tea")
+        for number in range(60):
+            await co.invoices.create(
+                customer_id=buyer.id,
+                line_items=[{"item_id": item.id, "line_rate": f"{number}.10"}],
+            )
+        plain = [one async for one in records(co.invoices)]
+        assert all(one.line_items is None for one in plain)
+        before = len(sandbox.log)
+        found = [one async for one in records(co.invoices, nested=True)]
+        assert [one.invoice_id for one in found] == [one.invoice_id for one in plain]
+        assert [str(one.line_items[0].line_rate) for one in found if one.line_items] == [
+            f"{number}.1" if number else "0.1" for number in range(60)
+        ]
+        assert requests(sandbox)[before:].count("POST /_bulk") == 3
+
+
+async def test_a_record_deleted_between_list_and_get_is_left_out() -> None:
+    """It is not there any more: no error, and no stale copy."""
+    async with account(ids=range(1, 60)) as (sandbox, co):
+        whole = Reader(co.customers, nested=True)
+        table = sandbox.store.table("customer")
+        page = await whole._asker.get(("/customer", (("limit", "500"),)), whole._read)
+        table.remove(table.rows[7], free_key=True)
+        finished = await whole._finished(page)
+        assert finished.ids == [one for one in range(1, 60) if one != 7]
+
+
+async def test_options_of_the_client_go_with_every_request() -> None:
+    """Flags and on_behalf_*, inside a batch, too."""
+    async with account(ids=range(1, 301)) as (sandbox, co):
+        other = co.with_options(flags={"webhooks": 0})
+        assert len(await read(other)) == 300
+        for entry in sandbox.log:
+            if entry.items:
+                assert all("_flag_webhooks=0" in item.uri for item in entry.items)
+            else:
+                assert "_flag_webhooks=0" in entry.query
+
+
+async def test_what_cannot_be_read_is_said_before_anything_is_sent() -> None:
+    """Objects without a list, filters where there are none, a bulk scope's resources."""
+    async with account() as (sandbox, co):
+        for call, words in (
+            (lambda: records(co.teapot), "no list"),
+            (lambda: records(co.terms, where=F.terms_id == 1), "filtered"),
+            (lambda: records(co.terms, nested=True), "one by one"),
+            (lambda: records(co.notes, after=5), "from an id on"),
+            (lambda: records(co.customers, pages_per_request=26), "pages_per_request"),
+        ):
+            with pytest.raises(UsageError, match=words):
+                call()
+        async with co.bulk() as bulk:
+            with pytest.raises(UsageError, match="bulk scope"):
+                records(bulk.customers)
+        assert not sandbox.log
+
+
+@pytest.fixture
+def by_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Customers are one of the objects whose ids the API does not filter by, as notes are."""
+    monkeypatch.setattr(reader, "OffsetListable", Customers)
+
+
+@pytest.mark.usefixtures("by_offset")
+@pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 270])
+async def test_lists_by_offset_are_read_to_their_end(count: int) -> None:
+    """A page that is short is no end by itself: a server's pages may be smaller."""
+    async with account(ids=range(1, count + 1)) as (_, co):
+        assert await read(co) == list(range(1, count + 1))
+
+
+@pytest.mark.usefixtures("by_offset")
+async def test_a_deletion_hides_nothing_from_a_list_by_offset() -> None:
+    """What moves up into pages that were read already is gone back for."""
+    async with account(ids=range(1, 3001)) as (sandbox, co):
+        table = sandbox.store.table("customer")
+        found: list[int] = []
+        async for one in records(co.customers):
+            found.append(one.customer_id)
+            if one.customer_id in {500, 1400, 2900}:
+                for gone in range(one.customer_id - 450, one.customer_id + 1, 2):
+                    if row := table.rows.get(gone):
+                        table.remove(row, free_key=True)
+        assert found == sorted(set(found))
+        assert set(found) >= set(ids_in(sandbox))
+        assert len(sandbox.log) > 7
+
+
+async def test_a_server_that_does_not_page_by_id_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Never an export that looks whole."""
+    monkeypatch.setattr(_where, "parse_where", lambda where: [])
+    async with account(ids=range(1, 2001)) as (_, co):
+        with pytest.raises(DecodeError, match="does not page customer by customer_id"):
+            await read(co)
