@@ -114,8 +114,9 @@ def _check(variant: Variant, method: str, uri: str) -> None:
         raise Refused("The request_method DELETE is not supported in a batch.")
     if query and not variant.accept_query:
         raise Refused("A query string is not supported in a batch.")
-    acts = "/_action/" in path or any(part.startswith("action=") for part in query.split("&"))
-    if acts and not variant.accept_actions:
+    if not variant.accept_actions and (
+        "/_action/" in path or any(part.startswith("action=") for part in query.split("&"))
+    ):
         raise Refused("Actions are not supported in a batch.")
 
 

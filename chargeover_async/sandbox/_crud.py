@@ -259,7 +259,7 @@ def _accept(
     UNVERIFIED: a field that is unknown or not for the caller to set is ignored.
     """
     changes: dict[str, Any] = {}
-    writable, zone = spec.writable, store.zone
+    writable = spec.writable
     for name, value in fields.items():
         kind = writable.get(name)
         if kind is None or name in closed:
@@ -269,9 +269,9 @@ def _accept(
         elif kind == TEXT:
             changes[name] = value if type(value) is str else text(value)
         elif kind == DATE:
-            changes[name] = date(value, zone)
+            changes[name] = date(value, store.zone)
         elif kind == MOMENT:
-            changes[name] = moment(value, zone)
+            changes[name] = moment(value, store.zone)
         else:
             changes[name] = TAKE[kind](value)
     if changes.get("external_key") == "":
@@ -289,6 +289,8 @@ def _resolve(store: Store, spec: Spec, fields: dict[str, Any]) -> dict[str, Any]
 
     UNVERIFIED: a reference that names nothing is refused; an ``X_id`` wins over the other forms.
     """
+    if spec.reference_fields.isdisjoint(fields):
+        return fields
     for prefix, object_ in spec.references.items():
         table = store.table(object_)
         id_name = f"{prefix}_id"

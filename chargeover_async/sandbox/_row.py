@@ -138,11 +138,10 @@ def read(id_: int, written: Written) -> Row:
 def _find_whole(value: Any, path: list[Any], found: list[list[Any]]) -> None:
     parts: Any = value.items() if is_object(value) else enumerate(value)
     for key, each in parts:
-        kind: Any = type(each)
-        if kind is Decimal:
+        if isinstance(each, Decimal):
             if str(each).removeprefix("-").isdigit():
                 found.append([*path, key])
-        elif kind is dict or kind is list:
+        elif isinstance(each, (dict, list)):
             _find_whole(each, [*path, key], found)
 
 

@@ -67,7 +67,7 @@ def decode(body: bytes) -> Any:
 
     The PHP client sends no body at all for an empty array.
     """
-    if not body.strip():
+    if not body or body.isspace():
         return None
     try:
         return _decoder.decode(body)
