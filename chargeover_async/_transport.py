@@ -20,7 +20,7 @@ from yarl import URL
 from ._wire.envelope import Answer, Fault, NoAnswer
 from ._wire.request import JSON, Request
 from .auth import Auth
-from .errors import UsageError
+from .errors import NotSent, UsageError
 from .limits import Permit
 
 API_PATH = "/api/v3"
@@ -168,6 +168,9 @@ class AiohttpTransport:
             ) as response:
                 body = await response.read()
                 return Answer(response.status, dict(response.headers), body)
+        except NotSent as error:
+            # The permit has lapsed, and says so before the first byte.
+            return NoAnswer(Fault.NEVER_LEFT, error.message)
         except _Repeated:
             # The first send met a dropped connection; whether it was read is not known.
             return NoAnswer(Fault.LOST, "the connection was dropped")
@@ -212,8 +215,8 @@ def _watch_sends() -> aiohttp.TraceConfig:
         sending: _Sending = context.trace_request_ctx
         if sending.sent:
             raise _Repeated
-        sending.sent = True
         sending.permit.sent()
+        sending.sent = True
 
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(on_headers)

@@ -24,7 +24,7 @@ from .auth import Auth, AuthKind, auth_of
 from .bulk import Bulk, BulkSettings, StreamJournal
 from .bulk.stream import stream
 from .errors import NotSent, UsageError
-from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats
+from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats, share
 from .models._codec import DateFormat, check_kind, read, read_untyped
 from .models._write import check_json
 from .observe import Observer, Stats
@@ -44,7 +44,9 @@ class ChargeOver(Resources):
 
     ``url`` looks like ``https://example.chargeover.com/api/v3``; plain http is taken for loopback
     addresses only, unless ``insecure_http`` is set. ``quota`` says what the account allows (250
-    requests in any 60 s); pass a ``limiter`` instead to share one between clients. ``retry``,
+    requests in any 60 s); pass a ``limiter`` instead to share one between clients. ``quota_share``
+    shares it with other processes: those that name the same Redis (``redis://...``, extra
+    ``redis``) or, on one host, the same file, and the same account. ``retry``,
     ``timeouts`` and ``bulk`` hold the bounds of repeating, waiting and batching. ``on_event`` is
     told what happens (`observe`).
 
@@ -67,6 +69,7 @@ class ChargeOver(Resources):
         auth: AuthKind | Auth = "basic",
         quota: QuotaSettings | None = None,
         limiter: Limiter | None = None,
+        quota_share: str | os.PathLike[str] | None = None,
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         bulk: BulkSettings | None = None,
@@ -94,11 +97,17 @@ class ChargeOver(Resources):
             )
         elif auth != "basic":
             raise UsageError("pass auth or transport, not both: a transport proves itself")
-        if limiter is not None and quota is not None:
-            raise UsageError("pass quota or limiter, not both")
+        if limiter is not None and (quota is not None or quota_share is not None):
+            raise UsageError("pass quota and quota_share, or limiter, not both")
+        if limiter is not None:
+            owned: Limiter = _Shared(limiter)
+        elif quota_share is not None:
+            owned = share(quota_share, base.host or "", quota)
+        else:
+            owned = LocalLimiter(quota or QuotaSettings())
         self._pipeline = Pipeline(
             transport,
-            LocalLimiter(quota or QuotaSettings()) if limiter is None else _Shared(limiter),
+            owned,
             retry or RetryPolicy(),
             observer=on_event,
             source=random,

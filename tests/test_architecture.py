@@ -50,6 +50,7 @@ ONLY = {
     "click": {"cli"},
     "cryptography": {"webhooks"},
     "looptime": {"testing"},
+    "redis": {"limits/redis"},
     "rich": {"cli", "migrate/progress"},
 }
 # What a bare installation has: the standard library is everything else that is imported.

@@ -37,6 +37,7 @@ class Permit(Protocol):
         Called by the transport. Without it the permit counts until the answer, however long that
         takes, which is safe and costs quota when answers are slow. When the HTTP layer repeats the
         request by itself, call it again: the repeat is charged as one more request.
+        Raises NotSent if the permit may not be used any more: nothing may be sent then.
         """
         ...
 

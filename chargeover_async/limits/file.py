@@ -1,0 +1,156 @@
+"""A quota shared by processes of one host that name the same file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random as _random
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from chargeover_async.errors import UsageError
+from chargeover_async.limits._base import QuotaSettings
+from chargeover_async.limits.ledger import SECOND, Call, Ledger, Reply, exchange
+from chargeover_async.limits.shared import BooksAway, SharedLimiter, WhenAway, steady_clock
+
+_BUSY_S = 2.0
+"""How long to wait for another process's exchange, which takes less than a millisecond."""
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS chargeover_quota (one INTEGER PRIMARY KEY CHECK (one = 1), "
+    "ledger TEXT NOT NULL)"
+)
+_READ = "SELECT ledger FROM chargeover_quota WHERE one = 1"
+_WRITE = "INSERT OR REPLACE INTO chargeover_quota (one, ledger) VALUES (1, ?)"
+
+
+class FileLimiter(SharedLimiter):
+    """One quota for all processes of this host that name the same file.
+
+    ``async with FileLimiter("/run/acme.quota") as limiter``, and
+    ``ChargeOver(..., limiter=limiter)``; or in short ``ChargeOver(..., quota_share="/run/...")``.
+
+    The file is an SQLite database, made when it is missing; ``-wal`` and ``-shm`` stand beside it
+    while it is in use. It must be on a disk of this host, not on a network share, and its time is
+    that of the host since it was started, which nobody sets. A process that is killed at any
+    moment leaves it whole. One file is for one account: a file that is new, or was deleted, costs
+    a wait of about a window (see ``trust_empty``). Everything else is as in `SharedLimiter`.
+
+    Raises UsageError for a path that cannot be right.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        settings: QuotaSettings | None = None,
+        *,
+        when_away: WhenAway = "wait",
+        alone_share: float = 0.1,
+        trust_empty: bool = False,
+        clock: Callable[[], float] | None = None,
+        random: _random.Random | None = None,
+    ) -> None:
+        super().__init__(
+            _FileBooks(Path(path)),
+            settings,
+            when_away=when_away,
+            alone_share=alone_share,
+            trust_empty=trust_empty,
+            clock=clock,
+            random=random,
+        )
+
+
+class _FileBooks:
+    """A ledger in an SQLite file: one transaction an exchange, in a thread."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.name or path.is_dir():
+            raise UsageError(f"{str(path)!r} is no file that a quota can be shared by")
+        self._path = path.absolute()
+        self._clock = steady_clock()
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def place(self) -> str:
+        return str(self._path)
+
+    async def exchange(self, call: Call) -> Reply:
+        return await asyncio.to_thread(self._exchange, call)
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _exchange(self, call: Call) -> Reply:
+        with self._lock:
+            try:
+                return self._transact(call)
+            except sqlite3.DatabaseError as error:
+                self._let_go()
+                # "file is not a database" and the like do not pass; a lock, a full disk may.
+                lasting = not isinstance(error, sqlite3.OperationalError)
+                raise BooksAway(f"{type(error).__name__}: {error}", lasting=lasting) from error
+            except OSError as error:
+                self._let_go()
+                raise BooksAway(f"{type(error).__name__}: {error}", lasting=True) from error
+            except msgspec.MsgspecError as error:
+                self._let_go()
+                raise BooksAway(f"what it holds cannot be read: {error}", lasting=True) from error
+
+    def _transact(self, call: Call) -> Reply:
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            row = connection.execute(_READ).fetchone()
+            ledger = msgspec.json.decode(row[0], type=Ledger) if row else None
+            # Read under the lock, so that it only grows from one exchange to the next. A restart
+            # of the host sets it back: time stands still then, which is safe.
+            clock = round(self._clock() * SECOND)
+            ledger, reply = exchange(ledger, clock, "", call)
+            connection.execute(_WRITE, (msgspec.json.encode(ledger).decode(),))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return reply
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._file != self._identity():
+            self._let_go()  # deleted or replaced: the others may have gone on with the new one
+        if self._connection is None:
+            connection = sqlite3.connect(
+                self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            self._connection = connection
+            connection.execute("PRAGMA journal_mode=WAL")
+            # Whole after a crash of any process. After one of the host nothing in it counts.
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(_SCHEMA)
+            self._file = self._identity()
+        return self._connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _close(self) -> None:
+        with self._lock:
+            self._let_go()
+
+
+__all__ = ("FileLimiter",)

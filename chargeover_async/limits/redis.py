@@ -1,0 +1,174 @@
+"""A quota shared by processes on any number of machines, through Redis or Valkey."""
+
+from __future__ import annotations
+
+import hashlib
+import random as _random
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any, Protocol, cast
+
+from chargeover_async.errors import UsageError
+from chargeover_async.limits._base import QuotaSettings
+from chargeover_async.limits.ledger import Call, Grant, Reply
+from chargeover_async.limits.shared import BooksAway, SharedLimiter, WhenAway
+
+SCRIPT = files("chargeover_async.limits").joinpath("ledger.lua").read_text("utf-8")
+_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+
+_TIMEOUT_S = 2.0
+"""For a connection and for an answer; somebody waits, and a permit's lease runs."""
+
+
+class RedisClient(Protocol):
+    """What is needed of a client: redis-py's asyncio ``Redis`` and ``RedisCluster`` have it."""
+
+    def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run a script that the server knows."""
+        ...
+
+    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run a script."""
+        ...
+
+
+class RedisLimiter(SharedLimiter):
+    """One quota for all who name the same ``account`` in the same Redis or Valkey.
+
+    ``async with RedisLimiter("redis://localhost/0", "acme") as limiter``, and
+    ``ChargeOver(..., limiter=limiter)``; or in short ``ChargeOver(..., quota_share="redis://...")``.
+
+    ``redis`` is a URL as redis-py reads it (``redis://``, ``rediss://``, ``unix://``), or a client
+    of redis-py's asyncio (``Redis``, ``RedisCluster``, a Sentinel's master), which stays yours to
+    close. ``account`` names the quota: the key is ``chargeover:{account}:quota``, a single one, so
+    that a cluster keeps it in one place. It never expires, is a few kilobytes, and need not
+    survive: an absent one costs a wait of about a window (see ``trust_empty``).
+
+    The user needs the commands ``evalsha``, ``eval``, ``time``, ``info``, ``hgetall``, ``hset``,
+    ``hdel`` and ``del``. Everything else is as in `SharedLimiter`; `ledger` holds the promise.
+
+    Raises UsageError without the extra ``redis``, or for a URL or an account that cannot be right.
+    """
+
+    def __init__(
+        self,
+        redis: str | RedisClient,
+        account: str,
+        settings: QuotaSettings | None = None,
+        *,
+        when_away: WhenAway = "wait",
+        alone_share: float = 0.1,
+        trust_empty: bool = False,
+        clock: Callable[[], float] | None = None,
+        random: _random.Random | None = None,
+    ) -> None:
+        super().__init__(
+            _RedisBooks(redis, _key(account)),
+            settings,
+            when_away=when_away,
+            alone_share=alone_share,
+            trust_empty=trust_empty,
+            clock=clock,
+            random=random,
+        )
+
+
+def _key(account: object) -> str:
+    if not isinstance(account, str) or not account or len(account) > 200:
+        raise UsageError("account must be a name of 1 to 200 characters")
+    if not account.isprintable() or any(char in "{} " for char in account):
+        raise UsageError(f"account must have no blanks and no braces, not {account!r}")
+    return f"chargeover:{{{account}}}:quota"
+
+
+class _RedisBooks:
+    """A ledger in Redis: one command an exchange."""
+
+    def __init__(self, where: str | RedisClient, key: str) -> None:
+        try:
+            import redis.asyncio
+            from redis import exceptions
+            from redis.asyncio.retry import Retry
+            from redis.backoff import NoBackoff
+        except ImportError:
+            raise UsageError(
+                'a quota in Redis needs the extra "redis": pip install "chargeover-async[redis]"'
+            ) from None
+        self._errors = exceptions
+        self._key = key
+        self._own: Any = None
+        if isinstance(where, str):
+            connect = cast("Any", redis.asyncio.Redis).from_url
+            try:
+                self._own = connect(
+                    where,
+                    socket_timeout=_TIMEOUT_S,
+                    socket_connect_timeout=_TIMEOUT_S,
+                    # Once, for a connection that was dropped while idle; beyond that we know
+                    # better when to try again.
+                    retry=Retry(NoBackoff(), 1),
+                )
+            except ValueError as error:
+                # The text of a bad port names what stands before it, which may be a password.
+                raise UsageError(
+                    "the URL of Redis cannot be read; it looks like redis://host:6379/0,"
+                    " rediss://... or unix://..."
+                ) from (None if "@" in where else error)
+            self._client = cast("RedisClient", self._own)
+        else:
+            self._client = where
+
+    @property
+    def place(self) -> str:
+        return f"Redis, {self._key}"
+
+    async def exchange(self, call: Call) -> Reply:
+        errors = self._errors
+        words = words_of(call)
+        try:
+            try:
+                answer = await self._client.evalsha(_SHA, 1, self._key, *words)
+            except errors.NoScriptError:
+                answer = await self._client.eval(SCRIPT, 1, self._key, *words)
+        except (errors.AuthenticationError, errors.AuthorizationError) as error:
+            raise BooksAway(f"Redis refuses the credentials: {error}", lasting=True) from error
+        except errors.NoPermissionError as error:
+            raise BooksAway(f"the user of Redis may not do this: {error}", lasting=True) from error
+        except (errors.RedisError, OSError, TimeoutError) as error:
+            text = str(error)
+            lasting = "WRONGTYPE" in text  # the key is somebody else's
+            reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
+            raise BooksAway(reason, lasting=lasting) from error
+        return reply_of(answer)
+
+    async def aclose(self) -> None:
+        if self._own is not None:
+            await self._own.aclose()
+
+
+def words_of(call: Call, *, clock: str = "", server: str = "") -> list[str]:
+    """ARGV of the script; see its head."""
+    rules = call.rules
+    words: list[object] = [rules.limit, rules.window, rules.margin, rules.guard]
+    words.extend((rules.lease, rules.burst, rules.pause, rules.ahead))
+    words.extend((call.process, call.books, call.seen, call.elapsed))
+    words.extend((call.direct, call.bulk, call.chance, int(call.trusts_empty), clock, server))
+    for report in call.reports:
+        words.extend((report.kind, report.slot, report.ago, report.made))
+    return [str(word) for word in words]
+
+
+def reply_of(answer: Sequence[Any]) -> Reply:
+    """The script's answer."""
+    if len(answer) == 1:
+        rules = answer[0]
+        return Reply(quarrel=rules.decode() if isinstance(rules, bytes) else str(rules))
+    books, now, paused_in, lost_in, limit, in_window, pauses, ask_in, *rest = answer
+    grants = tuple(
+        Grant(str(slot), due_in, bool(early))
+        for slot, due_in, early in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+    )
+    return Reply(books, now, paused_in, lost_in, limit, in_window, pauses, ask_in, grants)
+
+
+__all__ = ("SCRIPT", "RedisClient", "RedisLimiter", "reply_of", "words_of")
