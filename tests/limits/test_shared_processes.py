@@ -1,0 +1,236 @@
+"""Real processes on one quota, a real Redis, a sandbox with a strict rolling window as the witness.
+
+Real time, scaled, and most of it is processes starting: about 45 s by default on a busy machine;
+``CHARGEOVER_LONG_TESTS=1`` runs all of it for longer, some minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from quota_world import worst_window
+from support.redis_server import BINARY, MISSING, RedisServer
+from yarl import URL
+
+from chargeover_async.limits import QuotaSettings
+from chargeover_async.limits.ledger import SECOND, Rules
+
+WORKER = Path(__file__).parent.parent / "support" / "quota_worker.py"
+LONG = "CHARGEOVER_LONG_TESTS" in os.environ
+PROCESSES = 4
+LIMIT, WINDOW_S, GUARD_S = (250, 6.0, 0.3) if LONG else (125, 3.0, 0.2)
+RECOVERY_S = Rules.of(QuotaSettings(LIMIT, WINDOW_S, guard_s=GUARD_S)).recovery / SECOND
+
+long_only = pytest.mark.skipif(not LONG, reason="set CHARGEOVER_LONG_TESTS=1 to run it")
+needs_redis = pytest.mark.skipif(BINARY is None, reason=MISSING)
+pytestmark = pytest.mark.timeout(600)
+
+
+class Bench:
+    """A sandbox and the processes that load it."""
+
+    def __init__(self, share: str, account: list[str]) -> None:
+        self.share = share
+        self.url, self.username, self.password = account
+        self.processes: list[asyncio.subprocess.Process] = []
+
+    async def start(self, number: int, seconds: float, **more) -> asyncio.subprocess.Process:
+        job = {
+            "share": self.share,
+            "url": self.url,
+            "username": self.username,
+            "password": self.password,
+            "number": number,
+            "seconds": seconds,
+            "limit": LIMIT,
+            "window_s": WINDOW_S,
+            "guard_s": GUARD_S,
+            **more,
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(WORKER), json.dumps(job), stdout=asyncio.subprocess.PIPE
+        )
+        self.processes.append(process)
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"ready\n"
+        return process
+
+    async def ends(self) -> list[dict[str, int]]:
+        """The figures of those that came to their end."""
+        figures = []
+        for process in self.processes:
+            out, _ = await process.communicate()
+            if process.returncode == 0:
+                figures.append(json.loads(out))
+        return figures
+
+    async def log(self) -> list[tuple[float, int, str]]:
+        """Arrival, status and path of each request."""
+        url = URL(self.url).origin() / "_sandbox" / "log"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return [(one["at"], one["status"], one["path"]) for one in await answer.json()]
+
+
+@contextlib.asynccontextmanager
+async def bench(share: str) -> AsyncIterator[Bench]:
+    sandbox = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "chargeover_async.sandbox", f"--quota-limit={LIMIT}"),
+        *(f"--quota-window-s={WINDOW_S}", "--quota-kind=rolling"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert sandbox.stdout is not None
+    line = await asyncio.wait_for(sandbox.stdout.readline(), 60)
+    one = Bench(share, line.decode().split())
+    try:
+        yield one
+    finally:
+        for process in (*one.processes, sandbox):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+@pytest.fixture
+def redis(tmp_path):
+    pytest.importorskip("redis", reason="extra redis is not installed")
+    server = RedisServer(tmp_path)
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture
+def share(request, tmp_path):
+    """Where the ledger is."""
+    if request.param == "file":
+        return str(tmp_path / "acme.quota")
+    return request.getfixturevalue("redis").url
+
+
+def used(arrivals: list[float], since: float, until: float) -> float:
+    allowed = LIMIT * (until - since) / WINDOW_S
+    return sum(since <= at < until for at in arrivals) / allowed
+
+
+@pytest.mark.parametrize(
+    "share",
+    [pytest.param("redis", marks=needs_redis), pytest.param("file", marks=long_only)],
+    indirect=True,
+)
+async def test_four_processes_use_the_quota_fairly_and_never_more(share):
+    """0 x 429, at least 95 % used in all, each at least half its fair share; clocks 30 s apart."""
+    windows = 10 if LONG else 2
+    async with bench(share) as one:
+        starts = [
+            one.start(number, (windows + 2) * WINDOW_S, skew_s=30.0 * number)
+            for number in range(PROCESSES)
+        ]
+        await asyncio.gather(*starts)
+        figures = await one.ends()
+        seen = await one.log()
+    arrivals = [at for at, _, _ in seen]
+    assert [status for _, status, _ in seen].count(429) == 0
+    assert worst_window(arrivals, WINDOW_S) <= LIMIT
+    since = arrivals[0] + WINDOW_S / 2
+    until = since + windows * WINDOW_S
+    assert used(arrivals, since, until) >= 0.95
+    by_process = Counter(path for at, _, path in seen if since <= at < until)
+    assert len(by_process) == len(figures) == PROCESSES
+    assert min(by_process.values()) >= sum(by_process.values()) / PROCESSES / 2
+    assert sum(figure["http_429"] for figure in figures) == 0
+
+
+@pytest.mark.parametrize(
+    "share",
+    [pytest.param("redis", marks=[needs_redis, long_only]), "file"],
+    indirect=True,
+)
+async def test_one_process_is_killed_and_the_others_use_its_share(share):
+    """kill -9 in the middle: 0 beyond the quota, and its share is used again."""
+    async with bench(share) as one:
+        seconds = (12 if LONG else 4.5) * WINDOW_S
+        victim, *_ = await asyncio.gather(*(one.start(n, seconds) for n in range(PROCESSES)))
+        await asyncio.sleep(1.5 * WINDOW_S)
+        victim.kill()
+        assert len(await one.ends()) == PROCESSES - 1
+        seen = await one.log()
+    arrivals = [at for at, _, _ in seen]
+    assert [status for _, status, _ in seen].count(429) == 0
+    assert worst_window(arrivals, WINDOW_S) <= LIMIT
+    killed_at = max(at for at, _, path in seen if path.endswith("/0"))
+    assert killed_at < arrivals[-1] - 2 * WINDOW_S
+    assert used(arrivals, killed_at + WINDOW_S / 2, arrivals[-1] - 0.1) >= 0.95
+
+
+async def trouble(redis: RedisServer, what: Callable[[], Awaitable[None]]) -> None:
+    """The same load, something happening to Redis in the middle: 0 beyond, and work goes on."""
+    async with bench(redis.url) as one:
+        seconds = 4 * WINDOW_S + RECOVERY_S
+        await asyncio.gather(*(one.start(n, seconds, skew_s=-30.0 * n) for n in range(PROCESSES)))
+        began = time.monotonic()
+        await asyncio.sleep(1.5 * WINDOW_S)
+        await what()
+        assert len(await one.ends()) == PROCESSES
+        ended = time.monotonic()
+        seen = await one.log()
+    arrivals = [at for at, _, _ in seen]
+    assert [status for _, status, _ in seen].count(429) == 0
+    assert worst_window(arrivals, WINDOW_S) <= LIMIT
+    # They worked before, and they all do at the end.
+    first = arrivals[0]
+    assert used(arrivals, first, first + WINDOW_S) >= 0.9
+    last = first + (ended - began) - WINDOW_S
+    assert len({path for at, _, path in seen if at > last}) == PROCESSES
+
+
+@needs_redis
+@pytest.mark.parametrize(
+    "keep",
+    [
+        pytest.param(True, id="with its data", marks=long_only),
+        pytest.param(False, id="without its data"),
+    ],
+)
+async def test_redis_restarts_in_the_middle(redis, keep):
+    """Whatever it remembers: what it may have forgotten is waited out."""
+
+    async def restart() -> None:
+        await asyncio.to_thread(redis.stop, keep=keep)
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(redis.start)
+
+    await trouble(redis, restart)
+
+
+@needs_redis
+@long_only
+async def test_redis_hangs_in_the_middle(redis):
+    """Frozen for a while, as by a slow disk: no slot is used twice, none is sent too late."""
+
+    async def hang() -> None:
+        redis.freeze()
+        await asyncio.sleep(WINDOW_S)
+        redis.thaw()
+
+    await trouble(redis, hang)
+
+
+@needs_redis
+@long_only
+async def test_the_books_are_deleted_in_the_middle(redis):
+    """FLUSHALL by somebody else: the same as an empty restart."""
+
+    async def flush() -> None:
+        await asyncio.to_thread(redis.command, "FLUSHALL")
+
+    await trouble(redis, flush)
