@@ -5,14 +5,11 @@
     async with Sandbox() as sandbox:
         co = ChargeOver(sandbox.url, sandbox.username, sandbox.password)
 
-It has customers, users, items, invoices and the lists of an account; queries with ``where``,
-``order``, ``limit`` and ``offset``; ``_count`` and ``_revision``; external keys and tokens; actions
-on records and collections in both spellings;
-``_bulk`` with JSONPath; the request quota; and faults on demand (`Faults`). `Variant` switches the
-behaviours that no source shows. Every fact in the code names its source; what has none is marked
-UNVERIFIED.
-
-Records live in memory, or in a file that survives the end of the process: ``Sandbox(path=...)``.
+It has customers, users, items, invoices, transactions, stored pay methods and the lists of an
+account; queries with ``where``, ``order``, ``limit`` and ``offset``; ``_count`` and ``_revision``;
+external keys and tokens; actions on records and collections in both spellings; ``_bulk`` with
+JSONPath; the request quota; and faults on demand (`Faults`). `Variant` switches the behaviours that
+no source shows. Every fact in the code names its source; what has none is marked UNVERIFIED.
 
 A control plane under ``/_sandbox/`` needs no credentials: ``POST reset``, ``POST seed``
 (``{"customer": [...]}``), ``POST faults`` (``{"script": [...], "rates": {...}}``), ``GET state``,
@@ -20,12 +17,14 @@ A control plane under ``/_sandbox/`` needs no credentials: ``POST reset``, ``POS
 
 What it does not imitate:
 
-- Any other object: packages, transactions, quotes, cards, notes and so on answer like an
-  unknown object. So credits, refunds, usage and recurring amounts do not exist (``mrr`` is 0).
+- Any other object: packages, quotes, notes and so on answer like an unknown object. So usage and
+  recurring amounts do not exist (``mrr`` is 0).
 - Taxes, late fees, dunning, e-mail, printing and PDF files. Actions that would send something
   answer true and send nothing; ``store.actions`` counts them.
-- Payment: ``pay`` pays the balance in full whatever it is given; nothing is ever declined and
-  scheduled payments are never made. No card or bank number is stored.
+- Payment: nothing is charged. A card that has expired is declined, and so are the numbers and
+  tokens in `sandbox._gateway` (such as 4000000000000002); a decline leaves a failed transaction.
+  Scheduled payments are never made, fees are 0. No card or bank number is stored: a number that is
+  posted again is told by what its mask shows.
 - The actions "set primary contact" and "e-mail" of a customer: no source shows their names.
 - The lists of an account (terms, currencies, brands, countries and so on) beyond a few records: a
   seed adds more. An id of an admin, brand, class, campaign or language is accepted unchecked.

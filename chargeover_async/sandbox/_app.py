@@ -18,13 +18,16 @@ from aiohttp import web
 
 from . import _auth
 from ._bulk import Outcome, run_bulk
+from ._caller import Caller, caller_of
 from ._faults import Fault, Faults, seconds
 from ._file import StorageError
+from ._mask import masked
 from ._quota import Quota, QuotaMeter
 from ._router import PREFIX, Api
 from ._store import Store
 from ._values import is_array, is_object
 from ._variant import Variant
+from ._where import parse_query
 from ._wire import FAILED, Answer, Refused, decode, encode
 
 DEFAULT_QUOTA = Quota()
@@ -52,7 +55,7 @@ class LogEntry:
     are the requests inside a ``_bulk``. ``fault`` is the fault that was played. ``number`` counts
     the requests of one application from 1; ``took`` is the seconds from arrival to the answer, None
     while it is worked on. ``body`` is what was sent, kept only if the sandbox was told to
-    (``keep_bodies``): it may hold a card number, so no repr and no page shows it.
+    (``keep_bodies``), with card numbers and other secrets masked; no repr and no page shows it.
     """
 
     at: float
@@ -65,6 +68,11 @@ class LogEntry:
     number: int = 0
     took: float | None = None
     body: bytes | None = field(default=None, repr=False)
+
+    @property
+    def caller(self) -> Caller:
+        """The end customer that the request names (``on_behalf_*``), and its flags."""
+        return caller_of(parse_query(self.query))
 
 
 class Backend:
@@ -152,7 +160,7 @@ class Backend:
             entry.status = 413
             raise
         if self.keep_bodies:
-            entry.body = body
+            entry.body = masked(body)
         if wait is not None:
             return self._rate_limited(entry, wait)
         if is_down:
@@ -215,7 +223,7 @@ class Backend:
         broken = None
         if fault is not None and kind == "entry_500":
             broken = self.faults.position(fault, len(payload) if is_array(payload) else 0)
-        answer, entry.items = run_bulk(self.api, payload, broken=broken)
+        answer, entry.items = run_bulk(self.api, payload, broken=broken, outer=entry.caller)
         if answer.code == 200 and kind == "short":
             answer.response["_bulk"].pop()
         if answer.code == 200 and kind == "long":
@@ -335,6 +343,7 @@ class Backend:
                 "status": entry.status,
                 "items": [list(item) for item in entry.items],
                 "fault": entry.fault,
+                **entry.caller._asdict(),
             }
             for entry in self.log
         ]

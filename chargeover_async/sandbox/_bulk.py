@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from jsonpath_ng.jsonpath import JSONPath
 from jsonpath_ng.parser import parse
 
+from ._caller import Caller
 from ._router import PREFIX, Api
 from ._values import is_array, is_object
 from ._variant import Variant
@@ -31,17 +32,21 @@ class Outcome(NamedTuple):
     code: int
 
 
-def run_bulk(api: Api, payload: Any, *, broken: int | None = None) -> tuple[Answer, list[Outcome]]:
+def run_bulk(
+    api: Api, payload: Any, *, broken: int | None = None, outer: Caller | None = None
+) -> tuple[Answer, list[Outcome]]:
     """Run the items in order, each failing alone, and answer in the same order.
 
-    The item at position ``broken`` is answered with a 500 and not run. All of it goes into the
-    store's file at once (`Store.transaction`).
+    The item at position ``broken`` is answered with a 500 and not run. ``outer`` is what the query
+    of the batch itself says. All of it goes into the store's file at once (`Store.transaction`).
     """
     with api.store.transaction():
-        return _run_bulk(api, payload, broken)
+        return _run_bulk(api, payload, broken, outer)
 
 
-def _run_bulk(api: Api, payload: Any, broken: int | None) -> tuple[Answer, list[Outcome]]:
+def _run_bulk(
+    api: Api, payload: Any, broken: int | None, outer: Caller | None
+) -> tuple[Answer, list[Outcome]]:
     outcomes: list[Outcome] = []
     try:
         items = _items(payload)
@@ -60,7 +65,7 @@ def _run_bulk(api: Api, payload: Any, broken: int | None) -> tuple[Answer, list[
         elif failed and variant.stop_after_failure == "skip":
             answer = Answer(400, "Not run: an earlier request of this batch failed.", False)
         else:
-            answer = _run(api, item, method, uri, named)
+            answer = _run(api, item, method, uri, named, outer)
         failed = failed or answer.code >= 400
         entry = answer.envelope()
         entries.append(entry)
@@ -90,7 +95,12 @@ def _text(item: dict[str, Any], name: str) -> str:
 
 
 def _run(
-    api: Api, item: dict[str, Any], method: str, uri: str, named: dict[str, dict[str, Any]]
+    api: Api,
+    item: dict[str, Any],
+    method: str,
+    uri: str,
+    named: dict[str, dict[str, Any]],
+    outer: Caller | None,
 ) -> Answer:
     try:
         if not method:
@@ -101,7 +111,7 @@ def _run(
         payload = _dereferenced(item.get("payload"), named, api.variant)
     except Refused as refused:
         return refused.answer
-    return api.answer(method, uri, payload)
+    return api.answer(method, uri, payload, outer=outer)
 
 
 def _check(variant: Variant, method: str, uri: str) -> None:

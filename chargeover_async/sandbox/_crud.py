@@ -7,6 +7,8 @@ from itertools import islice
 from typing import Any
 
 from . import _where
+from ._events import happened
+from ._refs import named
 from ._store import KEPT_REVISIONS, Done, Row, Spec, Store
 from ._values import (
     DATE,
@@ -16,7 +18,6 @@ from ._values import (
     TEXT,
     TEXTS,
     date,
-    integer,
     is_array,
     is_object,
     moment,
@@ -33,12 +34,17 @@ def create(store: Store, spec: Spec, payload: Any) -> Answer:
     if "create" not in spec.commands:
         raise unsupported("create", spec.name)
     fields = _resolve(store, spec, _fields(payload))
+    known = None if spec.same is None else spec.same(store, fields)
+    if known is not None:
+        _change(store, spec, known, fields)
+        return Answer(201, "", {"id": known.id}, (spec.name, known.id))
     changes = _accept(store, spec, fields)
     row = store.new_row(spec.name, changes)
     table = store.table(spec.name)
     table.check_key(changes.get("external_key"), row.id)
     spec.on_create(store, row, fields)
     table.insert(row)
+    happened(store, spec.name, row, "insert")
     return Answer(201, "", {"id": row.id}, (spec.name, row.id))
 
 
@@ -49,11 +55,16 @@ def update(store: Store, spec: Spec, row: Row, payload: Any) -> Answer:
     """
     if "modify" not in spec.commands:
         raise unsupported("modify", spec.name, row.id)
-    fields = _resolve(store, spec, _fields(payload))
+    _change(store, spec, row, _resolve(store, spec, _fields(payload)))
+    return Answer(202, "", {"id": row.id}, (spec.name, row.id))
+
+
+def _change(store: Store, spec: Spec, row: Row, fields: dict[str, Any]) -> None:
     changes = _accept(store, spec, fields, closed=spec.create_only)
     table = store.table(spec.name)
     if "external_key" in changes:
         table.check_key(changes["external_key"], row.id)
+    spec.before_update(store, row, fields)
     before = row.data
     row.data = {**before, **changes, "mod_datetime": store.stamp()}
     try:
@@ -64,8 +75,9 @@ def update(store: Store, spec: Spec, row: Row, payload: Any) -> Answer:
     after, row.data = row.data, before
     table.replace(row, after)
     row.forget(name for name in spec.derived if name not in spec.sticky)
-    row.note(after["mod_datetime"], f"{spec.name.capitalize()} updated")
-    return Answer(202, "", {"id": row.id}, (spec.name, row.id))
+    row.note(after["mod_datetime"], f"{_title(spec)} updated")
+    spec.after_update(store, row, before)
+    happened(store, spec.name, row, "update")
 
 
 def get(store: Store, spec: Spec, row: Row) -> Answer:
@@ -78,6 +90,7 @@ def delete(store: Store, spec: Spec, row: Row) -> Answer:
     if "delete" not in spec.commands:
         raise unsupported("delete", spec.name, row.id)
     spec.on_delete(store, row)
+    happened(store, spec.name, row, "delete")
     store.table(spec.name).remove(row)
     return Answer(200, "", True)
 
@@ -94,7 +107,7 @@ def act(store: Store, spec: Spec, row: Row, name: str, payload: Any) -> Answer:
     if answer.code < 400 and answer.response is not False:
         stamp = store.stamp()
         row.data["mod_datetime"] = stamp
-        row.note(stamp, f"{spec.name.capitalize()}: {name}")
+        row.note(stamp, f"{_title(spec)}: {name}")
         store.actions.append(Done(spec.name, row.id, name))
     return answer
 
@@ -115,6 +128,10 @@ def act_on_collection(store: Store, spec: Spec, name: str, payload: Any) -> Answ
 def answered(result: Any) -> Answer:
     """What an action answers: a whole `Answer`, or what stands in the response of a 200."""
     return result if isinstance(result, Answer) else Answer(200, "", result)
+
+
+def _title(spec: Spec) -> str:
+    return spec.name.lstrip("_").capitalize()
 
 
 def _body(spec: Spec, name: str, payload: Any) -> Any:
@@ -139,7 +156,7 @@ def revisions(store: Store, spec: Spec, row: Row, query: dict[str, str]) -> Answ
         limit = KEPT_REVISIONS
     notes = list(row.notes or ())
     if len(notes) < KEPT_REVISIONS:  # creation is known from the record and not stored twice
-        created = row.data["write_datetime"], f"{spec.name.capitalize()} created"
+        created = row.data["write_datetime"], f"{_title(spec)} created"
         notes.insert(0, created)
     entries = [
         {
@@ -285,32 +302,11 @@ def _accept(
 
 
 def _resolve(store: Store, spec: Spec, fields: dict[str, Any]) -> dict[str, Any]:
-    """``fields`` with every ``X_external_key`` and ``X_token`` turned into ``X_id``, all checked.
-
-    UNVERIFIED: a reference that names nothing is refused; an ``X_id`` wins over the other forms.
-    """
+    """``fields`` with each ``X_external_key`` and ``X_token`` turned into ``X_id``, all checked."""
     if spec.reference_fields.isdisjoint(fields):
         return fields
     for prefix, object_ in spec.references.items():
-        table = store.table(object_)
-        id_name = f"{prefix}_id"
-        sent = fields.get(id_name)
-        if sent is not None:
-            _must_exist(table.rows.get(integer(sent)), object_, id_name, sent)
-            continue
-        for name, look_up in (
-            (f"{prefix}_external_key", table.by_key),
-            (f"{prefix}_token", table.by_token),
-        ):
-            sent = fields.get(name)
-            if sent is not None:
-                row = _must_exist(look_up(text(sent)), object_, name, sent)
-                fields = {**fields, id_name: row.id}
-                break
+        row = named(store, fields, prefix, object_)
+        if row is not None and fields.get(f"{prefix}_id") is None:
+            fields = {**fields, f"{prefix}_id": row.id}
     return fields
-
-
-def _must_exist(row: Row | None, object_: str, name: str, value: object) -> Row:
-    if row is None:
-        raise Refused(f'There is no {object_} with the {name} value "{value}"')
-    return row

@@ -8,10 +8,14 @@ from typing import Any
 from chargeover_async.models import Customer
 
 from ._account import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
+from ._applying import counts, held_by, touching
+from ._due import STATUS, TOTALS
+from ._events import happened
+from ._refs import named
 from ._store import Derive, Row, Spec, Store
 from ._user import set_name
-from ._values import flag, integer, text
-from ._wire import Refused
+from ._values import flag, text
+from ._wire import INVALID, Refused, missing
 
 # Field of a customer -> field of its main contact.
 _CONTACT = {
@@ -22,20 +26,6 @@ _CONTACT = {
     "superuser_last_name": "last_name",
     "superuser_phone": "phone",
 }
-_TOTALS = ("total", "balance", "paid")
-_STATUS = (
-    "customer_status_id",
-    "customer_status_name",
-    "customer_status_str",
-    "customer_status_state",
-)
-
-
-def money_moved(store: Store, customer_id: int | None) -> None:
-    """Tell a seeded customer that its given totals are no longer true."""
-    row = store.row("customer", customer_id)
-    if row is not None:
-        row.forget((*_TOTALS, *_STATUS))
 
 
 def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
@@ -50,6 +40,21 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
 def _update(store: Store, row: Row, fields: dict[str, Any]) -> None:
     _check_parent(row)
     _settle_contact(store, row, fields)
+
+
+def _before_update(store: Store, row: Row, fields: dict[str, Any]) -> None:
+    parent_id = row.data.get("parent_customer_id")
+    if "parent_customer_id" in fields and fields["parent_customer_id"] not in (
+        parent_id,
+        str(parent_id),
+    ):
+        _check_free(store, row, parent_id)
+
+
+def _after_update(store: Store, row: Row, before: dict[str, Any]) -> None:
+    user_id = row.data.get("superuser_id")
+    if user_id != before.get("superuser_id"):
+        happened(store, "customer", row, "super", user_id=user_id)
 
 
 def _settle_contact(store: Store, row: Row, fields: dict[str, Any]) -> None:
@@ -67,6 +72,7 @@ def _settle_contact(store: Store, row: Row, fields: dict[str, Any]) -> None:
         set_name(data, contact)
         user.forget()
         store.table("user").replace(user, data)
+        happened(store, "user", user, "update")
 
 
 def _check_parent(row: Row) -> None:
@@ -90,6 +96,7 @@ def _new_contact(store: Store, customer_id: int, contact: dict[str, Any]) -> int
     # Recording create_tokenized_card: superuser_username is 12 random characters.
     user.data.setdefault("username", store.token())
     store.table("user").insert(user)
+    happened(store, "user", user, "insert")
     return user.id
 
 
@@ -158,41 +165,74 @@ def _status(position: int) -> Derive:
 
 def _set_active(_store: Store, row: Row, _fields: dict[str, Any]) -> bool:
     row.data.pop("customer_status_str", None)
-    row.forget(_STATUS)
+    row.forget(STATUS)
     return True
 
 
 def _set_inactive(_store: Store, row: Row, _fields: dict[str, Any]) -> bool:
     row.data["customer_status_str"] = "inactive-manual"
-    row.forget(_STATUS)
+    row.forget(STATUS)
     return True
 
 
-def _set_pay_method(_store: Store, row: Row, fields: dict[str, Any]) -> bool:
-    """Takes the method as told; cards and bank accounts themselves are not modelled."""
-    paymethod, card, account = (
-        fields.get(name) for name in ("paymethod", "creditcard_id", "ach_id")
-    )
+def _paid(store: Store, row: Row) -> Decimal:
+    """Payments less refunds; and what seeded invoices were paid by nothing that is stored."""
+    own = {invoice.id: invoice for invoice in _invoices(store, row)}
+    payers = (row.id, row.data.get("parent_customer_id"))
+    total = sum((Decimal(each.data.get("payments") or 0) for each in own.values()), Decimal(0))
+    for payer in payers:
+        for each in store.of_customer("transaction", payer):
+            if each.data.get("transaction_type") == "cre" or not counts(each):
+                continue
+            if payer == row.id:
+                total += each.data["amount"]
+            total -= sum(part for id_, part in held_by(each).items() if id_ in own)
+    return total
+
+
+_METHODS = {"crd": "creditcard", "ach": "ach", "tok": "tokenized"}
+
+
+def _set_pay_method(store: Store, row: Row, fields: dict[str, Any]) -> bool:
+    """Sets the default method: a stored one, or a kind of method.
+
+    The page names ``creditcard_id`` only; the fields of the other kinds are UNVERIFIED.
+    """
     changes: dict[str, Any] = {}
-    if card is not None:
-        changes["default_creditcard_id"] = integer(card)
-        changes["default_paymethod"] = "crd"  # the only value seen
-    if account is not None:
-        changes["default_ach_id"] = integer(account)
-        changes["default_paymethod"] = "ach"
-    if paymethod is not None:
-        changes["default_paymethod"] = text(paymethod)
+    for kind, object_ in _METHODS.items():
+        method = named(store, fields, object_, object_)
+        if method is None:
+            continue
+        if method.data.get("customer_id") != row.id:
+            raise Refused(f"This {object_} is not one of customer {row.id}.")
+        changes = {"default_paymethod": kind, f"default_{object_}_id": method.id}
+    if fields.get("paymethod") is not None:
+        kind = text(fields["paymethod"])
+        if kind not in (*_METHODS, "inv", "any"):
+            raise Refused(INVALID)
+        changes["default_paymethod"] = kind
     if not changes:
-        raise Refused("A required parameter was missing: paymethod.")  # UNVERIFIED
+        raise missing("paymethod")  # UNVERIFIED
     if fields.get("update_subscriptions_and_scheduled_invoices") is not None:
         flag(fields["update_subscriptions_and_scheduled_invoices"])
     row.data.update(changes)
+    if "default_ach_id" in changes:
+        happened(store, "ach", store.table("ach").rows[changes["default_ach_id"]], "autopay")
     return True
 
 
-def _disconnect_parent(_store: Store, row: Row, _fields: dict[str, Any]) -> bool:
+def _disconnect_parent(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
+    """Only when the parent has paid nothing for it (page; the wording is UNVERIFIED)."""
+    _check_free(store, row, row.data.get("parent_customer_id"))
     row.data["parent_customer_id"] = None
     return True
+
+
+def _check_free(store: Store, row: Row, parent_id: int | None) -> None:
+    for invoice in _invoices(store, row):
+        for each in touching(store, invoice):
+            if parent_id is not None and each.data.get("customer_id") == parent_id:
+                raise Refused("The parent of this customer has made a payment for it.")
 
 
 CUSTOMER = Spec(
@@ -227,6 +267,7 @@ CUSTOMER = Spec(
     create_only=frozenset(("currency_id", "brand_id", "superuser_username")),
     hidden=frozenset(("email", "phone", "bill_email", "ship_email")),  # only in lists of 2012/2013
     single_only=("tags",),
+    private=frozenset(("default_tokenized_id",)),
     references={"parent_customer": "customer", "superuser": "user"},
     choices={"terms_id": "terms", "currency_id": "currency"},
     derived={
@@ -240,7 +281,7 @@ CUSTOMER = Spec(
         "customer_status_state": _status(3),
         "total": _sum("total"),
         "balance": _sum("balance"),
-        "paid": _sum("payments"),
+        "paid": _paid,
         "url_statementlink": lambda store, row: (
             f"{store.site}/r/statement/view/{row.data['token']}"
         ),
@@ -248,9 +289,12 @@ CUSTOMER = Spec(
         "url_self": lambda store, row: f"{store.site}/admin/r/customer/view/{row.id}",
     },
     through=frozenset(_CONTACT),
-    sticky=frozenset((*_TOTALS, *_STATUS)),
+    sticky=frozenset((*TOTALS, *STATUS)),
+    events={"insert": ("user",), "delete": (), "super": ()},
     on_create=_create,
+    before_update=_before_update,
     on_update=_update,
+    after_update=_after_update,
     on_delete=_delete,
     on_seed=_seed,
     actions={

@@ -9,9 +9,13 @@ from typing import Any
 from chargeover_async.models import Invoice, LineItem
 
 from ._account import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED, terms_days
-from ._customer import money_moved
+from ._applying import Part, release, settle, touching
+from ._charging import charge, given, on_file
+from ._due import balance_of, days_overdue, is_overdue, is_paid, money_moved, status
+from ._events import happened
 from ._item import base_price
-from ._store import Derive, NestedField, Row, Spec, Store
+from ._store import NestedField, Row, Spec, Store
+from ._transaction import apply_balance
 from ._values import (
     FLAG,
     INTEGER,
@@ -27,7 +31,7 @@ from ._values import (
     number,
     text,
 )
-from ._wire import INVALID, Refused, amount, missing
+from ._wire import INVALID, Answer, Refused, amount, missing
 
 CENT = Decimal("0.01")
 _LINE_KINDS = kinds_of(LineItem)
@@ -188,6 +192,7 @@ def _new_line(store: Store, item: Row) -> dict[str, Any]:
 
 
 def _delete(store: Store, row: Row) -> None:
+    release(store, row)
     money_moved(store, row.data.get("customer_id"))
 
 
@@ -216,49 +221,8 @@ def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
 # Derived fields.
 
 
-def _balance(_store: Store, row: Row) -> Decimal:
-    data = row.data
-    if data.get("void_datetime") is not None:
-        return _ZERO
-    due: Decimal = data["total"]
-    for name in ("payments", "credits", "writeoffs"):
-        due -= data.get(name) or 0
-    return due
-
-
 def _applied(_store: Store, row: Row) -> Decimal:
     return _ZERO + (row.data.get("payments") or 0) + (row.data.get("credits") or 0)
-
-
-def _is_paid(store: Store, row: Row) -> bool:
-    """True for a void invoice as well (recording `send_invoice`)."""
-    return _balance(store, row) <= 0
-
-
-def _is_overdue(store: Store, row: Row) -> bool:
-    """Not yet on the due date itself (recording `one_invoice`)."""
-    return not _is_paid(store, row) and store.today().isoformat() > row.data["due_date"]
-
-
-def _days_overdue(store: Store, row: Row) -> int:
-    if not _is_overdue(store, row):
-        return 0
-    return (store.today() - dt.date.fromisoformat(row.data["due_date"])).days
-
-
-def _status(position: int) -> Derive:
-    """One of name, string and state; all four are recorded."""
-
-    def derive(store: Store, row: Row) -> str:
-        if row.data.get("void_datetime") is not None:
-            return ("Void", "closed-void", "c")[position]
-        if _is_paid(store, row):
-            return ("Paid", "closed-paid", "c")[position]
-        if _is_overdue(store, row):
-            return ("Overdue", "open-overdue", "o")[position]
-        return ("Unpaid", "open-unpaid", "o")[position]
-
-    return derive
 
 
 def _line_values(name: str) -> Any:
@@ -268,36 +232,44 @@ def _line_values(name: str) -> Any:
     return values
 
 
+def _transaction_ids(store: Store, row: Row) -> list[int]:
+    return [each.id for each in touching(store, row)]
+
+
 # Actions.
 
 
 def _void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
-    """Brings the balance to zero and leaves the total; voiding twice changes nothing."""
+    """Brings the balance to zero and leaves the total; voiding twice changes nothing.
+
+    UNVERIFIED: what was applied to it becomes unapplied.
+    """
     if row.data.get("void_datetime") is None:
-        row.data["void_datetime"] = store.stamp()
+        data = {**row.data, "void_datetime": store.stamp()}
+        store.table("invoice").replace(row, data)
         row.forget(INVOICE.derived)
+        release(store, row)
         money_moved(store, row.data.get("customer_id"))
+        happened(store, "invoice", row, "status")
     return True
 
 
-def _pay(store: Store, row: Row, fields: dict[str, Any]) -> bool:
-    """Pays what is due, in full; nothing of a card or bank account is kept.
+def _pay(store: Store, row: Row, fields: dict[str, Any]) -> Any:
+    """Pays what is due, in full: with what is given, with what is on file, or from the balance.
 
-    With ``use_customer_balance`` the answer is false: credits are not modelled, so there is never
-    anything to apply (vendor's page: "false when there was nothing to apply").
+    A decline is a 400 and leaves a failed transaction. With ``use_customer_balance`` the answer is
+    false when there was nothing to apply (vendor's page).
     """
     if fields.get("use_customer_balance") is not None and flag(fields["use_customer_balance"]):
-        return False
-    for name in ("number", "routing", "expdate_year", "expdate_month"):
-        if fields.get(name) is not None:
-            text(fields[name])
-    if _is_paid(store, row):
+        return apply_balance(store, row)
+    due = balance_of(store, row)
+    customer = store.row("customer", row.data.get("customer_id"))
+    if due <= 0 or customer is None:
         raise Refused("This invoice has no balance to pay.")  # UNVERIFIED
-    row.data["payments"] = (row.data.get("payments") or _ZERO) + _balance(store, row)
-    row.data["paid_date"] = store.today().isoformat()
-    row.forget(INVOICE.derived)
-    money_moved(store, row.data.get("customer_id"))
-    return True
+    is_given = any(fields.get(name) is not None for name in ("number", "routing"))
+    methods = [given(store, fields)] if is_given else on_file(store, customer, row)
+    paid = charge(store, customer, due, [Part(row, due)], methods)
+    return paid if isinstance(paid, Answer) else True
 
 
 def _schedule(_store: Store, _row: Row, fields: dict[str, Any]) -> bool:
@@ -363,32 +335,35 @@ INVOICE = Spec(
     derived={
         **SHARED,
         "subtotal": lambda _store, row: row.data["total"] - (row.data.get("taxes") or 0),
-        "balance": _balance,
+        "balance": balance_of,
         "applied": _applied,
         "sum_onetime": lambda _store, row: (
             row.data["total"] - (row.data.get("sum_base") or 0) - (row.data.get("sum_usage") or 0)
         ),
-        "is_paid": _is_paid,
+        "is_paid": is_paid,
         "is_void": lambda _store, row: row.data.get("void_datetime") is not None,
-        "is_overdue": _is_overdue,
-        "days_overdue": _days_overdue,
-        "invoice_status_name": _status(0),
-        "invoice_status_str": _status(1),
-        "invoice_status_state": _status(2),
+        "is_overdue": is_overdue,
+        "days_overdue": days_overdue,
+        "invoice_status_name": status(0),
+        "invoice_status_str": status(1),
+        "invoice_status_state": status(2),
         "url_permalink": lambda store, row: f"{store.site}/r/invoice/view/{row.data['token']}",
         "url_pdflink": lambda store, row: f"{store.site}/r/invoice/pdf/{row.data['token']}",
         "url_paylink": lambda store, row: f"{store.site}/r/trans/pay/{row.data['token']}",
         "url_self": lambda store, row: f"{store.site}/admin/r/invoice/view/{row.id}",
     },
     nested={
+        "transaction.transaction_id": NestedField(INTEGER, _transaction_ids),
         "line_items.item_id": NestedField(INTEGER, _line_values("item_id")),
         **{f"line_items.{name}": NestedField(MIXED, _line_values(name)) for name in _LINE_CUSTOM},
     },
     indexes=("customer_id",),
     # The recorded order=invoice_date:DESC was accepted although the field is called date.
     order_aliases={"invoice_date": "date"},
+    events={"insert": (), "update": (), "status": ()},
     on_create=_create,
     on_update=_update,
+    after_update=lambda store, row, _before: settle(store, row),
     on_delete=_delete,
     on_seed=_seed,
     actions={

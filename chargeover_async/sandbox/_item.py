@@ -138,6 +138,7 @@ ITEM = Spec(
     defaults={"item_type": "service", "name": "", "units_plural": "", "enabled": True},
     read_only=frozenset(("tierset_id", "units_plural", "tax_group_name")),
     single_only=("service_data", "categories"),
+    events={"insert": ()},
     on_create=_create,
     on_seed=_seed,
 )

@@ -46,7 +46,7 @@ def _currency(store: Store, fields: dict[str, Any], name: str) -> Row:
     raise Refused(f'There is no currency with the {name} value "{code}"')  # UNVERIFIED
 
 
-def _rates(row: Row) -> dict[str, Decimal]:
+def _rates(row: Row) -> dict[str, int | Decimal]:
     return row.data.get(_RATES) or {}
 
 
@@ -74,9 +74,9 @@ def _get_exchange_rate(store: Store, fields: dict[str, Any]) -> int | Decimal:
     if source is target:
         return 1
     if there is not None:
-        return amount(there)
+        return amount(Decimal(there))
     if back is not None:
-        return amount(round(1 / back, 10))
+        return amount(round(1 / Decimal(back), 10))
     codes = f"{source.data['iso4217']} to {target.data['iso4217']}"
     raise Refused(f"There is no exchange rate from {codes} (the sandbox has those that were set)")
 

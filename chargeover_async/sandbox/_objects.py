@@ -6,15 +6,35 @@ import datetime as dt
 import os
 from collections.abc import Callable, Mapping
 
+from ._ach import ACH
+from ._creditcard import CREDITCARD
 from ._customer import CUSTOMER
 from ._file import StoreFile
 from ._invoice import INVOICE
 from ._item import ITEM
 from ._lists import LISTS
+from ._resthook import DELIVERY, RESTHOOK
 from ._store import Spec, Store
+from ._tokenized import TOKENIZED
+from ._transaction import TRANSACTION
 from ._user import USER
 
-OBJECTS: Mapping[str, Spec] = {spec.name: spec for spec in (*LISTS, CUSTOMER, USER, ITEM, INVOICE)}
+OBJECTS: Mapping[str, Spec] = {
+    spec.name: spec
+    for spec in (
+        *LISTS,
+        CUSTOMER,
+        USER,
+        ITEM,
+        INVOICE,
+        TRANSACTION,
+        CREDITCARD,
+        ACH,
+        TOKENIZED,
+        RESTHOOK,
+        DELIVERY,
+    )
+}
 
 
 def new_store(

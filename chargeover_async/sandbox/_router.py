@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from . import _crud
+from ._caller import Caller, caller_of
 from ._store import Row, Spec, Store
 from ._variant import Variant
 from ._where import parse_query
@@ -23,16 +24,21 @@ class Api:
         self.variant = variant or Variant()
         store.iso_datetimes = self.variant.iso_datetimes
 
-    def answer(self, method: str, target: str, payload: Any) -> Answer:
+    def answer(
+        self, method: str, target: str, payload: Any, *, outer: Caller | None = None
+    ) -> Answer:
         """Do what a request says; ``target`` is its path and query, as they were sent.
 
-        What it changed is in the file, if the store has one, when the answer is there: all or, if
-        StorageError is raised, nothing. A GET changes nothing.
+        ``outer`` is the caller of the batch that the request stands in. What it changed is in the
+        file, if the store has one, when the answer is there: all or, if StorageError is raised,
+        nothing. A GET changes nothing.
         """
         path, _, raw_query = target.partition("?")
+        query = parse_query(raw_query)
+        self.store.caller = caller_of(query, outer)
         with self.store.reading() if method == "GET" else self.store.transaction():
             try:
-                return self._dispatch(method, path, parse_query(raw_query), payload)
+                return self._dispatch(method, path, query, payload)
             except Refused as refused:
                 return refused.answer
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ._caller import Caller
 from ._file import StoreFile
 from ._keeper import ActionLog, Done, Keeper
 from ._row import KEPT_REVISIONS, Changes, Row
@@ -78,8 +79,14 @@ class Spec:
     order_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     on_create: Hook = _nothing  # checks everything before it writes anything; row not yet stored
     on_update: Hook = _nothing  # the same; row.data already holds the changes
+    before_update: Hook = _nothing  # row.data is still as it was; may refuse
+    after_update: Hook = _nothing  # everything is stored; gets the values from before; cannot fail
     on_delete: Callable[[Store, Row], None] = lambda _store, _row: None
     on_seed: Hook = _nothing
+    # The stored record that a create means instead of a new one, which is then updated.
+    same: Callable[[Store, dict[str, Any]], Row | None] | None = None
+    # The events that are posted to hooks, and what else is sent along: customer or user.
+    events: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     actions: Mapping[str, Action] = field(default_factory=dict[str, Action])
     collection_actions: Mapping[str, CollectionAction] = field(
         default_factory=dict[str, CollectionAction]
@@ -249,6 +256,7 @@ class Store:
         self.specs = specs
         self.site = site
         self.iso_datetimes = False
+        self.caller = Caller()  # of the request that is being answered
         self._now = now or _utc_now
         self._seed = seed
         self._stamp = ""
@@ -371,6 +379,13 @@ class Store:
     def row(self, name: str, id_: int | None) -> Row | None:
         """The row of an object with that id, or None."""
         return None if id_ is None else self.tables[name].rows.get(id_)
+
+    def of_customer(self, name: str, customer_id: int | None) -> list[Row]:
+        """The rows of an object that belong to a customer, by rising id."""
+        if customer_id is None:
+            return []
+        rows = self.tables[name].index["customer_id"].get(customer_id, {})
+        return [rows[id_] for id_ in sorted(rows)]
 
     @property
     def zone(self) -> dt.tzinfo:

@@ -108,6 +108,7 @@ USER = Spec(
     sticky=frozenset(("customers",)),  # the seeded customer may not be in the store
     nested={"customers.customer_id": NestedField(INTEGER, _customer_ids, "customer_id")},
     indexes=("customer_id",),
+    events={"insert": (), "update": ()},
     on_create=_create,
     on_update=_update,
     on_delete=_delete,

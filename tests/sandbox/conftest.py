@@ -88,6 +88,10 @@ class Account:
         payload = {"type": "service", "name": "Thing", "pricemodel": {"base": base}, **fields}
         return self.ok("POST", "/item", payload)["id"]
 
+    def card(self, customer_id: int, number: str = "4111 1111 1111 1111", **fields: Any) -> int:
+        payload = {"customer_id": customer_id, "number": number, "expdate": "2030-10-01", **fields}
+        return self.ok("POST", "/creditcard", payload)["id"]
+
     def invoice(self, customer_id: int, *lines: dict[str, Any], **fields: Any) -> int:
         payload = {"customer_id": customer_id, "line_items": list(lines), **fields}
         return self.ok("POST", "/invoice", payload)["id"]

@@ -68,7 +68,8 @@ def test_everything_is_there_again(path):
         post(store, "customer", {**NEW, "external_key": key})
     post(store, "item", {"name": "x", "pricemodel": {"base": 3, "tiers": [{"amount": "1.50"}]}})
     post(store, "invoice", {"customer_id": 1, "line_items": [{"item_id": 1, "line_rate": "5.00"}]})
-    post(store, "invoice/10000?action=pay", {})
+    card = {"number": "4111111111111111", "expdate": "2099-01-01"}
+    post(store, "invoice/10000?action=pay", card)
     Api(store).answer("PUT", "/api/v3/customer/1", {"company": "New", "custom_1": "1.0"})
     Api(store).answer("DELETE", "/api/v3/customer/2", None)
     store.seed("customer", {"customer_id": 50, "total": Decimal(7), "unknown": [Decimal(1)]})

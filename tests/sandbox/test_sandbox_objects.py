@@ -120,17 +120,27 @@ def test_customer_status_follows_overdue_invoices(account, wall):
     wall.advance(days=1)
     record = account.ok("GET", "/customer/1")
     assert (record["customer_status_name"], record["customer_status_id"]) == ("Over Due", 2)
+    account.card(1)
     account.ok("POST", "/invoice/10000?action=pay")
     assert account.ok("GET", "/customer/1")["customer_status_str"] == "active-current"
 
 
 def test_default_payment_method_is_set(account):
-    """The method is kept; a call that names none is refused."""
+    """The method is kept; one that is not the customer's is refused, and so is none."""
     account.customer()
-    payload = {"creditcard_id": 5, "update_subscriptions_and_scheduled_invoices": False}
+    account.refused("POST", "/customer/1/_action/setPayMethod", {"creditcard_id": 1})
+    account.card(account.customer(company="Other"))
+    account.refused("POST", "/customer/1/_action/setPayMethod", {"creditcard_id": 1})
+    card = account.card(1, external_key="mine")
+    assert account.ok("POST", "/customer/1/_action/setPayMethod", {"paymethod": "inv"}) is True
+    assert account.ok("GET", "/customer/1")["default_paymethod"] == "inv"
+    payload = {
+        "creditcard_external_key": "mine",
+        "update_subscriptions_and_scheduled_invoices": False,
+    }
     assert account.ok("POST", "/customer/1/_action/setPayMethod", payload) is True
     record = account.ok("GET", "/customer/1")
-    assert (record["default_paymethod"], record["default_creditcard_id"]) == ("crd", 5)
+    assert (record["default_paymethod"], record["default_creditcard_id"]) == ("crd", card)
     account.refused("POST", "/customer/1/_action/setPayMethod", {})
 
 
@@ -470,7 +480,8 @@ def test_void_keeps_the_total_and_clears_the_balance(account, wall):
     account.ok("POST", "/invoice/10000/_action/void")
     assert account.ok("GET", "/invoice/10000")["void_datetime"] == "2026-03-01 09:30:00"
     assert account.ok("POST", "/invoice/10000?action=email", {}) is True
-    account.refused("POST", "/invoice/10000?action=pay", {"number": "4111"})
+    card = {"number": "4111111111111111", "expdate": "2030-01-01"}
+    assert "no balance" in account.refused("POST", "/invoice/10000?action=pay", card)
 
 
 @pytest.mark.parametrize(
@@ -484,6 +495,7 @@ def test_void_keeps_the_total_and_clears_the_balance(account, wall):
 def test_pay_pays_the_balance_in_full(account, payload):
     """A payment closes the invoice and shows on the customer; a second one is refused."""
     account.customer()
+    account.card(1)
     account.invoice(1, {"item_id": account.item(base="19.99")})
     assert account.ok("POST", "/invoice/10000/_action/pay", payload) is True
     record = account.ok("GET", "/invoice/10000")

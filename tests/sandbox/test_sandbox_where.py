@@ -134,6 +134,7 @@ def test_derived_amounts_can_be_filtered_and_sorted(account):
     customer, item = account.customer(), account.item()
     for rate in ("30", "10.5", "20"):
         account.invoice(customer, {"item_id": item, "line_rate": rate})
+    account.card(customer)
     account.ok("POST", "/invoice/10001?action=pay")
     assert where(account, "total:GT:10.5", "invoice") == [10000, 10002]
     assert where(account, "invoice_status_state:EQUALS:o", "invoice") == [10000, 10002]
