@@ -21,7 +21,7 @@ from pathlib import Path
 from chargeover_async.errors import JournalError
 
 VERSION = 1
-APPLICATION_ID = 0x43684F76  # "ChOv": tells a journal from any other SQLite file
+APPLICATION_ID = 0x43684F4A  # "ChOJ": tells a journal from any other SQLite file
 
 SCHEMA = """
 CREATE TABLE meta (

@@ -37,7 +37,7 @@ CREATE TABLE outbox (
   PRIMARY KEY (load, row)
 ) WITHOUT ROWID;
 
-PRAGMA application_id = 1130909558;
+PRAGMA application_id = 1130909514;
 PRAGMA user_version = 1;
 
 INSERT INTO meta VALUES ('account', 'https://a.chargeover.com/api/v3');
