@@ -1,0 +1,232 @@
+"""An import that is killed with -9 again and again loses no record and doubles none.
+
+By default a few kills of a small import. The long form, 10,000 rows and 100 kills each, runs with
+``CHARGEOVER_KILLS=100`` in the environment and takes some minutes; it prints its figures (-s).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.kill_world import free_port, kill, start, start_sandbox
+
+from chargeover_async.errors import JournalError
+from chargeover_async.migrate import read_rows, read_state
+from chargeover_async.sandbox import Sandbox
+
+KILLS = int(os.environ.get("CHARGEOVER_KILLS", "3"))
+ROWS = 100 * KILLS if KILLS < 100 else 10_000  # half customers, half invoices that refer to them
+SEED = int(os.environ.get("CHARGEOVER_SEED", "1"))
+PLAN = """
+[[load]]
+object = "customer"
+file = "customers.csv"
+[load.fields]
+external_key = "c-{Id}"
+company = "{Name}"
+
+[[load]]
+object = "invoice"
+file = "invoices.csv"
+[load.fields]
+external_key = "i-{Id}"
+customer_external_key = "c-{Customer}"
+memo = "{Memo}"
+line_items = "{Lines}"
+"""
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9"),
+    pytest.mark.timeout(1_800 if KILLS >= 100 else 120),
+]
+
+
+class World:
+    """The input, the journal, and a sandbox on disk in a process of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.plan = path / "plan.toml"
+        self.journal = path / "import.journal"
+        self.store = path / "account.sandbox"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api/v3"
+        self.dice = random.Random(SEED)
+        half = ROWS // 2
+        self.customers = {f"c-{n}": f"Ünternehmen {n}" for n in range(half)}
+        self.invoices = {f"i-{n}": f"c-{self.dice.randrange(half)}" for n in range(half)}
+        self.plan.write_text(PLAN.replace("invoices.csv", "invoices.jsonl"), "utf-8")
+        (path / "customers.csv").write_text(
+            "Id,Name\n" + "".join(f"{k[2:]},{name}\n" for k, name in self.customers.items()),
+            "utf-8",
+        )
+        (path / "invoices.jsonl").write_text(
+            "".join(
+                json.dumps(
+                    {
+                        "Id": key[2:],
+                        "Customer": customer[2:],
+                        "Memo": f"memo of {key}",
+                        "Lines": [{"item_id": 1, "line_rate": 1, "line_quantity": 2}],
+                    }
+                )
+                + "\n"
+                for key, customer in self.invoices.items()
+            ),
+            "utf-8",
+        )
+        self._server: subprocess.Popen[str] | None = None
+
+    def serve(self) -> None:
+        self._server = start_sandbox(self.port, self.store, self.dice.randrange(1_000))
+
+    def kill_server(self) -> None:
+        assert self._server is not None
+        kill(self._server)
+
+    def stop(self) -> dict[str, int]:
+        """End the sandbox in order; what it has seen."""
+        assert self._server is not None
+        self._server.terminate()
+        out, err = self._server.communicate(timeout=60)
+        assert self._server.returncode == 0, err
+        self._server = None
+        return dict(json.loads(out.splitlines()[-1]))
+
+    def close(self) -> None:
+        if self._server is not None:
+            kill(self._server)
+
+    def start(self, rate: float) -> subprocess.Popen[str]:
+        return start("import", self.plan, self.journal, self.url, rate)
+
+    def settled(self) -> int:
+        """Rows that the journal calls created."""
+        try:
+            return sum(one.states.get("created", 0) for one in read_state(self.journal).loads)
+        except JournalError:  # there is none yet
+            return 0
+
+    def finish(self) -> dict[str, object]:
+        """Let the import run to its end, with more runs if one had to give up."""
+        summary: dict[str, object] = {}
+        for _ in range(10):
+            process = self.start(1_000)
+            out, err = process.communicate(timeout=600)
+            assert process.returncode == 0, err
+            summary = json.loads(out.splitlines()[-1])
+            if summary["created"] == ROWS:
+                return summary
+        raise AssertionError(f"ten runs did not finish it: {summary}")
+
+    async def check(self) -> None:
+        """The store holds the input and nothing else, and the journal says the same."""
+        sandbox = Sandbox(path=self.store)
+        await sandbox.start()
+        store = sandbox.store
+        held = {name: list(store.records(name)) for name in ("customer", "invoice")}
+        await sandbox.stop()
+        assert sorted(one["external_key"] for one in held["customer"]) == sorted(self.customers)
+        assert sorted(one["external_key"] for one in held["invoice"]) == sorted(self.invoices)
+        ids = {one["external_key"]: one["customer_id"] for one in held["customer"]}
+        for one in held["customer"]:
+            assert one["company"] == self.customers[one["external_key"]]
+        for one in held["invoice"]:
+            assert one["customer_id"] == ids[self.invoices[one["external_key"]]]
+            assert one["memo"] == f"memo of {one['external_key']}"
+            assert one["total"] == 2
+        ids |= {one["external_key"]: one["invoice_id"] for one in held["invoice"]}
+        rows = list(read_rows(self.journal))
+        assert {one.key: one.id for one in rows} == ids
+        assert {one.state for one in rows} == {"created"}
+        results = (self.path / "results.csv").read_text("utf-8").splitlines()[1:]
+        assert {row.split(",")[1]: int(row.split(",")[2]) for row in results} == ids
+        assert not (self.path / "failures.jsonl").exists()
+
+
+@contextmanager
+def world_in(path: Path) -> Iterator[World]:
+    world = World(path)
+    # An item for the invoices to be about, before anything is lost.
+    world.serve()
+    try:
+        seed(world)
+        yield world
+    finally:
+        world.close()
+
+
+def seed(world: World) -> None:
+    body = json.dumps({"item": [{"name": "the item with id 1"}]}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", world.port, timeout=10)
+    connection.request("POST", "/_sandbox/seed", body)
+    answer = connection.getresponse()
+    assert answer.status == 200, answer.read()
+    connection.close()
+
+
+def test_import_killed_at_random_moments(tmp_path: Path) -> None:
+    """Killed while it starts, checks, sends and settles: at the end the store is the input."""
+    with world_in(tmp_path) as world:
+        kills = runs = 0
+        while kills < KILLS:
+            done = world.settled()
+            # Ahead of the schedule it is killed early, or it would be done before the last kill.
+            ahead = done / ROWS > kills / KILLS
+            process = world.start(40)
+            runs += 1
+            if ahead:
+                time.sleep(world.dice.uniform(0, 0.8))
+            else:
+                deadline = time.monotonic() + 60
+                while world.settled() == done and process.poll() is None:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+                time.sleep(world.dice.uniform(0, 0.2))
+            kills += kill(process)
+            assert runs < 3 * KILLS + 10
+        assert world.settled() < ROWS
+        summary = world.finish()
+        assert (summary["failed"], summary["unknown"]) == (0, 0)
+        seen = world.stop()
+        asyncio.run(world.check())
+        least = 2 * math.ceil(ROWS / 2 / 25)
+        print(
+            f"\n{ROWS} rows, {kills} kills of the import, {seen['lookups']} look-ups, "
+            f"{seen['requests']} requests, {seen['requests'] - least} beyond the minimum {least}"
+        )
+
+
+def test_sandbox_killed_at_random_moments(tmp_path: Path) -> None:
+    """The server dies and comes back while the import runs: at the end the store is the input."""
+    with world_in(tmp_path) as world:
+        kills = 0
+        process = world.start(40)
+        while kills < KILLS:
+            if process.poll() is not None:  # it was out of reach for too long
+                assert process.returncode == 0
+                process.communicate()
+                process = world.start(40)
+            time.sleep(world.dice.uniform(0, 0.5) if world.settled() < ROWS else 0.1)
+            world.kill_server()
+            kills += 1
+            time.sleep(world.dice.uniform(0, 0.1))
+            world.serve()
+        process.communicate(timeout=600)
+        summary = world.finish()
+        assert (summary["failed"], summary["unknown"]) == (0, 0)
+        world.stop()
+        asyncio.run(world.check())
+        print(f"\n{ROWS} rows, {kills} kills of the sandbox")
