@@ -8,12 +8,16 @@
     job = ExportJob("invoice", Path("invoices.jsonl"), where=["total > 100"])
     print(await job.run(co))
 
+    async for batch in arrow_batches(co.customers): # pyarrow.RecordBatch
+        ...
+
 What is promised of records that change meanwhile is said in ``docs/export.md``.
 """
 
 from __future__ import annotations
 
+from .arrow import arrow_batches
 from .job import ExportJob, ExportProgress, ExportSummary
 from .records import records
 
-__all__ = ("ExportJob", "ExportProgress", "ExportSummary", "records")
+__all__ = ("ExportJob", "ExportProgress", "ExportSummary", "arrow_batches", "records")

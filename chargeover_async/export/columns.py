@@ -49,10 +49,14 @@ def columns_of(model: type[Any]) -> tuple[Column, ...]:
             continue
         hint = hints[field.encode_name]
         plain = _without_none(hint)
-        kind = _KINDS.get(plain, "nested") if not get_origin(plain) else "nested"
-        found.append(Column(field.encode_name, field.name, kind, plain, hint))
+        found.append(Column(field.encode_name, field.name, kind_of(plain), plain, hint))
     own = [name for cls in model.__mro__ for name in inspect.get_annotations(cls)]
     return tuple(sorted(found, key=lambda one: own.index(one.attribute)))
+
+
+def kind_of(plain: Any) -> Kind:
+    """What a type without its None holds."""
+    return "nested" if get_origin(plain) else _KINDS.get(plain, "nested")
 
 
 def _without_none(hint: Any) -> Any:
@@ -170,4 +174,4 @@ def picked_struct(model: type[Any], columns: Sequence[Column]) -> type[Any]:
     )
 
 
-__all__ = ("Column", "choose", "columns_of", "moment_of", "parse_where", "picked_struct")
+__all__ = ("Column", "choose", "columns_of", "kind_of", "moment_of", "parse_where", "picked_struct")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import gzip
 import io
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from chargeover_async.errors import DecodeError
+from chargeover_async.migrate._extras import zstd
 from chargeover_async.models._codec import DateFormat, encode, read_many
 
 from .columns import Column, picked_struct
@@ -111,6 +113,26 @@ class Csv(Format):
         )
 
 
+class Compressed(Format):
+    """Another format behind gzip or zstd, each page a member of its own, so that it can go on."""
+
+    def __init__(self, inner: Format, compression: str) -> None:
+        super().__init__()
+        self._inner = inner
+        self._squeeze: Callable[[bytes], bytes] = (
+            zstd().compress if compression == "zstd" else gzip.compress
+        )
+
+    def head(self) -> bytes:
+        """What the other one begins with."""
+        head = self._inner.head()
+        return self._squeeze(head) if head else head
+
+    def encode(self, page: Page) -> bytes:
+        """What the other one makes of a page."""
+        return self._squeeze(self._inner.encode(page))
+
+
 def _rows(rows: list[list[str]]) -> bytes:
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerows(rows)
@@ -147,4 +169,4 @@ _CELLS: dict[str, Callable[[Any], str]] = {
 }
 
 
-__all__ = ("Csv", "Format", "JsonLines", "json_text", "mixed_text")
+__all__ = ("Compressed", "Csv", "Format", "JsonLines", "json_text", "mixed_text")

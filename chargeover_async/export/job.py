@@ -9,20 +9,22 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate._names import did_you_mean
+from chargeover_async.models._codec import DateFormat
 from chargeover_async.query import Clause, Field, Where, where_pair
 from chargeover_async.resources import RESOURCES
 from chargeover_async.resources._base import BaseResource, Listable
 from chargeover_async.resources._lists import Unfiltered, Whole
 
+from .arrow import Parquet
 from .columns import choose, columns_of, moment_of, parse_where
-from .formats import Csv, Format, JsonLines
+from .formats import Compressed, Csv, Format, JsonLines
 from .page import Page
 from .part import Part
 from .reader import Reader, can_page_by_key
@@ -36,8 +38,10 @@ logger = logging.getLogger("chargeover_async.export")
 
 SAVE_EVERY_S = 1.0
 
-FormatName = Literal["jsonl", "csv"]
-FORMATS: tuple[FormatName, ...] = ("jsonl", "csv")
+FORMATS = ("jsonl", "csv", "parquet")
+_ENDINGS = {f".{one}": one for one in FORMATS} | {".ndjson": "jsonl"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_SQUEEZED = [[one] for one in COMPRESSIONS]
 
 
 class ExportProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,11 +105,12 @@ class ExportJob:
     """One object into one output.
 
     ``output`` is a path, whose file is replaced in one step once all is read, or an open binary
-    file, which is written as pages come. ``format`` is ``"jsonl"`` or ``"csv"``; left out, it is
-    that of the path's ending. ``where`` takes filters as text (`columns.parse_where`) or clauses
-    (``F.total > 100``), ``since`` a date or datetime: what was changed then or later. ``fields``
-    picks columns. ``nested`` reads each record by itself, so that the parts are there which lists
-    leave out.
+    file, which is written as pages come. ``format`` is ``"jsonl"``, ``"csv"`` or
+    ``"parquet"`` (extra ``parquet``); left out, it is that of the path's ending. A path that ends
+    in ``.gz`` or ``.zst`` (extra ``zstd``) is compressed. ``where`` takes filters as text
+    (`columns.parse_where`) or clauses (``F.total > 100``), ``since`` a date or datetime: what was
+    changed then or later. ``fields`` picks columns. ``nested`` reads each record by itself, so that
+    the parts are there which lists leave out.
 
     A run that ended early left ``OUTPUT.part``: the same job goes on behind it, unless ``restart``
     is given. All checks are made here and by the start of `run`, before anything is sent; they
@@ -128,10 +133,11 @@ class ExportJob:
     ) -> None:
         self._resource = resource_class(object_name)
         self._output = output
-        self._format = _format_name(format, output)
+        self._format, self._compression = _format_name(format, output)
         self._where = [*_clauses(where, self._resource), *_since(since, self._resource)]
         self._fields = None if fields is None else list(fields)
         choose(self._resource.model, self._fields, self._resource.attribute)
+        self._file_format = self._make_format(None)  # so that a missing extra is said at once
         self._nested = nested
         self._restart = restart
         self._pages_per_request = pages_per_request
@@ -163,7 +169,7 @@ class ExportJob:
         """
         self._began = self._clock()
         resource: BaseResource[Any] = getattr(co, self._resource.attribute)
-        self._file_format = self._make_format(resource)
+        self._file_format = self._make_format(resource._options.dates)
         part = self._open_part(co)
         if part is not None and can_page_by_key(self._resource):
             self._after = part.state.after
@@ -201,12 +207,17 @@ class ExportJob:
 
     # -- writing -----------------------------------------------------------------------------
 
-    def _make_format(self, resource: BaseResource[Any]) -> Format:
-        model, dates = resource.model, resource._options.dates
-        columns = choose(model, self._fields, resource.attribute)
+    def _make_format(self, dates: DateFormat | None) -> Format:
+        model = self._resource.model
+        columns = choose(model, self._fields, self._resource.attribute)
+        made: Format
+        if self._format == "parquet":
+            return Parquet(model, columns, dates)
         if self._format == "csv":
-            return Csv(model, columns, dates)
-        return JsonLines(None if self._fields is None else columns)
+            made = Csv(model, columns, dates)
+        else:
+            made = JsonLines(None if self._fields is None else columns)
+        return Compressed(made, self._compression) if self._compression else made
 
     def _open_part(self, co: ChargeOver) -> Part | None:
         if not isinstance(self._output, Path):
@@ -214,7 +225,7 @@ class ExportJob:
         question = {
             "account": co._url,
             "object": self._resource.object,
-            "format": self._format,
+            "format": f"{self._format} {self._compression}".strip(),
             "where": dict(where_pair(self._where or None)).get("where", ""),
             "fields": self._fields,
             "nested": self._nested,
@@ -296,19 +307,24 @@ class ExportJob:
             logger.exception("an observer of an export failed")
 
 
-def _format_name(name: str | None, output: Path | BinaryIO) -> FormatName:
-    if name is None:
-        if not isinstance(output, Path):
-            return "jsonl"
-        name = output.suffix.lstrip(".").lower()
-        name = {"ndjson": "jsonl"}.get(name, name)
-        if name not in FORMATS:
-            raise UsageError(
-                f"the ending of {output.name} tells no format: give one of {', '.join(FORMATS)}"
-            )
+def _format_name(name: str | None, output: Path | BinaryIO) -> tuple[str, str]:
+    """Format and compression, as given or as the ending says."""
+    suffixes = [one.lower() for one in output.suffixes] if isinstance(output, Path) else []
+    compression = COMPRESSIONS.get(suffixes.pop(), "") if suffixes[-1:] in _SQUEEZED else ""
+    if name is None and not isinstance(output, Path):
+        name = "jsonl"
+    elif name is None:
+        name = _ENDINGS.get(suffixes[-1] if suffixes else "")
+        if name is None:
+            known = ", ".join(FORMATS)
+            raise UsageError(f"the ending of {output.name} tells no format: give one of {known}")
     if name not in FORMATS:
         raise UsageError(f'format must be one of {", ".join(FORMATS)}, not "{name}"')
-    return name
+    if name == "parquet" and not isinstance(output, Path):
+        raise UsageError("Parquet cannot be written to a stream: give the name of a file")
+    if name == "parquet" and compression:
+        raise UsageError("Parquet is compressed by itself: leave the second ending out")
+    return name, compression
 
 
 def _clauses(where: Any, resource: type[BaseResource[Any]]) -> list[Clause]:

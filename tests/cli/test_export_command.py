@@ -94,11 +94,13 @@ def test_wrong_credentials_exit_with_5(account: Sandbox, monkeypatch: pytest.Mon
     assert not Path("c.jsonl").exists()
 
 
-def test_an_answer_that_ends_it_exits_with_1(account: Sandbox) -> None:
-    """An object that the account does not have."""
-    result = run("terms", "--output", "t.jsonl", "--json")
+def test_a_server_that_stays_sick_ends_it_with_1(account: Sandbox) -> None:
+    """Once the first contact has gone well; the summary comes all the same."""
+    account.faults.script([None, "500", "500", "500"])
+    result = run("customer", "--output", "c.jsonl", "--json")
     assert result.exit_code == 1
-    assert "Stopped: GET /terms" in result.stderr
+    assert "Stopped: GET /customer" in result.stderr
+    assert json.loads(result.stderr.splitlines()[-1])["records"] == 0
 
 
 def test_fewer_records_than_the_api_counts_exit_with_1(

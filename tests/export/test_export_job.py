@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from export_world import account, customer, fill, ids_in, lines, listed, requests
+from export_world import account, customer, ids_in, lines, listed, requests
 
 from chargeover_async import ChargeOver, F
 from chargeover_async.errors import ServerError, UsageError
@@ -305,10 +305,17 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_opened() -> None:
 
 async def test_lists_without_paging_are_exported_too() -> None:
     """They begin anew each time, as reading cannot begin in their middle."""
+    out = Path("c.jsonl")
     async with account() as (sandbox, co):
-        sandbox.faults.script(["not_json"])
-        fill(sandbox, [1])
-        with pytest.raises(Exception, match=r"."):  # the sandbox has no such object
-            await ExportJob("currency", Path("c.jsonl")).run(co)
-        assert not Path("c.jsonl").exists()
+        sandbox.faults.set_rates({"500": 1.0})
+        with pytest.raises(ServerError):
+            await ExportJob("currency", out).run(co)
+        assert not out.exists()
         assert not Path("c.jsonl.part.json").exists()
+        sandbox.faults.clear()
+        Path("c.jsonl.part").write_text("torn")
+        summary = await ExportJob("currencies", out).run(co)
+        assert [one["currency_id"] for one in lines(out)] == [
+            one.currency_id for one in await co.currencies.list()
+        ]
+        assert (summary.resumed_at, summary.counted, leftovers()) == (0, None, {"c.jsonl"})
