@@ -42,7 +42,8 @@ def sandbox_command(
 ) -> None:
     """Serve a local server that behaves like a ChargeOver account, until Ctrl-C.
 
-    Prints URL, user name and password on one line once it listens. With --store, whatever was
+    Prints URL, user name and password on one line once it listens, and to stderr the URL of a page
+    that shows in a browser what is in it. With --store, whatever was
     answered is still there after a crash or kill.
     """
     if quota < 1 or not (math.isfinite(window) and window > 0):

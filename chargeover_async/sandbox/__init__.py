@@ -15,6 +15,11 @@ A control plane under ``/_sandbox/`` needs no credentials: ``POST reset``, ``POS
 (``{"customer": [...]}``), ``POST faults`` (``{"script": [...], "rates": {...}}``), ``GET state``,
 ``GET log``. It shares no code with the client but the field names of the models.
 
+The root (``sandbox.page_url``) is a page for a browser: the objects with their records, the log and
+the quota live, faults to switch on. It and the control plane answer this machine only: an address,
+a Host and an Origin that are not of loopback are refused with 403, so that no web page that you
+visit can reach them. The log shows no bodies, and hides the numbers of cards and bank accounts.
+
 What it does not imitate:
 
 - Any other object: packages, quotes, notes and so on answer like an unknown object. So usage and

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import struct
 import sys
@@ -21,7 +20,8 @@ from ._bulk import Outcome, run_bulk
 from ._caller import Caller, caller_of
 from ._faults import Fault, Faults, seconds
 from ._file import StorageError
-from ._mask import masked
+from ._mask import masked, masked_target
+from ._page import page_answer, refusal
 from ._quota import Quota, QuotaMeter
 from ._router import PREFIX, Api
 from ._store import Store
@@ -134,8 +134,8 @@ class Backend:
         # Bytes that are not UTF-8 arrive as lone surrogates, which no answer could hold.
         target = request.raw_path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         path, _, query = target.partition("?")
-        if path.startswith(CONTROL):
-            return await self._control(request, path.removeprefix(CONTROL))
+        if path == "/" or path.startswith(CONTROL):
+            return await self._control(request, path.removeprefix(CONTROL), query)
         self.arrived += 1
         entry = LogEntry(at, request.method, path, query, number=self.arrived)
         self.log.append(entry)
@@ -239,10 +239,14 @@ class Backend:
 
     # The control plane.
 
-    async def _control(self, request: web.Request, command: str) -> web.Response:
-        if not is_loopback(request.remote or ""):
-            return _plain(403, {"error": "the control plane is for this machine only"})
+    async def _control(self, request: web.Request, command: str, query: str) -> web.Response:
+        refused = refusal(request, navigating=command == "/")
+        if refused is not None:
+            return _plain(403, {"error": refused})
         try:
+            shown = page_answer(self, request.method, command, query)
+            if shown is not None:
+                return shown
             sent = decode(await request.read())
             fields: Any = {} if sent is None else sent
             if not is_object(fields):
@@ -336,12 +340,14 @@ class Backend:
     def _show_log(self, _sent: dict[str, Any]) -> Any:
         return [
             {
+                "number": entry.number,
                 "at": entry.at,
                 "method": entry.method,
-                "path": entry.path,
-                "query": entry.query,
+                "path": masked_target(entry.path),
+                "query": masked_target(entry.query),
                 "status": entry.status,
-                "items": [list(item) for item in entry.items],
+                "took": entry.took,
+                "items": [[method, masked_target(uri), code] for method, uri, code in entry.items],
                 "fault": entry.fault,
                 **entry.caller._asdict(),
             }
@@ -392,14 +398,6 @@ def make_app(
 def backend_of(app: web.Application) -> Backend:
     """What stands behind an application made by `make_app`: store, faults, log, quota."""
     return app[_BACKEND]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _json(entry: LogEntry, answer: Answer, request: web.Request) -> web.Response:

@@ -7,7 +7,7 @@ import random
 from collections import deque
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 # kind -> what happens; those of _WITH_VALUE are written as "kind=value".
 KINDS: Mapping[str, str] = {
@@ -41,6 +41,13 @@ class Fault(NamedTuple):
     def text(self) -> str:
         """The fault as `parse_fault` takes it."""
         return self.kind if self.value is None else f"{self.kind}={self.value:g}"
+
+
+def value_of(kind: str) -> Literal["required", "allowed"] | None:
+    """Whether a fault of that kind is written with a value."""
+    if kind in _VALUE_REQUIRED:
+        return "required"
+    return "allowed" if kind in _VALUE_ALLOWED else None
 
 
 def parse_fault(text: str) -> Fault:

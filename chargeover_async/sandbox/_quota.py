@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,10 +59,26 @@ class QuotaMeter:
             return self._fixed(now)
         return self._bucket(now)
 
+    def used(self, now: float) -> float:
+        """How much of the limit is used up at ``now``, which is no earlier than any arrival."""
+        quota = self.quota
+        if quota.kind == "rolling":
+            self._forget(now)
+            return len(self._arrivals)
+        if quota.kind == "fixed":
+            return self._used if now // quota.window_s == self._window else 0
+        if quota.kind == "bucket" and self._filled_at is not None:
+            gained = (now - self._filled_at) * quota.limit / quota.window_s
+            return quota.limit - min(quota.limit, self._level + gained)
+        return 0
+
+    def _forget(self, now: float) -> None:
+        while self._arrivals and self._arrivals[0] <= now - self.quota.window_s:
+            self._arrivals.popleft()
+
     def _rolling(self, now: float) -> float | None:
         quota, arrivals = self.quota, self._arrivals
-        while arrivals and arrivals[0] <= now - quota.window_s:
-            arrivals.popleft()
+        self._forget(now)
         wait = None
         if len(arrivals) >= quota.limit:
             wait = arrivals[len(arrivals) - quota.limit] + quota.window_s - now
@@ -93,3 +110,16 @@ class QuotaMeter:
         if quota.count_rejected:
             self._level = max(-float(quota.limit), self._level - 1)
         return wait
+
+
+def use_over_time(quota: Quota, arrivals: Sequence[float], times: Sequence[float]) -> list[float]:
+    """How much of the limit was used up at each of ``times``; both sequences rise."""
+    meter = QuotaMeter(quota)
+    used: list[float] = []
+    position = 0
+    for time in times:
+        while position < len(arrivals) and arrivals[position] <= time:
+            meter.admit(arrivals[position])
+            position += 1
+        used.append(meter.used(time))
+    return used

@@ -23,11 +23,11 @@ from ._app import (
     MAX_LOG,
     LogEntry,
     backend_of,
-    is_loopback,
     make_app,
 )
 from ._faults import Faults
 from ._objects import new_store
+from ._page import is_loopback
 from ._quota import Quota
 from ._router import PREFIX
 from ._store import Store
@@ -107,8 +107,13 @@ class Sandbox:
     @property
     def url(self) -> str:
         """The base URL that a client is given, as ``http://127.0.0.1:8080/api/v3``."""
+        return self.page_url.removesuffix("/") + PREFIX
+
+    @property
+    def page_url(self) -> str:
+        """The page that shows in a browser what is in it, as ``http://127.0.0.1:8080/``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}{PREFIX}"
+        return f"http://{host}:{self.port}/"
 
     @property
     def log(self) -> deque[LogEntry]:
@@ -212,14 +217,15 @@ def serve(
     faults: Faults | None = None,
     path: str | os.PathLike[str] | None = None,
     out: TextIO | None = None,
+    err: TextIO | None = None,
 ) -> None:
     """Serve a sandbox until SIGINT or SIGTERM; blocks.
 
     Writes one line to ``out`` (standard output) once it listens: the URL, the user name and the
-    password, separated by blanks. ``port=0`` takes a free one; ``quota_kind=None`` counts nothing;
-    ``path`` names the file that the records live in (see `Sandbox`). Raises ValueError for a host
-    that is not loopback, OSError for a port that is taken, StorageError for a file that cannot be
-    had.
+    password, separated by blanks. Where its page is goes to ``err`` (standard error). ``port=0``
+    takes a free one; ``quota_kind=None`` counts nothing; ``path`` names the file that the records
+    live in (see `Sandbox`). Raises ValueError for a host that is not loopback, OSError for a port
+    that is taken, StorageError for a file that cannot be had.
     """
     sandbox = Sandbox(
         host=host,
@@ -232,10 +238,10 @@ def serve(
         faults=faults,
         path=path,
     )
-    asyncio.run(_serve(sandbox, out if out is not None else sys.stdout))
+    asyncio.run(_serve(sandbox, out or sys.stdout, err or sys.stderr))
 
 
-async def _serve(sandbox: Sandbox, out: TextIO) -> None:
+async def _serve(sandbox: Sandbox, out: TextIO, err: TextIO) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -246,6 +252,8 @@ async def _serve(sandbox: Sandbox, out: TextIO) -> None:
         async with sandbox:
             out.write(f"{sandbox.url} {sandbox.username} {sandbox.password}\n")
             out.flush()
+            err.write(f"What is in it, in a browser: {sandbox.page_url}\n")
+            err.flush()
             await ended.wait()
     finally:
         with suppress(NotImplementedError):

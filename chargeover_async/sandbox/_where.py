@@ -33,6 +33,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "LTE": operator.le,
 }
 _OPERATORS = frozenset((*_COMPARE, "CONTAINS"))
+OPERATIONS = _OPERATORS | {"IS", "ISNOT"}  # the last two with NULL for a value
 
 Test = Callable[[Any], bool]
 

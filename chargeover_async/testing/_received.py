@@ -29,7 +29,7 @@ class Received:
         path: below the API's base and percent-encoded, such as ``/customer/7``.
         query: the parameters behind the path, the last of a name.
         payload: the JSON that was sent, fractions as Decimal; None for none, or for what is none.
-            It is in no repr, because it may hold a card number.
+            Numbers of cards and accounts, codes, tokens and passwords are masked. It is in no repr.
         status: the code it was answered with; 0 without an answer, or while there is none.
         request: the number of the HTTP request that brought it, from 1.
         in_bulk: whether that was a ``_bulk``.
