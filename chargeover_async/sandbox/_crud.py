@@ -158,12 +158,13 @@ def revisions(store: Store, spec: Spec, row: Row, query: dict[str, str]) -> Answ
     if len(notes) < KEPT_REVISIONS:  # creation is known from the record and not stored twice
         created = row.data["write_datetime"], f"{_title(spec)} created"
         notes.insert(0, created)
+    admin = store.row("admin", 1)  # there is one set of credentials, hers
     entries = [
         {
             "context_str": spec.name,
             "context_id": row.id,
             "admin_id": 1,
-            "admin_name": "Sandbox",
+            "admin_name": "" if admin is None else admin.data.get("name"),
             "user_id": None,
             "user_name": None,
             "integration_id": None,
