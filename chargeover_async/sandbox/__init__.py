@@ -5,11 +5,15 @@
     async with Sandbox() as sandbox:
         co = ChargeOver(sandbox.url, sandbox.username, sandbox.password)
 
-It has customers, users, items, invoices, transactions, stored pay methods and the lists of an
-account; queries with ``where``, ``order``, ``limit`` and ``offset``; ``_count`` and ``_revision``;
-external keys and tokens; actions on records and collections in both spellings; ``_bulk`` with
-JSONPath; the request quota; and faults on demand (`Faults`). `Variant` switches the behaviours that
-no source shows. Every fact in the code names its source; what has none is marked UNVERIFIED.
+It has customers, users, items, invoices, transactions, stored pay methods, subscriptions
+(``package``), usage, quotes, notes, coupons, item categories, custom fields and the lists of an
+account; queries with ``where``, ``order``, ``limit``, ``offset`` and ``expand``; ``_count`` and
+``_revision``; external keys and tokens; actions on records and collections in both spellings;
+``_bulk`` with JSONPath; the request quota; and faults on demand (`Faults`). `Variant` switches the
+behaviours that no source shows. Every fact in the code names its source; what has none is marked
+UNVERIFIED.
+
+Records live in memory, or in a file that survives the end of the process: ``Sandbox(path=...)``.
 
 A control plane under ``/_sandbox/`` needs no credentials: ``POST reset``, ``POST seed``
 (``{"customer": [...]}``), ``POST faults`` (``{"script": [...], "rates": {...}}``), ``GET state``,
@@ -22,8 +26,11 @@ visit can reach them. The log shows no bodies, and hides the numbers of cards an
 
 What it does not imitate:
 
-- Any other object: packages, quotes, notes and so on answer like an unknown object. So usage and
-  recurring amounts do not exist (``mrr`` is 0).
+- Time: nothing happens by itself. An invoice of a subscription is made by its action ``invoice``
+  alone, whatever its ``next_invoice_datetime``; statuses and what is overdue do follow the clock.
+- Proration of an upgrade, percentages of a price, free trials of a coupon, a cycle of a line's own.
+  Usage that waits for an invoice stays with its line, also when an upgrade replaces that.
+- Quotes are accepted and rejected nowhere: their links lead nowhere.
 - Taxes, late fees, dunning, e-mail, printing and PDF files. Actions that would send something
   answer true and send nothing; ``store.actions`` counts them.
 - Payment: nothing is charged. A card that has expired is declined, and so are the numbers and
@@ -35,7 +42,8 @@ What it does not imitate:
   seed adds more. An id of an admin, brand, class, campaign or language is accepted unchecked.
 - Rates of exchange: it knows those that were set.
 - The optional policies for external keys, and templates: a description is stored as it is.
-- ``expand``, flags (``_flag_*``) and ``on_behalf_*``: accepted, logged, without effect.
+- Nodes of ``expand`` but the nested parts of a record; flags (``_flag_*``) and ``on_behalf_*``:
+  accepted, logged, without effect.
 - Expiry of login links, limits on nonces and clocks of signatures, several accounts, TLS.
 - The account's zone is that of ``now``, UTC by default (the vendor's is usually America/Chicago).
 """

@@ -9,7 +9,7 @@ from chargeover_async.models import Customer
 
 from ._account import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
 from ._applying import counts, held_by, touching
-from ._due import STATUS, TOTALS
+from ._due import RECURRING, STATUS, TOTALS
 from ._events import happened
 from ._refs import named
 from ._store import Derive, Row, Spec, Store
@@ -104,6 +104,12 @@ def _delete(store: Store, row: Row) -> None:
     if any(not _closed(store, invoice) for invoice in _invoices(store, row)):
         # The rule is the vendor's text, the wording is UNVERIFIED.
         raise Refused("This customer has open or unpaid invoices and cannot be deleted.")
+    # UNVERIFIED: a suspended subscription counts as active.
+    if any(
+        _package(store, each, "package_status_state") in "as"
+        for each in store.of_customer("package", row.id)
+    ):
+        raise Refused("This customer has active subscriptions and cannot be deleted.")
 
 
 def _seed(store: Store, row: Row, record: dict[str, Any]) -> None:
@@ -126,6 +132,17 @@ def _contact(own: str) -> Derive:
 
 def _invoices(store: Store, row: Row) -> list[Row]:
     return list(store.table("invoice").index["customer_id"].get(row.id, {}).values())
+
+
+def _package(store: Store, package: Row, name: str) -> Any:
+    return store.value(store.specs["package"], package, name)
+
+
+def _recurring(name: str) -> Derive:
+    """Adds up what the subscriptions of a customer bring."""
+    return lambda store, row: sum(
+        (_package(store, each, name) for each in store.of_customer("package", row.id)), Decimal(0)
+    )
 
 
 def _closed(store: Store, invoice: Row) -> bool:
@@ -251,15 +268,13 @@ CUSTOMER = Spec(
         "no_procfees": False,
         "invoice_delivery": "email",
         "dunning_delivery": "email",
-        "mrr": 0,  # subscriptions are not modelled, so nothing recurs
-        "arr": 0,
         "tags": [],
         "write_ipaddr": "127.0.0.1",
         "mod_ipaddr": "127.0.0.1",
     },
     read_only=frozenset(
         (
-            *("default_paymethod", "default_creditcard_id", "default_ach_id", "mrr", "arr"),
+            *("default_paymethod", "default_creditcard_id", "default_ach_id"),
             *("class_name", "admin_name", "admin_email", "write_ipaddr", "mod_ipaddr"),
             *("bill_notes", "ship_notes"),
         )
@@ -282,6 +297,7 @@ CUSTOMER = Spec(
         "total": _sum("total"),
         "balance": _sum("balance"),
         "paid": _paid,
+        **{name: _recurring(name) for name in RECURRING},
         "url_statementlink": lambda store, row: (
             f"{store.site}/r/statement/view/{row.data['token']}"
         ),
@@ -289,7 +305,7 @@ CUSTOMER = Spec(
         "url_self": lambda store, row: f"{store.site}/admin/r/customer/view/{row.id}",
     },
     through=frozenset(_CONTACT),
-    sticky=frozenset((*TOTALS, *STATUS)),
+    sticky=frozenset((*TOTALS, *STATUS, *RECURRING)),
     events={"insert": ("user",), "delete": (), "super": ()},
     on_create=_create,
     before_update=_before_update,

@@ -19,6 +19,15 @@ STATUS = (
 )
 
 
+# Of a subscription: what its invoices decide.
+AMOUNTS = (
+    *("amount_collected", "amount_invoiced", "amount_due", "amount_overdue"),
+    *("is_overdue", "days_overdue"),
+)
+# Fields of a customer that its subscriptions decide.
+RECURRING = ("mrr", "arr")
+
+
 def balance_of(_store: Store, row: Row) -> Decimal:
     """The total less what was paid, credited and written off; nothing of a void invoice."""
     data = row.data
@@ -64,7 +73,16 @@ def status(position: int) -> Derive:
 
 
 def money_moved(store: Store, customer_id: int | None) -> None:
-    """Tell a seeded customer that its given totals are no longer true."""
+    """Tell a seeded customer, and its subscriptions, that given totals are no longer true."""
     row = store.row("customer", customer_id)
     if row is not None:
         row.forget((*TOTALS, *STATUS))
+    for package in store.of_customer("package", customer_id):
+        package.forget(AMOUNTS)
+
+
+def recurring_moved(store: Store, customer_id: int | None) -> None:
+    """Tell a seeded customer that its given recurring amounts are no longer true."""
+    row = store.row("customer", customer_id)
+    if row is not None:
+        row.forget(RECURRING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from chargeover_async.models import Invoice, LineItem
@@ -14,6 +14,7 @@ from ._charging import charge, given, on_file
 from ._due import balance_of, days_overdue, is_overdue, is_paid, money_moved, status
 from ._events import happened
 from ._item import base_price
+from ._pricing import EXACT
 from ._store import NestedField, Row, Spec, Store
 from ._transaction import apply_balance
 from ._values import (
@@ -35,7 +36,7 @@ from ._wire import INVALID, Answer, Refused, amount, missing
 
 CENT = Decimal("0.01")
 _LINE_KINDS = kinds_of(LineItem)
-_LINE: dict[str, Any] = {
+BLANK_LINE: dict[str, Any] = {
     **{name: False if kind == FLAG else None for name, kind in _LINE_KINDS.items()},
     "line_quantity": 1,
     "line_usage": 0,
@@ -43,7 +44,6 @@ _LINE: dict[str, Any] = {
 }
 _LINE_CUSTOM = tuple(name for name, kind in _LINE_KINDS.items() if kind == MIXED)
 _ZERO = Decimal(0)
-_EXACT = Context(prec=60)  # two amounts of 24 digits have a product of at most 48
 _MAX_TOTAL_DIGITS = 15  # leaves room to add up lines in the default 28 digits
 
 
@@ -52,10 +52,10 @@ def line_total(line: dict[str, Any]) -> Decimal:
 
     UNVERIFIED: rounding is half up, line by line; no recording has a fraction of a cent.
     """
-    exact = _EXACT.multiply(Decimal(line["line_rate"]), Decimal(line["line_quantity"]))
+    exact = EXACT.multiply(Decimal(line["line_rate"]), Decimal(line["line_quantity"]))
     if exact.adjusted() >= _MAX_TOTAL_DIGITS:
         raise Refused(INVALID)
-    return exact.quantize(CENT, ROUND_HALF_UP, _EXACT)
+    return exact.quantize(CENT, ROUND_HALF_UP, EXACT)
 
 
 def total_of(lines: list[dict[str, Any]]) -> Decimal:
@@ -75,7 +75,7 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
             data[name] = customer.data.get(name, CUSTOMER_DEFAULTS[name])
     if data.get("date") is None:
         data["date"] = store.today().isoformat()
-    data["due_date"] = _due(store, row)
+    data["due_date"] = due_date(store, row)
     if not data.get("refnumber"):
         data["refnumber"] = str(row.id)  # recordings: the number as text
     money_moved(store, customer.id)
@@ -95,13 +95,13 @@ def _update(store: Store, row: Row, fields: dict[str, Any]) -> None:
     if "date" in fields or "terms_id" in fields:
         if data.get("date") is None:
             data["date"] = store.today().isoformat()
-        data["due_date"] = _due(store, row)
+        data["due_date"] = due_date(store, row)
     if not data.get("refnumber"):
         data["refnumber"] = str(row.id)
     money_moved(store, data.get("customer_id"))
 
 
-def _due(store: Store, row: Row) -> str:
+def due_date(store: Store, row: Row) -> str:
     """Date plus the days of the terms (recordings; one documented example does not add up)."""
     day = dt.date.fromisoformat(row.data["date"])
     try:
@@ -177,7 +177,7 @@ def _item(store: Store, fields: dict[str, Any]) -> Row:
 
 def _new_line(store: Store, item: Row) -> dict[str, Any]:
     # Items cannot be changed, so their names may be copied into the line.
-    line = dict(_LINE)
+    line = dict(BLANK_LINE)
     line.update(
         item_id=item.id,
         tierset_id=item.data.get("tierset_id"),
@@ -214,7 +214,7 @@ def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
     if data.get("date") is None:
         data["date"] = data["write_datetime"][:10]
     if data.get("due_date") is None:
-        data["due_date"] = _due(store, row)
+        data["due_date"] = due_date(store, row)
     data.setdefault("refnumber", str(row.id))
 
 
@@ -357,7 +357,7 @@ INVOICE = Spec(
         "line_items.item_id": NestedField(INTEGER, _line_values("item_id")),
         **{f"line_items.{name}": NestedField(MIXED, _line_values(name)) for name in _LINE_CUSTOM},
     },
-    indexes=("customer_id",),
+    indexes=("customer_id", "package_id"),
     # The recorded order=invoice_date:DESC was accepted although the field is called date.
     order_aliases={"invoice_date": "date"},
     events={"insert": (), "update": (), "status": ()},

@@ -7,22 +7,31 @@ import os
 from collections.abc import Callable, Mapping
 
 from ._ach import ACH
+from ._catalog import COUPON, CUSTOMFIELD, ITEM_CATEGORY
 from ._creditcard import CREDITCARD
 from ._customer import CUSTOMER
 from ._file import StoreFile
 from ._invoice import INVOICE
 from ._item import ITEM
 from ._lists import LISTS
+from ._note import NOTE
+from ._package import PACKAGE
+from ._package_line import PACKAGE_LINE
+from ._quote import QUOTE
 from ._resthook import DELIVERY, RESTHOOK
 from ._store import Spec, Store
 from ._tokenized import TOKENIZED
 from ._transaction import TRANSACTION
+from ._usage import USAGE
 from ._user import USER
 
 OBJECTS: Mapping[str, Spec] = {
     spec.name: spec
     for spec in (
         *LISTS,
+        ITEM_CATEGORY,
+        COUPON,
+        CUSTOMFIELD,
         CUSTOMER,
         USER,
         ITEM,
@@ -33,6 +42,11 @@ OBJECTS: Mapping[str, Spec] = {
         TOKENIZED,
         RESTHOOK,
         DELIVERY,
+        PACKAGE,
+        PACKAGE_LINE,
+        USAGE,
+        QUOTE,
+        NOTE,
     )
 }
 

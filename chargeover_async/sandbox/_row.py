@@ -35,12 +35,11 @@ class Row:
 
     def forget(self, names: Iterable[str] | None = None) -> None:
         """Let fields be derived again that a seed had fixed; all of them by default."""
-        if self.given is not None:
-            if names is None:
-                self.given = None
-            else:
-                for name in names:
-                    self.given.pop(name, None)
+        given = self.given
+        if given is not None:
+            for name in list(given) if names is None else names:
+                given.pop(name, None)
+            self.given = given or None
 
     def note(self, stamp: str, text: str) -> None:
         """Add a revision; only the newest ten are kept."""

@@ -91,6 +91,7 @@ class Spec:
     collection_actions: Mapping[str, CollectionAction] = field(
         default_factory=dict[str, CollectionAction]
     )
+    quiet: frozenset[str] = frozenset()  # actions that leave mod_datetime as it is
     lists_taken: frozenset[str] = frozenset()  # actions whose body may be an array
     post: CollectionAction | None = None  # what a POST to the collection does in place of a create
     whole: bool = False  # the list takes neither filter nor paging
@@ -443,13 +444,17 @@ class Store:
             return row.id
         return row.data.get(name, spec.template.get(name))
 
-    def render(self, spec: Spec, row: Row, *, single: bool = True) -> dict[str, Any]:
-        """A record as the API shows it, alone or in a list."""
+    def render(
+        self, spec: Spec, row: Row, *, single: bool = True, expand: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """A record as the API shows it, alone or in a list with the nested parts of ``expand``."""
+        left_out = () if single else [name for name in spec.single_only if name not in expand]
         record = dict(spec.template)
         record.update(row.data)
         record[spec.key] = row.id
         for name, derive in spec.derived.items():
-            record[name] = derive(self, row)
+            if name not in left_out:
+                record[name] = derive(self, row)
         if row.given is not None:
             record.update(row.given)
         for name in spec.unshown:
@@ -458,14 +463,15 @@ class Store:
             value = record[name]
             if type(value) is Decimal:
                 record[name] = amount(value)
-        if not single:
-            for name in spec.single_only:
-                record.pop(name, None)
+        for name in left_out:
+            record.pop(name, None)
         if self.iso_datetimes:
             for name in spec.moments:
                 record[name] = self.iso(record[name])
             if "tiersets" in record:
                 record["tiersets"] = [self._iso_tierset(each) for each in record["tiersets"]]
+            if record.get("tierset"):
+                record["tierset"] = self._iso_tierset(record["tierset"])
         return record
 
     def _iso_tierset(self, tierset: dict[str, Any]) -> dict[str, Any]:
@@ -474,8 +480,8 @@ class Store:
 
     def iso(self, stamp: str | None) -> str | None:
         """A stored datetime in ISO 8601 with the account's offset."""
-        if stamp is None:
-            return None
+        if not stamp:  # "" is recorded as well: a subscription that will not be invoiced again
+            return stamp
         return dt.datetime.fromisoformat(stamp).replace(tzinfo=self.zone).isoformat()
 
     def candidates(self, spec: Spec, clauses: Iterable[Clause]) -> Iterable[Row] | None:

@@ -66,11 +66,11 @@ def test_create_without_data_is_refused(account, name, payload):
     ("method", "path", "form"),
     [
         ("GET", "/customers", "list(customers, )"),
-        ("GET", "/package", "list(package, )"),
-        ("GET", "/package/5", "get(package, 5)"),
-        ("POST", "/package", "create(package, )"),
-        ("PUT", "/package/5", "modify(package, 5)"),
-        ("DELETE", "/package/5", "delete(package, 5)"),
+        ("GET", "/project", "list(project, )"),
+        ("GET", "/project/5", "get(project, 5)"),
+        ("POST", "/project", "create(project, )"),
+        ("PUT", "/project/5", "modify(project, 5)"),
+        ("DELETE", "/project/5", "delete(project, 5)"),
     ],
 )
 def test_unknown_object_is_named_with_the_command(account, method, path, form):

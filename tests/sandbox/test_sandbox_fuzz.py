@@ -100,7 +100,7 @@ segment = (
 )
 target = st.builds(
     lambda name, segments, raw: f"{PREFIX}/{'/'.join([name, *segments])}" + (raw and f"?{raw}"),
-    st.sampled_from([*OBJECTS, "package", "teapot", ""]),
+    st.sampled_from([*OBJECTS, "project", "teapot", ""]),
     st.lists(segment, max_size=3),
     query | text,
 )

@@ -163,7 +163,7 @@ def test_seed_refuses_what_cannot_be(account):
     with pytest.raises(ValueError, match="at least 1"):
         account.store.seed("customer", {"customer_id": 0})
     with pytest.raises(KeyError):
-        account.store.seed("package", {})
+        account.store.seed("project", {})
     assert account.store.seed("customer", {"customer_id": 1, "external_key": "k"}) == 1
 
 

@@ -1,8 +1,10 @@
-"""Every recorded exchange of the modelled objects, replayed against the sandbox.
+"""Every recorded exchange, replayed against the sandbox.
 
-Before a recorded read, the record it returned is seeded, unless an earlier write of the same
-recording made or changed it; so reads judge what the sandbox keeps and shows, and writes judge what
-it makes of a request. The recordings are not part of this repository; without them the tests skip.
+Before a recording's first exchange that shows a record, that record is seeded as it is shown,
+unless an earlier write of the recording made it; a write that names records which are not there
+yet gets them seeded with what the rest of the recording says of them. So reads judge what the
+sandbox keeps and shows, and writes judge what it makes of a request. The recordings are not part
+of this repository; without them the tests skip.
 """
 
 from __future__ import annotations
@@ -26,23 +28,43 @@ RECORDINGS = Path(
     os.environ.get("CHARGEOVER_RECORDINGS", "")
     or Path(__file__).resolve().parents[3] / "shared" / "recordings" / "recordings.jsonl"
 )
-PATH = re.compile(r"/api/v3/(customer|user|invoice|item)(?:/(\d+))?")
+PATH = re.compile(r"/api/v3/([a-z_]+)(?:/(\d+))?")
 
-# Values of a record that the request before it does not determine, and why.
+# Values that the request does not determine, and why. They are compared by type, and by value
+# where the recording has shown the value before.
 UNDETERMINED = {
     "token": "random",
     "username": "random unless it is sent",
     "superuser_username": "random unless it is sent",
     "superuser_id": "the number of users the account had",
     "tierset_id": "the number of prices the account had",
+    "line_item_id": "the number of lines the account had",
     "write_datetime": "the time of the recording",
     "mod_datetime": "the time of the recording",
+    "subscribe_datetime": "the time of the recording",
+    "cancel_datetime": "the time of the recording",
+    "transaction_date": "the time of the recording",
+    "transaction_datetime": "the time of the recording",
     "write_ipaddr": "the address of the recorded client",
     "mod_ipaddr": "the address of the recorded client",
     "url_paymethodlink": "holds the token",
 }
-# What differs on purpose.
-DIFFERENCES: dict[tuple[str, int], str] = {}
+# Exchanges that differ on purpose, and why.
+DIFFERENCES: dict[tuple[str, int], str] = {
+    ("update_custom_package_value", 1): (
+        "in early April 2015 the API had no update of a subscription; two weeks later it had "
+        "(update_custom_1), and so has the sandbox"
+    ),
+    ("customer_with_contacts", 2): (
+        "in recorded lists of contacts every entry has one write_datetime, another than the single "
+        "record has; the sandbox has one for both"
+    ),
+    ("customer_with_contacts", 3): "likewise",
+    ("create_one_credit", 1): (
+        "the server cuts transaction_detail at 32 characters; the recording shows 31, as a name in "
+        "it was replaced by one that is a letter shorter"
+    ),
+}
 
 
 def exchanges() -> dict[str, list[dict[str, Any]]]:
@@ -50,12 +72,15 @@ def exchanges() -> dict[str, list[dict[str, Any]]]:
     if RECORDINGS.is_file():
         for line in RECORDINGS.read_text(encoding="utf-8").splitlines():
             exchange = json.loads(line, parse_float=Decimal)
-            if PATH.match(exchange["path"]):
-                grouped[exchange["recording"]].append(exchange)
+            grouped[exchange["recording"]].append(exchange)
     return dict(grouped)
 
 
-GROUPS = exchanges()
+GROUPS = {
+    name: group
+    for name, group in exchanges().items()
+    if all(PATH.match(each["path"])[1] in OBJECTS for each in group)
+}
 
 
 @pytest.fixture(autouse=True)
@@ -64,83 +89,134 @@ def _present() -> None:
         pytest.skip("recordings absent")
 
 
-def seeds(exchange: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The records that an answer shows, by object."""
+def address(exchange: dict[str, Any]) -> tuple[str, int | None]:
+    """The object and the number that a path names."""
     match = PATH.match(exchange["path"])
     assert match is not None
+    return match[1], None if match[2] is None else int(match[2])
+
+
+def shown(exchange: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records that an answer shows, by object."""
+    name, _ = address(exchange)
     answered = exchange["response"]["response"]
     if exchange["method"] == "GET":
         for record in answered if isinstance(answered, list) else [answered]:
             if record is not None:
-                yield match[1], record
+                yield name, record
 
 
-def compare(ours: Any, recorded: Any, where: str, skip: frozenset[str]) -> list[str]:
-    """Where ours lacks a recorded key, has another type, or another value."""
-    if isinstance(recorded, dict):
-        if not isinstance(ours, dict):
-            return [f"{where}: {ours!r} is no object"]
-        found = [f"{where}.{key} is missing" for key in recorded if key not in ours]
-        for key in recorded.keys() & ours.keys():
-            if key in skip:
-                if type(ours[key]) is not type(recorded[key]):
-                    found.append(f"{where}.{key}: {ours[key]!r} for {recorded[key]!r}")
+def known(group: list[dict[str, Any]], name: str, id_: int) -> dict[str, Any]:
+    """All that a recording says of a record; an item may be known from a line only."""
+    key, found = OBJECTS[name].key, {}
+    for exchange in group:
+        for object_, record in shown(exchange):
+            if object_ == name and record[key] == id_:
+                found |= record
+            for line in record.get("line_items") or []:
+                if name == "item" and line["item_id"] == id_ and not found:
+                    found = of_line(line)
+            for customer in record.get("customers") or []:
+                if name == "customer" and customer["customer_id"] == str(id_):
+                    found.setdefault("company", customer["company"])
+    return {**found, key: id_}
+
+
+def of_line(line: dict[str, Any]) -> dict[str, Any]:
+    """What the line of an invoice or a subscription says of its item."""
+    names = {"name": "item_name", "description": "descrip"}
+    names |= {each: f"item_{each}" for each in ("external_key", "token", "accounting_sku", "units")}
+    found = {name: line[sent] for name, sent in names.items() if line.get(sent) is not None}
+    if line.get("tierset") is not None:
+        found |= {"tierset_id": line["tierset_id"], "tiersets": [line["tierset"]]}
+    return found
+
+
+def differences(ours: Any, recorded: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where ours lacks a recorded key, has another type, or another value: place and values."""
+    if isinstance(recorded, dict) and isinstance(ours, dict):
+        for key in recorded:
+            if key in ours:
+                yield from differences(ours[key], recorded[key], f"{where}.{key}")
             else:
-                found += compare(ours[key], recorded[key], f"{where}.{key}", skip)
+                yield f"{where}.{key}", "missing", recorded[key]
+    elif isinstance(recorded, list) and isinstance(ours, list) and len(ours) == len(recorded):
+        for position, pair in enumerate(zip(ours, recorded, strict=True)):
+            yield from differences(*pair, f"{where}[{position}]")
+    elif type(ours) is not type(recorded) or ours != recorded:
+        yield where, ours, recorded
+
+
+class Replay:
+    """One recording and the sandbox it is replayed against."""
+
+    def __init__(self, sandbox: Sandbox, group: list[dict[str, Any]]) -> None:
+        self.sandbox = sandbox
+        self.group = group
+        self.placed: set[tuple[str, int]] = set()  # seeded, made or deleted
+        self.has_written = False
+        self.shown: dict[str, dict[str, Any]] = defaultdict(dict)  # key -> recorded -> ours
+
+    def seed(self, name: str, id_: int, record: dict[str, Any]) -> None:
+        if (name, id_) not in self.placed:
+            self.placed.add((name, id_))
+            self.sandbox.store.seed(name, known(self.group, name, id_) | record)
+
+    def prepare(self, exchange: dict[str, Any]) -> None:
+        """Seed what an exchange needs and no earlier one brought."""
+        name, id_ = address(exchange)
+        for object_, record in shown(exchange):
+            self.seed(object_, record[OBJECTS[object_].key], record)
+        if exchange["method"] == "GET":
+            return
+        if id_ is not None:
+            self.seed(name, id_, {})
+        else:
+            made = exchange["response"]["response"]["id"]
+            self.sandbox.store.table(name).next_id = made
+            self.placed.add((name, made))
+        self.seed_named(exchange["request"] or {})
+
+    def seed_named(self, payload: dict[str, Any]) -> None:
+        """Seed the records that a request names."""
+        for field, value in payload.items():
+            object_ = field.removesuffix("_id")
+            if field != object_ and object_ in OBJECTS and not OBJECTS[object_].internal:
+                self.seed(object_, int(value), {})
+            for entry in value if isinstance(value, list) else []:
+                if isinstance(entry, dict):
+                    self.seed_named(entry)
+
+    def judge(self, ours: Any, recorded: Any) -> list[str]:
+        """The differences that count; what a request does not determine has to stay the same."""
+        found: list[str] = []
+        for where, mine, theirs in differences(ours, recorded):
+            key = where.rpartition(".")[2]
+            free = self.has_written and key in UNDETERMINED and type(mine) is type(theirs)
+            if not free or self.shown[key].get(theirs, mine) != mine:
+                found.append(f"{where}: {mine!r} for {theirs!r}")
+        self.remember(ours, recorded)
         return found
-    if isinstance(recorded, list):
-        if not isinstance(ours, list) or len(ours) != len(recorded):
-            return [f"{where}: {ours!r} for {recorded!r}"]
-        return [
-            each
-            for position, pair in enumerate(zip(ours, recorded, strict=True))
-            for each in compare(*pair, f"{where}[{position}]", skip)
-        ]
-    if type(ours) is not type(recorded) or ours != recorded:
-        return [f"{where}: {ours!r} for {recorded!r}"]
-    return []
 
-
-def prepare(sandbox: Sandbox, group: list[dict[str, Any]], position: int, written: set) -> None:
-    """Seed what the exchange at ``position`` needs and no earlier write made."""
-    exchange = group[position]
-    match = PATH.match(exchange["path"])
-    assert match is not None
-    name, number = match[1], match[2]
-    if exchange["method"] == "GET":
-        for object_, record in seeds(exchange):
-            id_ = record[OBJECTS[object_].key]
-            if (object_, id_) not in written:
-                # A list lacks nested parts that other exchanges of the recording may show.
-                known: dict[str, Any] = {}
-                for other in group:
-                    for other_object, shown in seeds(other):
-                        if other_object == object_ and shown[OBJECTS[object_].key] == id_:
-                            known |= shown
-                sandbox.store.seed(object_, known | record)
-    elif exchange["method"] == "POST" and number is None:
-        sandbox.store.table(name).next_id = exchange["response"]["response"]["id"]
-        customer_id = exchange["request"].get("customer_id")
-        if customer_id is not None:
-            company = next(
-                each["company"]
-                for other in group
-                for _, record in seeds(other)
-                for each in record.get("customers", [])
-            )
-            sandbox.store.seed("customer", {"customer_id": customer_id, "company": company})
-    elif number is not None and sandbox.store.find(name, int(number)) is None:
-        sandbox.store.seed(name, {OBJECTS[name].key: int(number)})
+    def remember(self, ours: Any, recorded: Any) -> None:
+        """Bind the recorded values that no request determines to ours."""
+        if isinstance(recorded, list) and isinstance(ours, list):
+            for one, other in zip(ours, recorded, strict=False):
+                self.remember(one, other)
+        elif isinstance(recorded, dict) and isinstance(ours, dict):
+            for key, value in recorded.items():
+                if key in UNDETERMINED and value is not None:
+                    self.shown[key].setdefault(value, ours.get(key))
+                self.remember(ours.get(key), value)
 
 
 @pytest.mark.parametrize("recording", sorted(GROUPS) or ["absent"])
 async def test_recording_is_answered_as_recorded(recording, sandbox, call):
     """Status, headers, envelope, keys, types and values of each exchange come out as recorded."""
-    group, written = GROUPS[recording], set()
-    for position, exchange in enumerate(group):
-        prepare(sandbox, group, position, written)
-        match = PATH.match(exchange["path"])
-        assert match is not None
+    replay = Replay(sandbox, GROUPS[recording])
+    for exchange in GROUPS[recording]:
+        replay.prepare(exchange)
+        replay.has_written |= exchange["method"] != "GET"
         url = sandbox.url.removesuffix("/api/v3") + exchange["path"]
         if exchange["query"]:
             url += f"?{exchange['query']}"
@@ -149,33 +225,35 @@ async def test_recording_is_answered_as_recorded(recording, sandbox, call):
         async with call.session.request(exchange["method"], url, data=data) as response:
             status, headers = response.status, response.headers
             envelope = json.loads(await response.read(), parse_float=Decimal)
-        recorded = exchange["response"]
-        assert status == exchange["status"]
-        assert headers["Content-Type"] == exchange["headers"]["Content-Type"]
+        found = replay.judge(envelope, exchange["response"])
+        if status != exchange["status"]:
+            found.append(f"status: {status} for {exchange['status']}")
+        if envelope.keys() != exchange["response"].keys():
+            found.append(f"envelope: {sorted(envelope)}")
+        if headers["Content-Type"] != exchange["headers"]["Content-Type"]:
+            found.append(f"Content-Type: {headers['Content-Type']}")
         location = exchange["headers"].get("Location")
         if location is not None:
             tail = location[location.index("/api/v3/") :]
-            assert headers["Location"].endswith(tail)
-        assert envelope.keys() == recorded.keys()
-        id_ = int(match[2] or 0)
-        skip = frozenset(UNDETERMINED) if (match[1], id_) in written else frozenset()
-        if exchange["method"] != "GET":
-            answered = recorded["response"]
-            written.add((match[1], answered["id"] if isinstance(answered, dict) else id_))
-        differences = compare(envelope, recorded, "", skip)
-        assert (differences == []) != ((recording, exchange["n"]) in DIFFERENCES), differences
+            if not headers.get("Location", "").endswith(tail):
+                found.append(f"Location: {headers.get('Location')} for {location}")
+        differs = (recording, exchange["n"]) in DIFFERENCES
+        assert bool(found) == differs, (exchange["n"], exchange["path"], found)
 
 
-def test_all_recordings_of_the_four_objects_are_replayed():
-    """The recordings are complete: reads, writes, an action and a delete are among them."""
+def test_the_recordings_hold_every_kind_of_exchange():
+    """The recordings are complete: reads, writes, actions and a delete are among them."""
     kinds = {
-        (exchange["method"], PATH.match(exchange["path"])[1])
+        (exchange["method"], address(exchange)[0])
         for group in GROUPS.values()
         for exchange in group
     }
     assert {("DELETE", "customer"), ("PUT", "customer"), ("POST", "user")} <= kinds
     assert {("POST", "item"), ("POST", "invoice"), ("GET", "invoice"), ("GET", "user")} <= kinds
-    assert sum(map(len, GROUPS.values())) >= 40
+    assert {("POST", "package"), ("PUT", "package"), ("GET", "package")} <= kinds
+    actions = {each["query"] for group in GROUPS.values() for each in group}
+    known_actions = ("upgrade", "cancel", "hold", "paycycle", "paymethod", "email")
+    assert {f"action={name}" for name in known_actions} <= actions
 
 
 # Derived fields that depend on records which the recordings do not show.
@@ -184,6 +262,10 @@ NOT_ALONE = {
     "balance": "likewise",
     "paid": "likewise",
     "customers": "of a contact: the customer is another record",
+    "amount_invoiced": "of a subscription: the sum of invoices that are not recorded",
+    "amount_collected": "likewise",
+    "amount_due": "likewise",
+    "token": "of a pay method in a gateway: given by who stores it",
 }
 
 
@@ -192,20 +274,24 @@ def test_derived_fields_come_out_as_recorded(make_account, wall):
     checked: dict[str, int] = defaultdict(int)
     for group in GROUPS.values():
         for exchange in group:
-            for name, record in seeds(exchange):
+            for name, record in shown(exchange):
                 spec = OBJECTS[name]
                 if record.get("due_date"):
                     day = dt.date.fromisoformat(record["due_date"])
                     late = dt.timedelta(days=record["days_overdue"])
                     wall.value = dt.datetime.combine(day + late, dt.time(12), dt.UTC)
                 account = make_account()
-                stored = {key: each for key, each in record.items() if key not in spec.derived}
+                stored = {
+                    key: each
+                    for key, each in record.items()
+                    if key not in spec.derived or key == "line_items"
+                }
                 contact = {key: each for key, each in record.items() if key in spec.through}
                 account.store.seed(name, stored | contact)
                 ours = account.ok("GET", f"/{name}/{record[spec.key]}")
                 for key in spec.derived.keys() & record.keys():
                     if key in NOT_ALONE and name != "invoice":
                         continue
-                    assert compare(ours[key], record[key], f"{name}.{key}", frozenset()) == []
+                    assert list(differences(ours[key], record[key], f"{name}.{key}")) == []
                     checked[name] += 1
-    assert min(checked["customer"], checked["invoice"], checked["user"]) > 5
+    assert min(checked[name] for name in ("customer", "invoice", "user", "package")) > 5

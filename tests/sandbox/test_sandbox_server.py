@@ -536,7 +536,7 @@ async def test_control_plane_sets_faults(call):
         ("POST", "faults", {"script": ["504"]}, 400),
         ("POST", "faults", {"rates": 5}, 400),
         ("POST", "faults", [1], 400),
-        ("POST", "seed", {"package": [{}]}, 400),
+        ("POST", "seed", {"project": [{}]}, 400),
         ("POST", "seed", {"customer": [{"customer_id": "x"}]}, 400),
         ("POST", "seed", {"customer": [5]}, 400),
     ],
