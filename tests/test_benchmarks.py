@@ -1,0 +1,87 @@
+"""Each benchmark runs at a tiny size, and its JSON has the shape that its readers rely on."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Any
+
+import pytest
+
+pytest.importorskip(
+    "benchmarks", reason="benchmarks are part of the checkout, not of the wheel: python -m pytest"
+)
+
+
+def result_of(name: str, capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    """The JSON object on the last line."""
+    try:
+        program = importlib.import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        pytest.skip(f"{error}: the rivals are in the extra benchmark")
+    program.main(["--json", *options])
+    result: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["benchmark"] == name
+    assert result["versions"].keys() >= {"aiohttp", "msgspec"}
+    assert result["machine"].keys() >= {"python", "system", "machine", "cpus"}
+    return result
+
+
+def test_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both servers, every contender, and a ratio for each of the others."""
+    result = result_of("engine", capsys, "--operations", "100", "--rounds", "1")
+    others = {"constant_body", "by_hand", "httpx_pydantic", "one_call_each", "one_by_one"}
+    for server in ("answering", "sandbox"):
+        figures = result[server]
+        assert figures["per_second"].keys() == others | {"stream", "handles"}
+        assert figures["stream_over"].keys() == others
+        assert min(figures["per_second"].values()) > 0
+        assert figures["handles_over_by_hand"] > 0
+
+
+def test_decode(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both pages are full, and everyone read them."""
+    result = result_of("decode", capsys, "--records", "500", "--rounds", "1")
+    for kind in ("invoice", "customer"):
+        assert result[kind]["per_second"].keys() == {"library", "json", "orjson", "pydantic"}
+        assert result[kind]["library_over"].keys() == {"json", "orjson", "pydantic"}
+        assert result[kind]["page_bytes"] > 100_000
+
+
+def test_memory(capfd: pytest.CaptureFixture[str]) -> None:
+    """A peak for each size, and the growth from one to the other."""
+    result = result_of("memory", capfd, "--small", "100", "--large", "200")
+    for name in ("stream", "gather"):
+        row = result[name]
+        assert row["peak_mb_large"] > 10
+        assert row["growth"] == pytest.approx(
+            row["peak_mb_large"] / row["peak_mb_small"] - 1, abs=0.01
+        )
+
+
+def test_scale(capsys: pytest.CaptureFixture[str]) -> None:
+    """A time for each size of each family, and how it grows."""
+    result = result_of("scale", capsys, "--most", "1100")
+    assert result["families"].keys() == {"1", "5", "25", "60"}
+    for row in result["families"].values():
+        assert row["microseconds"].keys() == {"1000", "1100"}
+        assert row["growth"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("engine", "--operations=0"),
+        ("decode", "--records=-5"),
+        ("memory", "--large=0"),
+        ("scale", "--most=0"),
+    ],
+)
+def test_no_operations_is_a_mistake(
+    name: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A size that cannot be measured is refused before anything starts."""
+    program = pytest.importorskip(f"benchmarks.{name}", exc_type=ModuleNotFoundError)
+    with pytest.raises(SystemExit):
+        program.main([option])
+    assert option.split("=", maxsplit=1)[0] in capsys.readouterr().err
