@@ -8,6 +8,7 @@ import gzip
 import io
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,11 @@ class Compressed(Format):
     def __init__(self, inner: Format, compression: str) -> None:
         super().__init__()
         self._inner = inner
-        self._squeeze: Callable[[bytes], bytes] = (
-            zstd().compress if compression == "zstd" else gzip.compress
-        )
+        self._squeeze: Callable[[bytes], bytes] = gzip.compress
+        if compression == "zstd":
+            module = zstd()
+            options = {module.CompressionParameter.checksum_flag: 1}  # as gzip has
+            self._squeeze = partial(module.compress, options=options)
 
     def head(self) -> bytes:
         """What the other one begins with."""

@@ -18,6 +18,7 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 
+from ._files import ending
 from ._names import did_you_mean
 from .convert import convert
 from .fields import KEY, FieldTable, fields_of, loadable, referred_object
@@ -295,7 +296,7 @@ def _rows(table: _Table, fields: FieldTable, path: Path) -> dict[str, Any]:
 
 def _source(table: _Table, file: Path) -> Source:
     known = sorted(set(FORMATS.values()))
-    guess = FORMATS.get(file.suffix.lower(), "")
+    guess = FORMATS.get(ending(file), "")
     if not guess and "format" not in table.left:
         raise table.wrong(
             "file", f'"{file.name}" has an ending that tells no format; add format = "csv"'
@@ -307,7 +308,7 @@ def _source(table: _Table, file: Path) -> Source:
         "".encode(encoding)
     except LookupError:
         raise table.wrong("encoding", f'is "{encoding}", which names no text encoding') from None
-    default = "\t" if file.suffix.lower() == ".tsv" else ","
+    default = "\t" if ending(file) == ".tsv" else ","
     delimiter = table.take("delimiter", str, "one character", default)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise table.wrong("delimiter", f"must be one character, not {_shown(delimiter)}")

@@ -1,4 +1,4 @@
-"""Rows out of files: CSV and JSON Lines, read as a stream, never whole.
+"""Rows out of files: CSV, JSON Lines and Parquet, read as a stream, never whole.
 
 A row knows the line of the file where it begins, so that every message can name it. What spoils
 one row comes out as a `BadRow` and the reading goes on; what spoils the file raises `BadFile`.
@@ -14,15 +14,22 @@ import os
 from collections.abc import Generator, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, cast
+from typing import Any, BinaryIO, NoReturn, TextIO, cast
 
 import msgspec
 
 from chargeover_async.errors import UsageError
 
+from ._files import ParquetRows, is_damage, open_text
 from .mask import MASK, holds_mask
 
-FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
 
 
 class BadFile(UsageError):
@@ -32,8 +39,8 @@ class BadFile(UsageError):
 class Row(msgspec.Struct, frozen=True):
     """One record of a file: ``line`` is where it begins (the first line is 1).
 
-    ``cells`` maps column to text for CSV, and to the JSON value for JSON Lines, whose numbers with
-    a point are `Decimal`.
+    ``cells`` maps column to text for CSV, and to the JSON value for JSON Lines and Parquet, whose
+    numbers with a point are `Decimal`. The first row of a Parquet file counts as its line 1.
     """
 
     line: int
@@ -51,9 +58,10 @@ class BadRow(msgspec.Struct, frozen=True):
 class Source(msgspec.Struct, frozen=True):
     """A file and how to read it.
 
-    ``format`` is ``"csv"``, ``"jsonl"`` or ``"failures"``: the failure file of an earlier import,
-    of which the entries about the object ``only`` are read, as the data that was to be sent. Where
-    ``strays`` names all objects that are read, an entry about any other is a `BadRow`.
+    ``format`` is ``"csv"``, ``"jsonl"``, ``"parquet"`` (extra ``parquet``) or ``"failures"``: the
+    failure file of an earlier import, of which the entries about the object ``only`` are read, as
+    the data that was to be sent. Where ``strays`` names all objects that are read, an entry about
+    any other is a `BadRow`.
     """
 
     path: Path
@@ -69,7 +77,9 @@ class Source(msgspec.Struct, frozen=True):
         return self.path.name
 
     def columns(self) -> tuple[str, ...] | None:
-        """The header of a CSV file; None for JSON Lines, where each row has its own names."""
+        """The columns of the file; None for JSON Lines, where each row has its own names."""
+        if self.format == "parquet":
+            return self._parquet().columns
         if self.format != "csv":
             with self._open():
                 return None
@@ -80,6 +90,8 @@ class Source(msgspec.Struct, frozen=True):
         """Every record in order; blank lines are passed over."""
         if self.format == "csv":
             return self._csv_rows()
+        if self.format == "parquet":
+            return self._parquet_rows()
         return self._json_rows() if self.format == "jsonl" else self._failed_rows()
 
     def stamp(self) -> tuple[int, int]:
@@ -114,6 +126,23 @@ class Source(msgspec.Struct, frozen=True):
                     message = f"the row has {len(record)} cells, the header has {width}"
                     yield BadRow(begin, message, record)
                 begin = reader.line_num + 1
+
+    def _parquet(self) -> ParquetRows:
+        with self._open_bytes(), self._readable():
+            try:
+                return ParquetRows(self.path)
+            except ValueError as error:
+                raise BadFile(f"{self.name} is not a Parquet file: {error}") from None
+
+    def _parquet_rows(self) -> Iterator[Row | BadRow]:
+        line = 0
+        try:
+            for line, cells in enumerate(self._parquet().rows(), 1):
+                yield Row(line, cells)
+        except ValueError as error:
+            if isinstance(error, UsageError):
+                raise
+            raise BadFile(f"{self.name} cannot be read behind row {line}: {error}") from None
 
     def _json_rows(self) -> Iterator[Row | BadRow]:
         with self._open() as file, self._readable():
@@ -165,7 +194,13 @@ class Source(msgspec.Struct, frozen=True):
         # utf-8-sig reads UTF-8 with and without the mark that Excel puts in front.
         encoding = "utf-8-sig" if self.encoding.lower() in {"utf-8", "utf8"} else self.encoding
         try:
-            return self.path.open(encoding=encoding, newline="" if self.format == "csv" else None)
+            return open_text(self.path, encoding, "" if self.format == "csv" else None)
+        except OSError as error:
+            self._unreadable(error)
+
+    def _open_bytes(self) -> BinaryIO:
+        try:
+            return self.path.open("rb")
         except OSError as error:
             self._unreadable(error)
 
@@ -179,6 +214,10 @@ class Source(msgspec.Struct, frozen=True):
             ) from None
         except OSError as error:
             self._unreadable(error)
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            raise BadFile(f"{self.name} is damaged or cut off: {error}") from None
 
     def _unreadable(self, error: OSError) -> NoReturn:
         reason = os.strerror(error.errno) if error.errno else str(error)

@@ -96,7 +96,10 @@ FIELDS = '[load.fields]\ncompany = "{Name}"\n'
         (LOAD + 'delimiter = ";;"\n' + FIELDS, '"delimiter" must be one character'),
         (LOAD + 'encoding = "utf-9"\n' + FIELDS, '"encoding" is "utf-9", which names no text'),
         (LOAD + 'encoding = "base64"\n' + FIELDS, '"encoding" is "base64", which names no text'),
-        (LOAD + 'format = "xml"\n' + FIELDS, '"format" must be one of csv, jsonl, not "xml"'),
+        (
+            LOAD + 'format = "xml"\n' + FIELDS,
+            r'"format" must be one of csv, .*, not "xml"',
+        ),
         (LOAD + 'empty = "nul"\n' + FIELDS, r'"empty" must be .*, not "nul"; did you mean "null"'),
         (LOAD + "unknown_references = true\n" + FIELDS, '"unknown_references" must be one of'),
         (LOAD + "date_format = 3\n" + FIELDS, '"date_format" must be a strptime format'),
