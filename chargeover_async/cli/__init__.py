@@ -10,6 +10,7 @@ import click
 from .check import check_command
 from .export import export_command
 from .import_ import import_command
+from .journal import journal_command
 from .sandbox import sandbox_command
 
 
@@ -26,6 +27,7 @@ def cli() -> None:
 cli.add_command(check_command)
 cli.add_command(export_command)
 cli.add_command(import_command)
+cli.add_command(journal_command)
 cli.add_command(sandbox_command)
 
 __all__ = ("cli",)

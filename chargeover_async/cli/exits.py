@@ -7,7 +7,13 @@ from typing import NoReturn
 
 import click
 
-from chargeover_async.errors import AuthFailed, ChargeOverError, ConnectFailed, UsageError
+from chargeover_async.errors import (
+    AuthFailed,
+    ChargeOverError,
+    ConnectFailed,
+    JournalError,
+    UsageError,
+)
 from chargeover_async.migrate import Summary
 
 
@@ -17,7 +23,7 @@ class Exit(enum.IntEnum):
     DONE = 0
     SOME_FAILED = 1  # or were not reached, because the job stopped
     SOME_UNKNOWN = 3  # wins over SOME_FAILED: somebody must look these up
-    BAD_INPUT = 4  # plan, files, URL or environment; nothing was sent
+    BAD_INPUT = 4  # plan, files, journal, URL or environment; nothing was sent
     NO_ACCOUNT = 5  # could not connect, or wrong credentials, at the start
 
 
@@ -33,12 +39,13 @@ def exit_of(summary: Summary) -> Exit:
 def fail(error: ChargeOverError, so: str = "Nothing was imported") -> NoReturn:
     """Print what kept a command from starting, as one message, and exit."""
     click.echo(f"Error: {explain(error, so)}", err=True)
-    raise SystemExit(Exit.BAD_INPUT if isinstance(error, UsageError) else Exit.NO_ACCOUNT)
+    ours = isinstance(error, (UsageError, JournalError))
+    raise SystemExit(Exit.BAD_INPUT if ours else Exit.NO_ACCOUNT)
 
 
 def explain(error: ChargeOverError, so: str = "Nothing was imported") -> str:
     """The message of an error with what to do about it."""
-    if isinstance(error, UsageError):
+    if isinstance(error, (UsageError, JournalError)):
         return str(error)
     if isinstance(error, AuthFailed):
         advice = "check CHARGEOVER_USERNAME and CHARGEOVER_PASSWORD"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import msgspec
 from chargeover_async.client import ChargeOver
 from chargeover_async.errors import ChargeOverError
 from chargeover_async.limits import NoLimit
-from chargeover_async.migrate import Forecast, ImportJob, Summary, read_plan
+from chargeover_async.migrate import Forecast, ImportJob, Preview, Summary, read_plan
 from chargeover_async.migrate.progress import shown
 from chargeover_async.sandbox import Sandbox
 
@@ -24,6 +25,8 @@ from .exits import exit_of, fail
 
 Clients = tuple[ChargeOver, ChargeOver]  # the second makes the first contact
 Account = AbstractAsyncContextManager[Clients]
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 SANDBOX_NOTE = "Importing into a sandbox in this process, without a quota; nothing leaves it."
 
@@ -38,9 +41,25 @@ SANDBOX_NOTE = "Importing into a sandbox in this process, without a quota; nothi
     type=click.Path(path_type=Path),
     help="File for rows that were not imported. [default: NAME-OF-PLAN.failures.jsonl]",
 )
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    help="File by which an import that was stopped or killed goes on. Made if it is not there.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="CSV file for the rows that are there: external key and new id.",
+)
 @click.option("--skip-bad-rows", is_flag=True, help="Send the good rows although some are bad.")
 @click.option("--stop-on-failure", is_flag=True, help="Take up no further row after a failure.")
 @click.option("--allow-existing", is_flag=True, help="Pass over rows whose key is taken.")
+@click.option(
+    "--continue-on-existing",
+    is_flag=True,
+    help="Compare rows whose key is taken; send what refers to them in any case.",
+)
+@click.option("--update", is_flag=True, help="Change the record of a row whose key is taken.")
 @click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
 def import_command(
     plan: Path,
@@ -48,14 +67,19 @@ def import_command(
     sandbox: bool,
     as_json: bool,
     failures: Path | None,
+    journal: Path | None,
+    results: Path | None,
     skip_bad_rows: bool,
     stop_on_failure: bool,
     allow_existing: bool,
+    continue_on_existing: bool,
+    update: bool,
     url: str | None,
 ) -> None:
     """Import the files that PLAN (a TOML file) names; or a mended failure file, again.
 
-    Everything is checked before the first request. Exit codes: 0 all imported; 1 some failed;
+    Everything is checked before the first request. Ctrl-C sends nothing more and waits for what is
+    under way; a second Ctrl-C does not wait. Exit codes: 0 all imported; 1 some failed;
     2 wrong usage; 3 some unknown (they may have been imported: look them up); 4 bad input, nothing
     was sent; 5 no connection or wrong credentials, nothing was imported.
     """
@@ -66,15 +90,19 @@ def import_command(
             skip_bad_rows=skip_bad_rows,
             stop_on_failure=stop_on_failure,
             allow_existing=allow_existing,
+            continue_on_existing=continue_on_existing,
+            update=update,
+            journal=journal,
+            results=results,
             failures=failures or Path(f"{plan.stem}.failures.jsonl"),
         )
         click.echo(f"Checking {plan} and its files ...", err=True)
         forecast = job.check()
         if dry_run:
-            _tell_forecast(forecast, as_json)
+            _tell_forecast(forecast, job.preview(), as_json)
             return
         account = _sandbox() if sandbox else _account(url)
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(_run(job, account, forecast.operations))
         summary = job.summary()
     except ChargeOverError as error:
@@ -85,13 +113,42 @@ def import_command(
             fail(error)
         click.echo(f"Error: {error}", err=True)
     _tell(summary, as_json)
+    if journal is not None:
+        _tell_how_to_go_on(summary, journal)
     raise SystemExit(exit_of(summary))
 
 
 async def _run(job: ImportJob, account: Account, operations: int) -> None:
     async with account as (co, contact):
-        with shown(sys.stderr, operations) as observe:
+        with _interruptible(), shown(sys.stderr, operations) as observe:
             await job.run(co, contact=contact, observe=observe)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Generator[None]:
+    """Ctrl-C cancels what runs here: once, and it drains; twice, and it is broken off."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def interrupt() -> None:
+        click.echo(
+            "\nInterrupted: nothing more is sent, what is under way is awaited "
+            "(Ctrl-C once more does not wait)."
+            if not task.cancelling()
+            else "\nBroken off.",
+            err=True,
+        )
+        task.cancel()
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 @contextlib.asynccontextmanager
@@ -115,26 +172,51 @@ async def _sandbox() -> AsyncGenerator[Clients]:
         yield co, co
 
 
-def _tell_forecast(forecast: Forecast, as_json: bool) -> None:
+def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(forecast))
+        found = {
+            **msgspec.structs.asdict(forecast),
+            "first": [msgspec.structs.asdict(one) for one in first],
+        }
+        click.echo(_encoder.encode(found))
         return
     click.echo(
         f"{forecast.operations} operations, {forecast.bad_rows} of them bad rows: "
         f"{forecast.requests} requests, {forecast.seconds / 60:.1f} minutes at the default quota "
         "of 250 requests a minute. Nothing was sent."
     )
+    for one in first:
+        click.echo(
+            f"{one.file} row {one.row} as {one.object}: {_encoder.encode(one.data).decode()}"
+        )
+
+
+def _tell_how_to_go_on(summary: Summary, journal: Path) -> None:
+    if summary.not_reached:
+        click.echo(
+            f"To go on, run the same command again: {journal} knows what was done.", err=True
+        )
+    if summary.unknown:
+        click.echo(
+            f"Unknown rows: chargeover-async journal show {journal} --unknown. Running again looks "
+            "up those that have a key; chargeover-async journal resolve settles the others.",
+            err=True,
+        )
 
 
 def _tell(summary: Summary, as_json: bool) -> None:
     for one in summary.loads:
         text = f"{one.created} created, {one.failed} failed, {one.unknown} unknown"
+        if one.updated:
+            text += f", {one.updated} updated"
         click.echo(f"{one.file} ({one.object}): {one.rows} rows, {text}")
     if summary.stopped:
         click.echo(f"Stopped: {summary.stopped}", err=True)
     if summary.failures:
         click.echo(f"Rows that were not imported, with the reasons: {summary.failures}", err=True)
     text = f"{summary.created} created, {summary.failed} failed, {summary.unknown} unknown"
+    if summary.updated:
+        text += f", {summary.updated} updated"
     if summary.existing:
         text += f", {summary.existing} existing"
     if summary.not_reached:

@@ -14,7 +14,7 @@ The plan's format is described in ``docs/import.md``.
 from __future__ import annotations
 
 from .checks import BadInput, Forecast
-from .job import ImportJob, Progress
+from .job import ImportJob, Preview, Progress
 from .journal import Journal, JournalLoad, JournalRow, JournalState, read_rows, read_state
 from .mapping import Problem
 from .plan import Plan, parse_plan, read_plan
@@ -31,6 +31,7 @@ __all__ = (
     "JournalState",
     "LoadSummary",
     "Plan",
+    "Preview",
     "Problem",
     "Progress",
     "Summary",

@@ -9,6 +9,7 @@ outcome is known (`_Told.settled`).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import time
 from collections import deque
@@ -33,6 +34,7 @@ from .checks import Checked, Forecast, check
 from .fields import KEY
 from .journal import FINAL, IN_DOUBT, NEVER, Input, Journal, Sent, Settled, States, Verb
 from .mapping import Problem, map_record
+from .mask import masked_payload
 from .plan import Children, Plan, Rows, plan_digest
 from .report import Failure, FailureFile, LoadSummary, ResultFile, Summary
 from .sources import BadFile, BadRow, Row
@@ -74,6 +76,15 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     def settled(self) -> int:
         """Rows whose outcome is known, or known to be unknown."""
         return self.created + self.updated + self.existing + self.failed + self.unknown
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """A row as it will be sent, with card and bank numbers masked."""
+
+    file: str
+    row: int
+    object: str
+    data: dict[str, Any]
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -201,6 +212,20 @@ class ImportJob:
         self._checked = checked = check(self._plan, skip_bad_rows=self._skip_bad_rows)
         self._tallies = [_Tally() for _ in checked.loads]
         return checked
+
+    def preview(self, count: int = 3) -> list[Preview]:
+        """The first ``count`` good rows of each file as they will be sent, secrets masked."""
+        checked = self._checked or self._check()
+        shown: list[Preview] = []
+        for found in checked.loads:
+            rows = (one for one in found.load.source.rows() if isinstance(one, Row))
+            good = (one for one in rows if one.line not in found.bad)
+            for row in itertools.islice(good, count):
+                record = map_record(found.load, row, found.children_of(row))
+                load = found.load
+                data = masked_payload(record.payload)
+                shown.append(Preview(load.source.name, row.line, load.object, data))
+        return shown
 
     async def run(
         self,
@@ -637,4 +662,4 @@ def _counters(stats: Any) -> tuple[int, int, int]:
     return stats.requests, stats.retries, stats.rate_limited
 
 
-__all__ = ("ImportJob", "Progress", "first_contact")
+__all__ = ("ImportJob", "Preview", "Progress", "first_contact")

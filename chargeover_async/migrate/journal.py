@@ -314,6 +314,19 @@ class Journal:
         """The states of the rows of one load, to be asked for in the order of the file."""
         return States(self.path, load)
 
+    def load_of(self, file: str) -> int:
+        """The number of the file with this name; raises UsageError if there is none, or two."""
+        with journal_errors(self.path, "read"):
+            found = self._connection.execute("SELECT load, file FROM loads").fetchall()
+        loads = [load for load, name in found if name == file or str(load) == file]
+        if len(loads) != 1:
+            names = ", ".join(f"{load} = {name}" for load, name in found)
+            raise UsageError(
+                f"{file!r} names {'no file' if not loads else 'several files'} of the journal "
+                f"{self.path}; name it by its number ({names})"
+            )
+        return int(loads[0])
+
     def resolve(self, load: int, row: int, identity: int | None) -> None:
         """Settle a row in doubt: it is there as the record ``identity``, or, if None, is not there.
 

@@ -7,12 +7,14 @@ Both are observers for `ImportJob`; the job itself never prints. The bar needs r
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import time
 from collections.abc import Callable, Generator
 from typing import TextIO
 
 from .job import Progress
 
+REDRAW_S = 0.1  # more often nobody sees, and every row costs
 EVERY_S = 5.0  # between two plain lines: alive in a log, and no flood over a night
 
 
@@ -20,16 +22,32 @@ def line(progress: Progress) -> str:
     """One line about where an import stands, with its rate and the time left."""
     settled, total = progress.settled, progress.operations
     share = f"{settled / total:.0%}" if total else "100%"
-    text = f"{settled} of {total} ({share}), {progress.failed} failed"
+    text = f"{settled} of {total} ({share}), {details(progress)}"
+    left = seconds_left(progress)
+    return text if left is None else f"{text}, {left:.0f} s left"
+
+
+def details(progress: Progress) -> str:
+    """Failures, unknown rows, rate, requests, and how much of the quota is in use."""
+    text = f"{progress.failed} failed"
     if progress.unknown:
         text += f", {progress.unknown} unknown"
     if progress.rate_limited:
         text += f", {progress.rate_limited} times told to slow down"
-    if settled and progress.seconds > 0:
-        rate = settled / progress.seconds
+    if seconds_left(progress) is not None:
+        rate = (progress.settled - progress.before) / progress.seconds
         text += f", {rate:.0f} a second, {progress.requests} requests"
-        text += f", {(total - settled) / rate:.0f} s left"
+    if progress.limit:
+        text += f", quota {progress.in_window} of {progress.limit}"
     return text
+
+
+def seconds_left(progress: Progress) -> float | None:
+    """At the rate of this run so far; None as long as it has none."""
+    done = progress.settled - progress.before
+    if done <= 0 or progress.seconds <= 0:
+        return None
+    return (progress.operations - progress.settled) * progress.seconds / done
 
 
 class Lines:
@@ -68,21 +86,28 @@ def shown(out: TextIO, operations: int) -> Generator[Callable[[Progress], None]]
     columns = (
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
-        rich.TextColumn("{task.fields[failed]} failed, {task.fields[requests]} requests"),
-        rich.TimeRemainingColumn(),
+        rich.TextColumn("{task.fields[details]}"),
+        rich.TextColumn("{task.fields[left]}"),
     )
     with rich.Progress(*columns, console=Console(file=out), transient=True) as bar:
-        task = bar.add_task("import", total=operations, failed=0, requests=0)
+        task = bar.add_task("import", total=operations, details="", left="")
+        drawn = -1.0
 
         def update(progress: Progress) -> None:
+            nonlocal drawn
+            done = progress.settled >= progress.operations
+            if progress.seconds - drawn < REDRAW_S and not done:
+                return
+            drawn = progress.seconds
+            left = seconds_left(progress)
             bar.update(
                 task,
                 completed=progress.settled,
-                failed=progress.failed + progress.unknown,
-                requests=progress.requests,
+                details=details(progress),
+                left="" if left is None else f"{dt.timedelta(seconds=int(left))} left",
             )
 
         yield update
 
 
-__all__ = ("Lines", "line", "shown")
+__all__ = ("Lines", "details", "line", "seconds_left", "shown")

@@ -29,6 +29,14 @@ def test_line_tells_unknown_and_429s_only_if_there_are_any() -> None:
     )
 
 
+def test_rate_and_time_left_are_those_of_this_run() -> None:
+    """100 rows of an earlier run count as done, and not as fast."""
+    text = line(progress(150, 5.0, before=100, in_window=240, limit=250))
+    assert text == (
+        "150 of 200 (75%), 0 failed, 10 a second, 4 requests, quota 240 of 250, 5 s left"
+    )
+
+
 def test_plain_lines_come_every_few_seconds() -> None:
     """At 4.9 s nothing, at 5 s a line, then not before 10 s."""
     out, now = io.StringIO(), [0.0]
@@ -57,4 +65,4 @@ def test_terminal_gets_a_bar() -> None:
     with shown(out, 200) as observe:
         observe(progress(199, 1.0, failed=1))
     assert "200/200" in out.getvalue()
-    assert "1 failed, 4 requests" in out.getvalue()
+    assert "1 failed, 200 a second, 4 requests" in " ".join(out.getvalue().split())
