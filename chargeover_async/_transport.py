@@ -7,6 +7,7 @@ request it stops aiohttp, so that the repeat becomes our own decision and takes 
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import ssl
 import sys
@@ -25,6 +26,7 @@ from .limits import Permit
 
 API_PATH = "/api/v3"
 TraceConfig = aiohttp.TraceConfig
+LARGE = 2**20  # bytes: aiohttp writes and warns of more in one piece, and a file in many
 
 
 class Transport(Protocol):
@@ -161,7 +163,7 @@ class AiohttpTransport:
             async with self._open().request(
                 request.method,
                 url,
-                data=request.body,
+                data=_data(request.body),
                 headers=headers,
                 allow_redirects=False,
                 trace_request_ctx=context,
@@ -186,6 +188,10 @@ class AiohttpTransport:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _data(body: bytes | None) -> bytes | io.BytesIO | None:
+    return body if body is None or len(body) <= LARGE else io.BytesIO(body)
 
 
 def _without_secrets(error: BaseException) -> BaseException:

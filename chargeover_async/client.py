@@ -146,14 +146,16 @@ class ChargeOver(Resources):
         on_behalf_details: str | None = None,
         flags: Mapping[str, int] | None = None,
     ) -> Self:
-        """The same client with other options for the calls made through it.
+        """The same client with more options for the calls made through it.
 
-        ``await co.with_options(flags={"emails": 0}).users.send_password_reset(5)``. Connections,
-        quota and counters are shared; closing either closes both.
+        ``await co.with_options(flags={"emails": 0}).users.send_password_reset(5)``. What is not
+        given stays as it is, flag by flag. Connections, quota and counters are shared; closing
+        either closes both.
         """
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        query = call_query(on_behalf_addr, on_behalf_details, flags)
+        given = call_query(on_behalf_addr, on_behalf_details, flags)
+        query = tuple((dict(self._options.query) | dict(given)).items())
         other._set_options(msgspec.structs.replace(self._options, query=query))
         return other
 

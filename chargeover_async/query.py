@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from .errors import UsageError
-from .models._write import MAX_ID, moment_text
+from .models._write import MAX_ID, is_key, moment_text
 
 MAX_PAGE = 500  # "You will not be able to retrieve more than 500 records at one time."
 MAX_REVISIONS = 10
@@ -48,7 +48,12 @@ class Field:
     __hash__ = None  # type: ignore[assignment]  # == builds a clause, so it cannot mean equality
 
     def __init__(self, name: str) -> None:
-        if not name or not name.isprintable() or any(char in name for char in ":,?&=#\\ "):
+        if (
+            not isinstance(name, str)
+            or not all(name.split("."))
+            or not name.isprintable()
+            or any(char in name for char in ":,?&=#\\ ")
+        ):
             raise UsageError(f"{name!r} cannot be a field name")
         self._name = name
 
@@ -66,6 +71,9 @@ class Field:
     def __eq__(self, value: object) -> Clause:  # type: ignore[override]  # builds a clause
         if value is None:
             return Clause(f"{self._name}:IS:NULL")
+        if isinstance(value, str) and not value.strip() and is_key(self._name):
+            # Nobody has it; what a server makes of it could be every record that has no key.
+            raise UsageError(f"{self._name} is compared with an empty key; None asks for no key")
         return self._clause("EQUALS", value)  # type: ignore[arg-type]  # filter_text checks it
 
     def __ne__(self, value: object) -> Clause:  # type: ignore[override]  # builds a clause

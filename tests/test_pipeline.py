@@ -821,6 +821,20 @@ async def test_with_options_shares_everything_but_the_options():
     assert other.stats is world.co.stats
 
 
+async def test_with_options_keeps_what_it_is_not_told():
+    """A service that acts for an end customer does so with a flag set, too."""
+    world = World(*[envelope(200, 3)] * 3, on_behalf_addr="10.0.0.1", flags={"emails": 1})
+    other = world.co.with_options(flags={"emails": 0})
+    await other.customers.count()
+    await other.with_options(on_behalf_addr="10.0.0.2", flags={"webhooks": 0}).customers.count()
+    await world.co.customers.count()
+    assert world.sent == [
+        "GET /customer/_count?on_behalf_addr=10.0.0.1&_flag_emails=0",
+        "GET /customer/_count?on_behalf_addr=10.0.0.2&_flag_emails=0&_flag_webhooks=0",
+        "GET /customer/_count?on_behalf_addr=10.0.0.1&_flag_emails=1",
+    ]
+
+
 # -- references ------------------------------------------------------------------------------
 
 

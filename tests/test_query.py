@@ -114,7 +114,24 @@ def test_python_logic_that_would_drop_a_condition_raises(condition: Any):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a b", "a:b", "a,b", "a?b", "a&b", "a=b", "a#b", "a\\b", "a\nb", "\ud800"]
+    "name",
+    [
+        "",
+        ".",
+        "a.",
+        ".b",
+        "a..b",
+        "a b",
+        "a:b",
+        "a,b",
+        "a?b",
+        "a&b",
+        "a=b",
+        "a#b",
+        "a\\b",
+        "a\nb",
+        "\ud800",
+    ],
 )
 def test_a_name_that_cannot_be_a_field_is_refused(name: str):
     """So that it cannot change the query."""
@@ -124,6 +141,20 @@ def test_a_name_that_cannot_be_a_field_is_refused(name: str):
         order_pair(name)
     with pytest.raises(UsageError):
         order_pair(f"-{name}")
+
+
+@pytest.mark.parametrize("key", ["", " ", "\t"])
+@pytest.mark.parametrize(
+    "name",
+    ["external_key", "token", "customer_token", "customer.external_key", "item_external_key"],
+)
+def test_a_filter_by_an_empty_key_is_refused(name: str, key: str):
+    """Nobody has it; no server is asked what it makes of it."""
+    with pytest.raises(UsageError, match="empty key"):
+        F[name] == key  # noqa: B015
+    assert (F[name] == "a").text == f"{name}:EQUALS:a"
+    assert (F[name] == None).text == f"{name}:IS:NULL"  # noqa: E711
+    assert (F.company == "").text == "company:EQUALS:"
 
 
 def test_fields_are_plain_objects():

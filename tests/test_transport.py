@@ -37,7 +37,7 @@ from chargeover_async import (
     UsageError,
 )
 from chargeover_async import _transport as module
-from chargeover_async._transport import AiohttpTransport, check_url
+from chargeover_async._transport import LARGE, AiohttpTransport, check_url
 from chargeover_async._wire.envelope import Answer, Fault, NoAnswer
 from chargeover_async._wire.request import Request
 from chargeover_async.auth import BasicAuth
@@ -298,6 +298,19 @@ async def test_an_answer_comes_with_status_headers_and_body():
     assert "user-agent: chargeover-async " in lines
     assert f"authorization: basic {BASIC}".lower() in lines
     assert permit.ends == ["sent"]
+
+
+@pytest.mark.parametrize("extra", [0, 1, 3 * 2**20])
+async def test_a_body_of_any_size_is_sent_whole(extra: int):
+    """Of more than a megabyte, too: with its length, in pieces, and without a warning."""
+    body = b"[" + b"1" * (LARGE - 2 + extra) + b"]"
+    async with RawServer() as server, transport_to(server.url) as transport:
+        answer = await transport.send(Request("POST", "/usage", (), body), CountedPermit())
+    assert isinstance(answer, Answer)
+    head, received = server.requests[0]
+    assert received == body
+    assert f"content-length: {len(body)}\r\n" in head.decode().lower()
+    assert "content-type: application/json\r\n" in head.decode().lower()
 
 
 async def test_a_request_without_a_body_has_no_content_type():

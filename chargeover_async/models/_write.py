@@ -342,7 +342,7 @@ def _compile(name: str, annotation: Any) -> tuple[str, Check, bool]:
     """The kind of a field, its check, and whether a secret may be in it."""
     if get_origin(annotation) is Annotated:
         kind = str(get_args(annotation)[1])
-        if kind == "text" and (name in _KEY_NAMES or name.endswith(_KEY_SUFFIXES)):
+        if kind == "text" and is_key(name):
             kind = "key"
         return kind, _CHECKS[kind], kind == "secret"
     if is_typeddict(annotation):
@@ -362,9 +362,14 @@ def _compile(name: str, annotation: Any) -> tuple[str, Check, bool]:
 
 # What no message shows, in ``extra`` either: a field of this name is `Secret` in every object.
 SECRETS = frozenset({"cvv", "number", "password", "routing"})
-_KEY_NAMES = frozenset({"external_key"})
 _KEY_SUFFIXES = ("_external_key", "_token")
 _SEQUENCES = frozenset({list, Sequence})
+
+
+def is_key(name: str) -> bool:
+    """Whether a field, of any object (``customer.external_key``), holds a key or a token."""
+    last = name.rpartition(".")[2]
+    return last in {"external_key", "token"} or last.endswith(_KEY_SUFFIXES)
 
 
 @cache
