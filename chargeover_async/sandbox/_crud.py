@@ -1,32 +1,24 @@
-"""What can be done with any object: create, update, get, list, count, delete, act."""
+"""What can be done with any object: create, update, get, delete, act; lists are `_query`'s."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import Any
 
-from . import _where
 from ._events import happened
 from ._refs import named
 from ._store import KEPT_REVISIONS, Done, Row, Spec, Store
 from ._values import (
     DATE,
     MOMENT,
-    NESTED,
     TAKE,
     TEXT,
-    TEXTS,
     date,
     is_array,
     is_object,
     moment,
     text,
 )
-from ._where import Clause
 from ._wire import INVALID, NO_DATA, Answer, Refused, unsupported
-
-_RANGE = ("GT", "GTE", "EQUALS")
 
 
 def create(store: Store, spec: Spec, payload: Any) -> Answer:
@@ -176,92 +168,6 @@ def revisions(store: Store, spec: Spec, row: Row, query: dict[str, str]) -> Answ
         for stamp, note in reversed(notes)
     ]
     return Answer(200, "", entries[:limit])
-
-
-def listing(store: Store, spec: Spec, query: dict[str, str]) -> Answer:
-    """200 and a page of records, by rising id unless ordered otherwise; ``[]`` past the end."""
-    if spec.whole:
-        # UNVERIFIED: a connector asks these lists for neither filter nor page; both are ignored.
-        return Answer(
-            200, "", [store.render(spec, r, single=False) for r in store.scan(spec, None)]
-        )
-    clauses = _where.parse_where(query.get("where", ""))
-    test = _test(store, spec, clauses)
-    offset, limit = _where.parse_page(query)
-    rows = _ordered(store, spec, clauses, test, query.get("order", ""))
-    page = islice(rows, offset, offset + limit)
-    # UNVERIFIED: what is no nested part of a record is ignored. Known is package?expand=line_items.
-    expand = frozenset(query.get("expand", "").split(","))
-    return Answer(200, "", [store.render(spec, r, single=False, expand=expand) for r in page])
-
-
-def count(store: Store, spec: Spec, query: dict[str, str]) -> Answer:
-    """200 and the number of records, optionally of those that a ``where`` lets through."""
-    clauses = _where.parse_where(query.get("where", ""))
-    if not clauses:
-        return Answer(200, "", store.count(spec.name))
-    test = _test(store, spec, clauses)
-    return Answer(200, "", sum(1 for row in _source(store, spec, clauses) if test(row)))
-
-
-def _ordered(
-    store: Store, spec: Spec, clauses: list[Clause], test: Callable[[Row], bool], order: str
-) -> Iterator[Row]:
-    orders = _where.parse_order(order)
-    names = [spec.order_aliases.get(each.field, each.field) for each in orders]
-    for name in names:
-        if name not in spec.kinds or spec.kinds[name] == NESTED:
-            raise Refused(f"You cannot order by: {name}.")  # UNVERIFIED
-    if not orders or names[0] == spec.key:
-        # Ids are unique, so whatever is sorted by after them does not matter; and a page of them
-        # can be cut off early.
-        descending = bool(orders) and orders[0].descending
-        return (r for r in _source(store, spec, clauses, descending=descending) if test(r))
-    found = [row for row in _source(store, spec, clauses) if test(row)]
-    for name, each in reversed(list(zip(names, orders, strict=True))):
-        found.sort(key=_key(store, spec, name), reverse=each.descending)
-    return iter(found)
-
-
-def _key(store: Store, spec: Spec, name: str) -> Callable[[Row], tuple[int, Any]]:
-    return lambda row: _where.sort_key(store.value(spec, row, name))
-
-
-def _source(
-    store: Store, spec: Spec, clauses: list[Clause], *, descending: bool = False
-) -> Iterable[Row]:
-    """The rows that have to be tested: those of an index, or all behind an ``id GT x``."""
-    indexed = store.candidates(spec, clauses)
-    if indexed is not None:
-        return reversed(list(indexed)) if descending else indexed
-    after = None
-    for clause in clauses:
-        if clause.field == spec.key and clause.operation in _RANGE:
-            low = int(_where.leading_number(clause.value)) - 1  # the test decides exactly
-            after = low if after is None else max(after, low)
-    return store.scan(spec, after, descending=descending)
-
-
-def _test(store: Store, spec: Spec, clauses: list[Clause]) -> Callable[[Row], bool]:
-    tests = [_row_test(store, spec, clause) for clause in clauses]
-    if len(tests) == 1:
-        return tests[0]
-    return lambda row: all(test(row) for test in tests)
-
-
-def _row_test(store: Store, spec: Spec, clause: Clause) -> Callable[[Row], bool]:
-    name = clause.field
-    nested = spec.nested.get(name)
-    if nested is not None:
-        test = _where.compile_test(clause, nested.kind, store.zone)
-        return lambda row: any(test(value) for value in nested.values(store, row))
-    kind = spec.kinds.get(name)
-    if kind is None or kind in (NESTED, TEXTS):
-        raise Refused(f"You cannot filter by: {name}.")  # test data of a third-party connector
-    test = _where.compile_test(clause, kind, store.zone)
-    if name == spec.key:
-        return lambda row: test(row.id)
-    return lambda row: test(store.value(spec, row, name))
 
 
 def _fields(payload: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
-from . import _crud
+from . import _crud, _query
 from ._caller import Caller, caller_of
 from ._store import Row, Spec, Store
 from ._variant import Variant
@@ -50,7 +50,7 @@ class Api:
         if not rest:
             return self._collection(method, spec, query, payload)
         if rest == ["_count"] and method == "GET":
-            return _crud.count(self.store, spec, query)
+            return _query.count(self.store, spec, query)
         if rest[0] == "_action" and len(rest) == 2 and method == "POST":
             return _crud.act_on_collection(self.store, spec, rest[1], payload)
         if rest[0].startswith("_"):
@@ -75,7 +75,7 @@ class Api:
 
     def _collection(self, method: str, spec: Spec, query: dict[str, str], payload: Any) -> Answer:
         if method == "GET":
-            return _crud.listing(self.store, spec, query)
+            return _query.listing(self.store, spec, query)
         if method == "POST" and "action" in query:
             return _crud.act_on_collection(self.store, spec, query["action"], payload)
         if method == "POST" and spec.post is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import string
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,6 +30,7 @@ _ALPHABET = string.ascii_lowercase + string.digits
 # A quarter of a token: all strings of three letters and digits.
 _QUARTERS = [a + b + c for a in _ALPHABET for b in _ALPHABET for c in _ALPHABET]
 _REFERENCE_FORMS = ("id", "external_key", "token")
+_QUERIES_KEPT = 4
 _TOKENS_AT_ONCE = 8  # 64 bits of a digest each
 _NO_FILE = nullcontext()
 
@@ -261,6 +263,8 @@ class Store:
         self._now = now or _utc_now
         self._seed = seed
         self._stamp = ""
+        self._found: dict[Hashable, list[Row]] = {}
+        self._found_on: dt.date | None = None
         self._keeper = None if file is None else Keeper(self, file)
         if file is None:
             self.found()
@@ -282,10 +286,15 @@ class Store:
             self._keeper.close()
 
     def transaction(self) -> AbstractContextManager[None]:
-        """A block whose changes are in the file when it ends, all of them or none.
+        """A block that may change something: all of it is in the file when it ends, or none.
 
         Raises StorageError at the end, or at the start if the file could not be written before.
         """
+        self._found.clear()
+        return self.batch()
+
+    def batch(self) -> AbstractContextManager[None]:
+        """A block of blocks: they go into the file together."""
         return _NO_FILE if self._keeper is None else self._keeper
 
     def reading(self) -> AbstractContextManager[None]:
@@ -313,6 +322,7 @@ class Store:
 
     def start(self) -> None:
         """Nothing at all in memory; what is in the file stays."""
+        self._found.clear()
         changes = None if self._keeper is None else self._keeper.changes
         self.tables = {name: Table(spec, changes) for name, spec in self.specs.items()}
         self.actions = ActionLog(maxlen=KEPT_ACTIONS)
@@ -508,14 +518,45 @@ class Store:
                     return [rows[id_] for id_ in sorted(rows)]
         return None
 
+    def slice(self, spec: Spec, offset: int, limit: int, *, descending: bool = False) -> list[Row]:
+        """So many rows by rising (or falling) id."""
+        table = self.tables[spec.name]
+        count = len(table.ids)
+        first = count - offset - limit if descending else offset
+        ids = table.ids[max(0, first) : max(0, first + limit)]
+        return [table.rows[id_] for id_ in (reversed(ids) if descending else ids)]
+
+    def recall(self, query: Hashable) -> list[Row] | None:
+        """What `remember` was given for this query, if nothing can have changed it since."""
+        self._forget_yesterday()
+        found = self._found.pop(query, None)
+        if found is not None:
+            self._found[query] = found  # the last one used is the last one dropped
+        return found
+
+    def remember(self, query: Hashable, found: list[Row]) -> None:
+        """Keep what a query found until anything changes, so that its next page is cheap."""
+        self._found[query] = found
+        while len(self._found) > _QUERIES_KEPT:
+            del self._found[next(iter(self._found))]
+
+    def _forget_yesterday(self) -> None:
+        # What is overdue depends on the day.
+        today = self.today()
+        if today != self._found_on:
+            self._found.clear()
+            self._found_on = today
+
     def scan(self, spec: Spec, after: int | None, *, descending: bool = False) -> Iterator[Row]:
         """All rows by rising (or falling) id, those up to ``after`` left out."""
         table = self.tables[spec.name]
-        ids = table.ids
-        start = 0 if after is None else bisect_left(ids, after + 1)
-        positions = range(start, len(ids))
-        for position in reversed(positions) if descending else positions:
-            yield table.rows[ids[position]]
+        start = 0 if after is None else bisect_left(table.ids, after + 1)
+        ids: Iterable[int] = table.ids
+        if descending:
+            ids = islice(reversed(table.ids), len(table.ids) - start)
+        elif start:
+            ids = islice(table.ids, start, None)
+        return map(table.rows.__getitem__, ids)
 
     def seed(self, name: str, record: Mapping[str, Any]) -> int:
         """Store ``record`` as given, with its id and token, and return the id.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chargeover_async.sandbox import new_store
+from chargeover_async.sandbox._router import PREFIX, Api
 from chargeover_async.sandbox._where import Clause, Order, parse_order, parse_query, parse_where
 from chargeover_async.sandbox._wire import Refused
 
@@ -246,11 +251,146 @@ def test_order_takes_several_fields():
 @given(st.lists(st.text(), min_size=1, max_size=4))
 def test_escaped_values_come_back(values):
     """Any text survives escaping, joining, encoding and parsing."""
-
-    def escaped(value):
-        return value.replace("\\", r"\\").replace(":", r"\:").replace(",", r"\,")
-
     written = ",".join(f"a:EQUALS:{escaped(value)}" for value in values)
     query = parse_query("where=" + quote_plus(written.encode("utf-8", "replace")))
     expected = [value.encode("utf-8", "replace").decode() for value in values]
     assert [clause.value for clause in parse_where(query["where"])] == expected
+
+
+# Against a naive model
+
+SHOWN = ("customer_id", "company", "terms_id", "no_taxes", "custom_1", "write_datetime", "balance")
+LETTERS = st.text(alphabet="abB: ,\\0", max_size=3)
+STAMPS = st.builds("2026-01-0{} {:02}:00:00".format, st.integers(1, 2), st.integers(0, 2))
+made = st.fixed_dictionaries(
+    {"company": LETTERS, "balance": st.integers(0, 3), "write_datetime": STAMPS},
+    optional={
+        "terms_id": st.sampled_from([2, 3]),
+        "no_taxes": st.booleans(),
+        "custom_1": LETTERS,
+    },
+)
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "EQUALS": operator.eq,
+    "NOTEQUALS": operator.ne,
+    "GT": operator.gt,
+    "GTE": operator.ge,
+    "LT": operator.lt,
+    "LTE": operator.le,
+}
+chosen = st.one_of(
+    st.tuples(
+        st.sampled_from(["company", "custom_1"]), st.sampled_from([*OPERATORS, "CONTAINS"])
+    ).flatmap(lambda pair: st.tuples(st.just(pair[0]), st.just(pair[1]), LETTERS)),
+    st.tuples(
+        st.sampled_from(["customer_id", "terms_id", "no_taxes", "balance"]),
+        st.sampled_from([*OPERATORS]),
+        st.integers(0, 12).map(str),
+    ),
+    st.tuples(st.just("write_datetime"), st.sampled_from([*OPERATORS]), STAMPS),
+    st.tuples(
+        st.sampled_from(["custom_1", "company"]), st.sampled_from(["IS", "ISNOT"]), st.just("NULL")
+    ),
+)
+sorting = st.lists(st.tuples(st.sampled_from(SHOWN), st.booleans()), max_size=3)
+question = st.tuples(st.lists(chosen, max_size=2), sorting, st.integers(0, 4), st.integers(1, 4))
+change = st.one_of(
+    st.tuples(st.just("PUT"), st.integers(1, 12), st.fixed_dictionaries({"company": LETTERS})),
+    st.tuples(st.just("DELETE"), st.integers(1, 12), st.none()),
+    st.tuples(st.just("POST"), st.just(0), st.fixed_dictionaries({"company": LETTERS})),
+)
+
+
+def escaped(value):
+    return value.replace("\\", r"\\").replace(":", r"\:").replace(",", r"\,")
+
+
+def expected_of(records, clauses, order, offset, limit):
+    """The page as one would find it with a pencil: test each record, sort, cut."""
+
+    def passes(record):
+        for field, operation, sent in clauses:
+            value = record[field]
+            if operation in ("IS", "ISNOT"):
+                if (value is None) != (operation == "IS"):
+                    return False
+                continue
+            if value is None:
+                return False
+            if operation == "CONTAINS":
+                if sent not in value:
+                    return False
+            elif not OPERATORS[operation](value, sent if isinstance(value, str) else int(sent)):
+                return False
+        return True
+
+    found = [record for record in records if passes(record)]
+    for field, descending in reversed(order):
+        found.sort(
+            key=lambda record: (
+                (record[field] is not None, record[field] or 0)
+                if record[field] is None or not isinstance(record[field], str)
+                else (True, record[field])
+            ),
+            reverse=descending,
+        )
+    return [record["customer_id"] for record in found][offset : offset + limit], len(found)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(made, max_size=9), st.lists(st.tuples(st.none() | change, question), max_size=6))
+def test_lists_agree_with_a_naive_model(seeded, steps):
+    """Any where, order, limit and offset, also when records change between two pages."""
+    store = new_store()
+    api = Api(store)
+    for record in seeded:
+        store.seed("customer", record)
+    for changed, (clauses, order, offset, limit) in steps:
+        if changed is not None:
+            method, id_, payload = changed
+            api.answer(method, f"{PREFIX}/customer" + (f"/{id_}" if id_ else ""), payload)
+        where = ",".join(
+            f"{field}:{operation}:{escaped(sent)}" for field, operation, sent in clauses
+        )
+        by = ",".join(f"{field}:{'DESC' if falling else 'ASC'}" for field, falling in order)
+        query = f"where={quote(where)}&order={quote(by)}&limit={limit}&offset={offset}"
+        listed = api.answer("GET", f"{PREFIX}/customer?{query}", None)
+        counted = api.answer("GET", f"{PREFIX}/customer/_count?where={quote(where)}", None)
+        records = store.records("customer")
+        page, count = expected_of(records, clauses, order, offset, limit)
+        assert [record["customer_id"] for record in listed.response] == page
+        assert counted.response == count
+
+
+def test_next_page_sees_what_changed(account):
+    """Whatever is remembered of a list is forgotten when anything changes, in whichever way."""
+    first = account.customer(company="b")
+    second = account.customer(company="c")
+    query = "where=company:GTE:a&order=company:ASC"
+    assert ids(account, query) == [first, second]
+    account.ok("PUT", f"/customer/{first}", {"company": "d"})
+    assert ids(account, query) == [second, first]
+    third = account.store.seed("customer", {"company": "a"})
+    assert ids(account, query) == [third, second, first]
+    item = {
+        "request_method": "PUT",
+        "uri": f"/api/v3/customer/{third}",
+        "payload": {"company": "z"},
+    }
+    account.bulk([item, {"request_method": "GET", "uri": f"/api/v3/customer?{query}"}])
+    assert ids(account, query) == [second, first, third]
+    account.ok("DELETE", f"/customer/{second}")
+    assert ids(account, query) == [first, third]
+    assert account.ok("GET", "/customer/_count?where=company:GTE:a") == 2
+    account.store.clear()
+    assert ids(account, query) == []
+
+
+def test_list_of_overdue_changes_with_the_day(account):
+    """What depends on the day is looked up anew on the next."""
+    customer = account.customer(terms_id=3)
+    account.invoice(customer, {"item_id": account.item()})
+    query = "where=is_overdue:EQUALS:1&order=total:ASC"
+    assert ids(account, query, "invoice") == []
+    account.wall.advance(days=1)
+    assert ids(account, query, "invoice") == [10000]
