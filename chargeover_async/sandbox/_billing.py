@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from ._cycle import times
+from ._events import happened
 from ._invoice import BLANK_LINE, due_date, total_of
 from ._package_line import is_trial, lines_of, quantity_of
 from ._pricing import charges
@@ -54,6 +55,7 @@ def issue(store: Store, package: Row, day: dt.date) -> Row:
         "refnumber": str(row.id),
     }
     store.table("invoice").insert(row)
+    happened(store, "invoice", row, "insert")
     usage = store.table("usage")
     for record in charged:
         usage.replace(record, {**record.data, "invoice_id": row.id})

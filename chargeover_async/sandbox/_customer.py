@@ -11,6 +11,7 @@ from ._account import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
 from ._applying import counts, held_by, touching
 from ._due import RECURRING, STATUS, TOTALS
 from ._events import happened
+from ._package import follow
 from ._refs import named
 from ._store import Derive, Row, Spec, Store
 from ._user import set_name
@@ -230,9 +231,13 @@ def _set_pay_method(store: Store, row: Row, fields: dict[str, Any]) -> bool:
         changes["default_paymethod"] = kind
     if not changes:
         raise missing("paymethod")  # UNVERIFIED
-    if fields.get("update_subscriptions_and_scheduled_invoices") is not None:
-        flag(fields["update_subscriptions_and_scheduled_invoices"])
+    also = fields.get("update_subscriptions_and_scheduled_invoices")
+    also = also is None or flag(also)
     row.data.update(changes)
+    kind = changes["default_paymethod"]
+    if also and kind != "any":
+        name = f"default_{_METHODS[kind]}_id" if kind in _METHODS else ""
+        follow(store, row, kind, row.data.get(name))
     if "default_ach_id" in changes:
         happened(store, "ach", store.table("ach").rows[changes["default_ach_id"]], "autopay")
     return True

@@ -18,6 +18,7 @@ from . import _cycle
 from ._account import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
 from ._billing import issue
 from ._due import AMOUNTS, money_moved, recurring_moved
+from ._events import happened
 from ._package_line import (
     check_lines,
     check_upgrade,
@@ -65,7 +66,7 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     for name, default in (("terms_id", DEFAULT_TERMS), ("currency_id", DEFAULT_CURRENCY)):
         if data.get(name) is None:
             data[name] = customer.data.get(name, default)
-    data.update(_first_method(customer, data))
+    data.update(_first_method(store, customer, data))
     sent = list(fields.get("line_items") or []) + _coupon_lines(store, fields.get("coupon"))
     lines = check_lines(store, sent)
     hold = data.get("holduntil_datetime")
@@ -83,24 +84,39 @@ def _taken_cycle(cycle: str) -> str:
     return cycle
 
 
-def _first_method(customer: Row, data: dict[str, Any]) -> dict[str, Any]:
+def _first_method(store: Store, customer: Row, data: dict[str, Any]) -> dict[str, Any]:
     """How a new subscription is paid (page "Create a subscription").
 
     A stored method that is named decides; "crd", "ach" and "any" mean what the customer has on
-    file (here: its default method); without any of it there are invoices.
+    file; without any of it there are invoices.
     """
     for method, name in _STORED.items():
         if data.get(name) is not None:
-            return _method(method, data[name])
+            return _method(method, _stored_id(store, customer.id, data, name))
     method = data.get("paymethod") or "inv"
     if method == "inv":
         return _method("inv", None)
     if method != "any" and method not in _STORED:
         raise Refused(INVALID)
+    on_file = _on_file(store, customer, method)
+    if on_file is None:
+        # UNVERIFIED, as is the order: the default, then cards, accounts and tokens, newest first.
+        raise Refused(f"This customer has no payment method on file for {method}.")
+    return _method(*on_file)
+
+
+def _on_file(store: Store, customer: Row, method: str) -> tuple[str, int] | None:
+    kinds = list(_STORED) if method == "any" else [method]
     default = customer.data.get("default_paymethod")
-    if default in _STORED and method in ("any", default):
-        return _method(default, customer.data.get(f"default_{_STORED[default]}"))
-    raise Refused(f"This customer has no payment method on file for {method}.")  # UNVERIFIED
+    if default in kinds:
+        stored_id = customer.data.get(f"default_{_STORED[default]}")
+        if stored_id is not None:
+            return default, stored_id
+    for kind in kinds:
+        rows = store.of_customer(_STORED[kind].removesuffix("_id"), customer.id)
+        if rows:
+            return kind, rows[-1].id
+    return None
 
 
 def _method(method: str, stored_id: int | None) -> dict[str, Any]:
@@ -271,6 +287,7 @@ def _upgrade(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     for new in (*replacing, *adding):
         put(store, row, new, row.data.get("currency_id", DEFAULT_CURRENCY))
     _changed(store, row)
+    happened(store, "package", row, "upgrade")
     return True
 
 
@@ -282,20 +299,38 @@ def _set_paymethod(store: Store, row: Row, fields: dict[str, Any]) -> bool:
         raise Refused(INVALID)
     stored_id = None
     if method != "inv":
-        stored_id = _stored_id(store, row, fields, _STORED[method])
+        customer_id = row.data.get("customer_id")
+        stored_id = _stored_id(store, customer_id, fields, _STORED[method])
     row.data.update(_method(method, stored_id))
     row.forget(("paymethod_name", "paymethod_detail"))
     return True
 
 
-def _stored_id(store: Store, row: Row, fields: dict[str, Any], name: str) -> int:
+def _stored_id(store: Store, customer_id: int | None, fields: dict[str, Any], name: str) -> int:
     """The card, account or token that a request names; it must be the customer's (UNVERIFIED)."""
     object_ = name.removesuffix("_id")
     stored = needed(store, fields, object_, object_)
-    customer_id = row.data.get("customer_id")
     if stored.data.get("customer_id") not in (None, customer_id):
         raise Refused(f"This {object_} is not one of customer {customer_id}.")
     return stored.id
+
+
+def follow(store: Store, customer: Row, method: str, stored_id: int | None) -> None:
+    """Pay the subscriptions of a customer that have not ended by its new default method.
+
+    Vendor's text, "Set the default payment method for a customer".
+    """
+    for package in store.of_customer("package", customer.id):
+        if _state(store, package) in "as":
+            package.data.update(_method(method, stored_id))
+            package.forget(("paymethod_name", "paymethod_detail"))
+
+
+def _paymethod_detail(store: Store, row: Row) -> str:
+    """The masked number (UNVERIFIED: the page has no more than "masked detail")."""
+    name = _STORED.get(row.data.get("paymethod") or "")
+    stored = None if name is None else store.row(name.removesuffix("_id"), row.data.get(name))
+    return "" if stored is None else stored.data.get("mask_number") or ""
 
 
 def _set_paycycle(store: Store, row: Row, fields: dict[str, Any]) -> bool:
@@ -309,6 +344,7 @@ def _set_paycycle(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     row.data["paycycle"] = cycle
     row.forget(("paycycle_name",))
     _changed(store, row)
+    happened(store, "package", row, "paycycle")
     return True
 
 
@@ -408,6 +444,7 @@ def _hold(store: Store, row: Row, fields: dict[str, Any]) -> bool:
         raise missing("holduntil_datetime")
     until = moment(fields["holduntil_datetime"], store.zone)
     row.data.update(holduntil_datetime=until, next_invoice_datetime=until)
+    happened(store, "package", row, "hold")
     return True
 
 
@@ -417,15 +454,31 @@ def _welcome(_store: Store, _row: Row, fields: dict[str, Any]) -> bool:
     return True
 
 
+def _watched(action: Action) -> Action:
+    """The action, which tells hooks if the status is another one after it.
+
+    A status that only the time changes, such as overdue, is not told.
+    """
+
+    def act(store: Store, row: Row, fields: Any) -> Any:
+        before = store.value(PACKAGE, row, "package_status_str")
+        result = action(store, row, fields)
+        if store.value(PACKAGE, row, "package_status_str") != before:
+            happened(store, "package", row, "status")
+        return result
+
+    return act
+
+
 _ACTIONS: dict[str, Action] = {
     "upgrade": _upgrade,
     "setPayMethod": _set_paymethod,
     "setPayCycle": _set_paycycle,
     "invoice": _invoice_now,
-    "suspend": _suspend,
-    "unsuspend": _unsuspend,
-    "cancel": _cancel,
-    "uncancel": _uncancel,
+    "suspend": _watched(_suspend),
+    "unsuspend": _watched(_unsuspend),
+    "cancel": _watched(_cancel),
+    "uncancel": _watched(_uncancel),
     "hold": _hold,
     "welcome": _welcome,
     # What recordings and older pages call two of them.
@@ -451,7 +504,7 @@ PACKAGE = Spec(
     read_only=frozenset(
         (
             *("brand_id", "currency_id", "memo", "class_name", "admin_name", "brand_name"),
-            *("paymethod_detail", "cancel_reason", "suspendfrom_datetime", "suspendto_datetime"),
+            *("cancel_reason", "suspendfrom_datetime", "suspendto_datetime"),
             *("next_invoice_datetime", "cache_next_invoice", "cancel_datetime"),
         )
     ),
@@ -468,6 +521,7 @@ PACKAGE = Spec(
     derived={
         **{name: derive for name, derive in SHARED.items() if not name.endswith("_block")},
         "paycycle_name": lambda _store, row: _cycle.NAMES.get(row.data["paycycle"], ""),
+        "paymethod_detail": _paymethod_detail,
         "paymethod_name": lambda _store, row: _METHODS.get(row.data.get("paymethod", "inv"), ""),
         **{name: _status(position) for position, name in enumerate(_STATUS)},
         "amount_invoiced": _invoiced,
@@ -492,6 +546,12 @@ PACKAGE = Spec(
         "quote.quote_id": NestedField(INTEGER, _no_quotes),
     },
     indexes=("customer_id",),
+    # UNVERIFIED where the samples show no payload: only the subscription is sent.
+    events={
+        **dict.fromkeys(("update", "paycycle", "hold", "upgrade"), ()),
+        "insert": ("customer", "user"),
+        "status": ("customer",),
+    },
     on_create=_create,
     on_seed=_seed,
     actions=_ACTIONS,

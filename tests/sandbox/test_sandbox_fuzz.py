@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import os
 from urllib.parse import quote
 
 from hypothesis import given, settings
@@ -23,7 +24,13 @@ NAMES = sorted(
     | {"schedule", "password", "destination", "use_customer_balance", "number", "paymethod"}
     | {"customer_jsonpath", "item_jsonpath", "parent_customer_external_key", "invoice_date"}
 )
-ACTIONS = sorted({name for spec in OBJECTS.values() for name in spec.actions} | {"fly"})
+ACTIONS = sorted(
+    {name for spec in OBJECTS.values() for name in (*spec.actions, *spec.collection_actions)}
+    | {"fly"}
+)
+
+# A long run: CHARGEOVER_FUZZ=3000.
+SUBSCRIPTIONS = int(os.environ.get("CHARGEOVER_FUZZ", "60"))
 
 text = st.text(max_size=12) | st.sampled_from(
     [
@@ -34,12 +41,53 @@ text = st.text(max_size=12) | st.sampled_from(
 )
 number = st.integers() | st.integers(0, 3) | st.floats(allow_nan=False, allow_infinity=False)
 scalar = st.none() | st.booleans() | number | text
+big = st.sampled_from([10**11, 0.000000000001, -(10**11)])
+tier = st.fixed_dictionaries({"unit_from": number, "unit_to": number, "amount": number | big})
+tierset = st.fixed_dictionaries(
+    {"base": number | big},
+    optional={
+        "setup": number,
+        "percent": number,
+        "pricemodel": st.sampled_from(["fla", "uni", "vol", "tie", "pas", "x"]),
+        "paycycle": st.sampled_from(["evy", "mon", "dly", "10y", "x"]),
+        "tiers": st.lists(tier, max_size=3),
+    },
+)
 line = st.dictionaries(
     st.sampled_from(
-        ["item_id", "line_item_id", "line_rate", "line_quantity", "descrip", "custom_1"]
+        [
+            *("item_id", "line_item_id", "line_rate", "line_quantity", "descrip", "custom_1"),
+            *("tierset", "cancel", "external_key", "line_item_external_key", "trial_days"),
+        ]
     ),
-    st.sampled_from([1, 2, "1", "2.5", 0.001]) | scalar,
+    st.sampled_from([1, 2, "1", "2.5", 0.001, 554, True]) | scalar | tierset | big,
     max_size=5,
+)
+subscription = st.fixed_dictionaries(
+    {"customer_id": st.sampled_from([1, 2])},
+    optional={
+        "line_items": st.lists(
+            st.fixed_dictionaries(
+                {"item_id": st.just(1)},
+                optional={
+                    "line_quantity": number | big,
+                    "tierset": tierset,
+                    "line_item_id": st.sampled_from([554, 555]),
+                    "external_key": st.sampled_from(["k", "l"]),
+                    "trial_days": st.sampled_from([0, 1, 2**60]),
+                    "cancel": st.booleans(),
+                },
+            ),
+            max_size=3,
+        ),
+        "paycycle": st.sampled_from(["mon", "116", "10y", "x", "one"]),
+        "holduntil_datetime": st.sampled_from(["2026-03-02", "9999-12-31", "0001-01-01"]),
+        "date": st.sampled_from(["2026-03-02", "9999-12-31", "NEXT_SCHEDULED_INVOICE"]),
+        "paymethod": st.sampled_from(["inv", "crd", "any"]),
+        "line_item_id": st.sampled_from([554, 555]),
+        "usage_value": number | big,
+        "suspendto_datetime": st.just("2026-04-01"),
+    },
 )
 value = st.recursive(
     scalar | st.lists(line, max_size=3),
@@ -66,7 +114,9 @@ plausible = st.fixed_dictionaries(
         "schedule": value,
     },
 )
-payload = plausible | st.dictionaries(st.sampled_from(NAMES), value, max_size=5) | value
+payload = (
+    plausible | subscription | st.dictionaries(st.sampled_from(NAMES), value, max_size=5) | value
+)
 
 where = st.builds(
     lambda clauses: ",".join(":".join(clause) for clause in clauses),
@@ -89,12 +139,13 @@ query = st.builds(
         st.tuples(st.just("where"), where)
         | st.tuples(st.just("order"), order)
         | st.tuples(st.sampled_from(["limit", "offset", "_dummy"]), text)
-        | st.tuples(st.just("action"), st.sampled_from(ACTIONS) | text),
+        | st.tuples(st.just("action"), st.sampled_from(ACTIONS) | text)
+        | st.just(("expand", "line_items")),
         max_size=3,
     ),
 )
 segment = (
-    st.sampled_from(["1", "2", "10000", "external_key:k", "external_key:a%2Fb", "token:x"])
+    st.sampled_from(["1", "2", "554", "10000", "external_key:k", "external_key:a%2Fb", "token:x"])
     | st.sampled_from(["_count", "_revision", "_action", "_bulk", "", "%ff", *ACTIONS])
     | text.map(lambda each: quote(each, safe=""))
 )
@@ -125,7 +176,7 @@ variant = st.builds(
 
 
 def world(chosen: Variant) -> Api:
-    """An account with two customers, an item and an invoice."""
+    """An account with two customers, an item, an invoice and a subscription."""
     store = new_store(now=lambda: dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
     api = Api(store, chosen)
     for object_, fields in (
@@ -133,6 +184,7 @@ def world(chosen: Variant) -> Api:
         ("customer", {"company": "B", "external_key": "b"}),
         ("item", {"name": "x", "pricemodel": {"base": 3}}),
         ("invoice", {"customer_id": 2, "line_items": [{"item_id": 1}]}),
+        ("package", {"customer_id": 2, "line_items": [{"item_id": 1}]}),
     ):
         assert api.answer("POST", f"{PREFIX}/{object_}", fields).code == 201
     return api
@@ -172,6 +224,29 @@ def test_no_request_is_a_500(chosen, requests):
         written = decode(encode(answer.envelope()))
         assert written.keys() == {"code", "status", "message", "response"}
         assert (written["status"] == "OK") == (answer.code < 400)
+    assert_sound(api)
+
+
+of_subscriptions = st.tuples(
+    st.just("POST"),
+    st.sampled_from(["package", "usage", "usage/_action/bulk", "quote"])
+    | st.sampled_from([f"package/554?action={name}" for name in OBJECTS["package"].actions]),
+    subscription | st.lists(subscription, max_size=2),
+)
+
+
+@settings(max_examples=SUBSCRIPTIONS, deadline=None)
+@given(st.lists(of_subscriptions, min_size=1, max_size=8))
+def test_no_subscription_is_a_500(requests):
+    """Any course of a subscription's life, with amounts and dates at the edge of what is taken."""
+    api = world(Variant())
+    for each_method, each_target, sent in requests:
+        before = {name: api.store.records(name) for name in OBJECTS}
+        answer = api.answer(each_method, f"{PREFIX}/{each_target}", readable(sent))
+        assert answer.code < 500
+        encode(answer.envelope())
+        if answer.code >= 400:
+            assert {name: api.store.records(name) for name in OBJECTS} == before
     assert_sound(api)
 
 

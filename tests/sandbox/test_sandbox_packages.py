@@ -528,3 +528,105 @@ def test_datetimes_of_lines_follow_the_switch(make_account):
     line = package["line_items"][0]
     assert line["subscribe_datetime"] == "2026-03-01T09:30:00+00:00"
     assert line["tierset"]["write_datetime"] == "2026-03-01T09:30:00+00:00"
+
+
+# How it is paid.
+
+
+@pytest.fixture
+def cards(account):
+    """A customer with two cards and a bank account; another customer's card is number 3."""
+    for customer_id in (account.customer(), account.customer()):
+        for number in ("4111111111111111", "5555555555554444")[: 3 - customer_id]:
+            card = {"customer_id": customer_id, "number": number, "expdate": "2030-01-01"}
+            account.ok("POST", "/creditcard", card)
+    bank = {"customer_id": 1, "number": "1234567890", "routing": "072403004", "type": "chec"}
+    account.ok("POST", "/ach", bank)
+    return account
+
+
+def methods(account, id_):
+    package = account.ok("GET", f"/package/{id_}")
+    return tuple(package[name] for name in ("paymethod", "creditcard_id", "ach_id", "tokenized_id"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({}, ("inv", None, None, None)),
+        ({"creditcard_id": 1}, ("crd", 1, None, None)),
+        ({"ach_id": 1}, ("ach", None, 1, None)),
+        ({"paymethod": "crd"}, ("crd", 2, None, None)),
+        ({"paymethod": "ach"}, ("ach", None, 1, None)),
+        ({"paymethod": "any"}, ("crd", 2, None, None)),
+        ({"paymethod": "inv"}, ("inv", None, None, None)),
+    ],
+)
+def test_naming_a_method_is_enough(cards, sent, expected):
+    """Page "Create a subscription": an id sets the method, a kind means what is on file."""
+    id_ = cards.ok("POST", "/package", {"customer_id": 1, **sent})["id"]
+    assert methods(cards, id_) == expected
+
+
+def test_the_method_is_changed_and_cleared(cards):
+    """Recording update_package_payment_method: "inv" makes creditcard_id null."""
+    id_ = cards.ok("POST", "/package", {"customer_id": 1})["id"]
+    path = f"/package/{id_}?action=paymethod"
+    cards.ok("POST", path, {"paymethod": "crd", "creditcard_id": 2})
+    package = cards.ok("GET", f"/package/{id_}")
+    card = cards.ok("GET", "/creditcard/2")
+    assert (package["paymethod_name"], package["paymethod_detail"]) == (
+        "Credit Card",
+        card["mask_number"],
+    )
+    cards.ok("POST", path, {"paymethod": "ach", "ach_id": 1})
+    assert methods(cards, id_) == ("ach", None, 1, None)
+    cards.ok("POST", path, {"paymethod": "inv"})
+    assert methods(cards, id_) == ("inv", None, None, None)
+    foreign = {"paymethod": "crd", "creditcard_id": 3}
+    assert "not one of customer 1" in cards.refused("POST", path, foreign)
+    payload = {"customer_id": 1, "creditcard_id": 3}
+    assert "not one of customer 1" in cards.refused("POST", "/package", payload)
+    message = cards.refused("POST", path, {"paymethod": "tok"})
+    assert message == "A required parameter was missing: tokenized_id."
+
+
+@pytest.mark.parametrize(("also", "expected"), [(None, "crd"), (True, "crd"), (False, "inv")])
+def test_subscriptions_follow_the_customers_method(cards, also, expected):
+    """Vendor's text: existing ones too, unless the flag says no; not those that have ended."""
+    ids = [cards.ok("POST", "/package", {"customer_id": 1})["id"] for _ in range(2)]
+    cards.ok("POST", f"/package/{ids[1]}?action=cancel", {})
+    payload = {"creditcard_id": 1, "update_subscriptions_and_scheduled_invoices": also}
+    cards.ok("POST", "/customer/1/_action/setPayMethod", payload)
+    assert [methods(cards, id_)[0] for id_ in ids] == [expected, "inv"]
+    new = cards.ok("POST", "/package", {"customer_id": 1, "paymethod": "any"})["id"]
+    assert methods(cards, new) == ("crd", 1, None, None)
+
+
+# Events.
+
+
+def test_hooks_are_told_what_happens_to_a_subscription(account, subscribe):
+    """Every event of the page "Webhooks" that subscriptions have."""
+    names = ("insert", "update", "status", "paycycle", "hold", "upgrade")
+    for event in (*(f"package.{name}" for name in names), "invoice.insert"):
+        account.ok("POST", "/_resthook", {"target_url": "http://127.0.0.1:9/", "event": event})
+    id_ = subscribe()
+    account.ok("PUT", f"/package/{id_}", {"nickname": "x"})
+    for name, payload in (
+        ("suspend", {}),
+        ("suspend", {}),
+        ("unsuspend", {}),
+        ("paycycle", {"paycycle": "yrl"}),
+        ("hold", {"holduntil_datetime": "2026-05-01"}),
+        ("upgrade", {"line_items": [{"item_id": 1}]}),
+        ("invoice", {}),
+        ("cancel", {}),
+    ):
+        account.ok("POST", f"/package/{id_}?action={name}", payload)
+    told = [each["event"] for each in account.store.records("_delivery")]
+    assert told == [
+        *("package.insert", "package.update", "package.status", "package.status"),
+        *("package.paycycle", "package.hold", "package.upgrade", "invoice.insert"),
+        "package.status",
+    ]
