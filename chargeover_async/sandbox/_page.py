@@ -161,13 +161,15 @@ def about(backend: Shown) -> dict[str, Any]:
             for spec in _objects(backend.store)
         ],
         "operations": sorted(OPERATIONS),
-        "faults": {kind: {"text": text, "value": value_of(kind)} for kind, text in KINDS.items()},
+        "faults": [
+            {"kind": kind, "text": text, "value": value_of(kind)} for kind, text in KINDS.items()
+        ],
     }
 
 
 def _objects(store: Store) -> list[Spec]:
-    """The objects of the API; the store keeps others under names of its own."""
-    return [spec for spec in store.specs.values() if not spec.name.startswith("_")]
+    """The objects of the API."""
+    return [spec for spec in store.specs.values() if not spec.internal]
 
 
 def records(backend: Shown, rest: str, query: str) -> Answer:

@@ -294,7 +294,8 @@ function codeOf(code) {
 // The faults.
 
 function drawFaultTable() {
-  id("faults").tBodies[0].replaceChildren(...Object.entries(about.faults).map(([kind, fault]) => {
+  id("faults").tBodies[0].replaceChildren(...about.faults.map((fault) => {
+    const { kind } = fault;
     const value = fault.value === null ? "" : make("input", {
       type: "number", min: 0, step: "any", name: "value", "aria-label": `Value of ${kind}`,
       value: fault.value === "required" ? "1" : "" });
