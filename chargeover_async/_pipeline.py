@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -34,10 +34,27 @@ from .operation import REF_IN_PATH, Operation, Outcome, resolve, state_of, with_
 from .retry import Next, Repeat, RetryBudget, RetryPolicy, retry_after_s
 
 
+class Carrier(Protocol):
+    """A bulk engine that takes direct calls along (`BulkSettings.carry_direct_calls`)."""
+
+    def carry(self, operation: Operation[Any]) -> Operation[Any] | None:
+        """A copy of ``operation`` that is queued at the head, or None if it had better go alone."""
+        ...
+
+
 class Pipeline:
     """What every way of sending shares: one account's quota, connections, policy and counters."""
 
-    __slots__ = ("budget", "limiter", "observer", "policy", "random", "stats", "transport")
+    __slots__ = (
+        "budget",
+        "carriers",
+        "limiter",
+        "observer",
+        "policy",
+        "random",
+        "stats",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -52,6 +69,7 @@ class Pipeline:
         self.limiter = limiter
         self.policy = policy
         self.budget = RetryBudget(policy)
+        self.carriers: list[Carrier] = []
         self.stats = Stats()
         self.observer = observer
         # Jitter needs no secrecy.
@@ -148,6 +166,12 @@ class Pipeline:
 
     async def run(self, operation: Operation[Any], priority: Priority = Priority.DIRECT) -> None:
         """Send one operation by itself and settle it; a cancelled one settles, too."""
+        for carrier in self.carriers if priority is Priority.DIRECT else ():
+            rider = carrier.carry(operation)
+            if rider is not None:
+                if await _rode(operation, rider):
+                    return
+                break
         call = _Call(self, operation, priority)
         try:
             outcome, answer = await call.outcome()
@@ -174,6 +198,27 @@ class Pipeline:
             if outcome.state == "unknown":
                 self.stats.unknown += 1
             operation.settle(outcome, answer)
+
+
+async def _rode(operation: Operation[Any], rider: Operation[Any]) -> bool:
+    """Whether an operation is settled by its copy in a batch; if not, nothing came of that."""
+    try:
+        outcome = await rider.wait()
+    except asyncio.CancelledError:
+        if rider.outcome is None:
+            operation.settle_error(_cancelled(operation, 1, "cancelled"))
+        else:
+            _hand_over(rider.outcome, operation)
+        raise
+    if isinstance(outcome.error, NotSent):
+        return False  # the scope was closed first, which is no affair of this call
+    _hand_over(outcome, operation)
+    return True
+
+
+def _hand_over(outcome: Outcome[Any], operation: Operation[Any]) -> None:
+    answer = outcome.operation.answer
+    operation.settle(msgspec.structs.replace(outcome, operation=operation), answer)
 
 
 def _cancelled(operation: Operation[Any], attempts: int, why: str) -> ChargeOverError:

@@ -195,6 +195,23 @@ class Operation(Coroutine[Any, Any, T]):
         state = self._ended[0] if self._ended else "taken" if self._taken else "new"
         return f"<Operation {self.label} {state}>"
 
+    def copy(self) -> Operation[T]:
+        """The same call once more, unsent; for who takes one along in the place of this one."""
+        return Operation(
+            self.runner,
+            self.object,
+            self.method,
+            self.path,
+            self.reader,
+            self.repeat,
+            query=self.query,
+            payload=self.payload,
+            refs=self.refs,
+            path_ref=self.path_ref,
+            key=self.key,
+            record=self.record,
+        )
+
     # -- awaiting ----------------------------------------------------------------------------
     # An operation is a coroutine to asyncio, so that create_task and TaskGroup take it.
 
@@ -294,6 +311,11 @@ class Operation(Coroutine[Any, Any, T]):
             for future in waiters:
                 if not future.done():
                     future.set_result(None)
+
+    @property
+    def answer(self) -> msgspec.Raw | None:
+        """What the API answered, as far as it was kept for references."""
+        return self._answer
 
     def refuse(self, error: ChargeOverError) -> None:
         """Settle an operation that could not be taken, unless somebody else has it."""

@@ -114,6 +114,7 @@ class Engine:
         self._waiting.suspects_lead = not self._goes_on
         self._most_bytes = min(settings.max_batch_bytes, settings.max_waiting_bytes)
         self._seq = 0
+        self._ride = 0  # the number of a direct call that is taken along: before all others
         self._batches = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._assembler: asyncio.Task[None] | None = None
@@ -226,6 +227,41 @@ class Engine:
     def _start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._assembler = self._loop.create_task(self._assemble(), name="chargeover-assemble")
+        if self._settings.carry_direct_calls:
+            self._pipeline.carriers.append(self)
+
+    def carry(self, operation: Operation[Any]) -> Operation[Any] | None:
+        """Take a direct call along in the next batch, if one is about to leave and can hold it.
+
+        It stands before all that waits, so it leaves with the next permit. What waits for another
+        operation, here or anywhere, goes alone.
+        """
+        if (
+            not self._waiting.count
+            or self._closing
+            or self._slots.locked()
+            or operation.refs is not None
+            or operation.path_ref is not None
+            or self._ledger.is_open(operation.record)
+        ):
+            return None
+        rider = operation.copy()
+        rider.take()
+        entry = Entry(self, rider, self._ride - 1)
+        try:
+            measure(entry, self._assumptions)
+        except UsageError:
+            return None  # going alone, it meets the same error
+        if entry.alone or entry.size > self._most_bytes:
+            return None
+        self._ride -= 1
+        entry.rides = True
+        self._ledger.admit(entry, [])
+        return rider
+
+    def _carry_no_more(self) -> None:
+        if self in self._pipeline.carriers:
+            self._pipeline.carriers.remove(self)
 
     def _closed(self, operation: Operation[Any]) -> UsageError:
         return UsageError(f"this bulk scope is closed: {operation.label} was not queued")
@@ -321,7 +357,9 @@ class Engine:
     async def _noted(self, batch: list[Entry]) -> bool:
         """Whether the journal has a batch and it may leave; if not, `_landed` sees to it."""
         assert self._journal is not None
-        operations = [entry.operation for entry in batch if entry.looks_up is None]
+        operations = [
+            entry.operation for entry in batch if entry.looks_up is None and not entry.rides
+        ]
         try:
             if operations:
                 await self._journal.sending(operations)
@@ -633,9 +671,13 @@ class Engine:
             self._waiting.drop()
         if entry.lookup is not None:
             self._end_lookup(entry.lookup)
-        self._gate.leave(entry.size)
         if outcome.state == "unknown":
             self._pipeline.stats.unknown += 1
+        if entry.rides:  # neither its place nor its outcome is the scope's
+            if self._drains:
+                self._check_drained()
+            return
+        self._gate.leave(entry.size)
         if self._pipeline.observer is not None:
             notify(
                 self._pipeline.observer,
@@ -666,6 +708,7 @@ class Engine:
     def stop(self, why: str) -> None:
         """Send nothing more: what is not in flight settles now, what is runs to its end."""
         self._closing = self._stopped = True
+        self._carry_no_more()
         self._gate.close()
         for timer in self._timers:
             timer.cancel()
@@ -682,6 +725,7 @@ class Engine:
         while the first is under way breaks off what is in flight, too; so does cancelling.
         """
         self._closing = True
+        self._carry_no_more()
         self._gate.close()
         if self._closers:
             self._break_off()

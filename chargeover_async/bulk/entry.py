@@ -47,6 +47,7 @@ class Entry:
         "tries",
     )
 
+    rides: bool = False  # a direct call that is taken along: of no account to the scope or stream
     alone: bool = False  # cannot travel in a batch
     cap: int = 0  # travels in batches of at most so many, 0 for no bound
     suspect: bool = False  # refused behind another's failure: goes first in its next batch

@@ -47,6 +47,10 @@ class Ledger:
         """How the operations settled so far ended."""
         return BulkReport(**self._ended)
 
+    def is_open(self, record: Any) -> bool:
+        """Whether an operation on that record is unsettled."""
+        return record is not None and record in self._last
+
     # -- coming in -----------------------------------------------------------------------------
 
     def targets(self, entry: Entry) -> list[Entry]:
@@ -135,7 +139,8 @@ class Ledger:
         del self.unsettled[entry.seq]
         operation.entry = None
         operation.settle(outcome, answer)
-        self._ended[outcome.state] += 1
+        if not entry.rides:
+            self._ended[outcome.state] += 1
         self._on_settled(entry, was, outcome)
         if entry.dependants is not None:
             dependants, entry.dependants = entry.dependants, None

@@ -20,6 +20,11 @@ class BulkSettings(msgspec.Struct, frozen=True, kw_only=True):
     at once (latency / 0.24 s of them use up the quota). ``references="client"`` never uses the
     server's ``*_jsonpath``. ``on_existing="continue"`` lets an operation go on whose target was
     refused because its external key is taken: it then refers to the record that has the key.
+
+    ``carry_direct_calls`` lets direct calls of the same client travel at the head of the next batch
+    while work of this scope or stream waits for the quota: one that can go into a batch then costs
+    its place in it instead of a request of its own. Its answer takes as long as the batch, so this
+    is for an account where the quota is scarcer than patience.
     """
 
     max_batch_ops: int = MAX_ITEMS
@@ -29,6 +34,7 @@ class BulkSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_in_flight: int = 24
     references: Literal["server", "client"] = "server"
     on_existing: Literal["fail", "continue"] = "fail"
+    carry_direct_calls: bool = False
     assumptions: ServerAssumptions = ServerAssumptions()
 
     def __post_init__(self) -> None:
