@@ -22,6 +22,7 @@ from ._values import (
     INTEGER,
     MIXED,
     NUMBER,
+    TEXT,
     date,
     flag,
     integer,
@@ -305,6 +306,21 @@ def _accepted(_store: Store, _row: Row, _fields: dict[str, Any]) -> bool:
     return True
 
 
+def _category_ids(store: Store, row: Row) -> list[Any]:
+    items = (store.row("item", id_) for id_ in _line_values("item_id")(store, row))
+    return [
+        category.get("item_category_id")
+        for item in items
+        if item is not None
+        for category in item.data.get("categories") or ()
+    ]
+
+
+def _package_token(store: Store, row: Row) -> list[Any]:
+    package = store.row("package", row.data.get("package_id"))
+    return [] if package is None else [package.data["token"]]
+
+
 INVOICE = Spec(
     name="invoice",
     key="invoice_id",
@@ -355,6 +371,9 @@ INVOICE = Spec(
     nested={
         "transaction.transaction_id": NestedField(INTEGER, _transaction_ids),
         "line_items.item_id": NestedField(INTEGER, _line_values("item_id")),
+        "line_items.item.categories.item_category_id": NestedField(INTEGER, _category_ids),
+        "package_token": NestedField(TEXT, _package_token),
+        "quote.quote_id": NestedField(INTEGER, lambda _store, _row: ()),  # quotes become nothing
         **{f"line_items.{name}": NestedField(MIXED, _line_values(name)) for name in _LINE_CUSTOM},
     },
     indexes=("customer_id", "package_id"),

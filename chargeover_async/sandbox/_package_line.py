@@ -131,7 +131,8 @@ def _check(store: Store, sent: dict[str, Any], replaced: Row | None) -> NewLine:
     data: dict[str, Any] = dict(_EMPTY)
     item: Row | None = None
     if replaced is not None:
-        # Recordings: what is not sent stays. UNVERIFIED: also the text of another item.
+        # What is not sent stays, also the text when the item becomes another one: recordings
+        # update_package_line_item (call 4) and add_line_item (call 0), line 605 and its successor.
         data = {name: replaced.data.get(name) for name in _CARRIED}
         item = store.row("item", replaced.data.get("item_id"))
     if changes.get("item_id") is not None:

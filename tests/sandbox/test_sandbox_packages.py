@@ -630,3 +630,33 @@ def test_hooks_are_told_what_happens_to_a_subscription(account, subscribe):
         *("package.paycycle", "package.hold", "package.upgrade", "invoice.insert"),
         "package.status",
     ]
+
+
+def test_a_bulk_builds_a_subscription_from_nothing(account):
+    """References reach the customer, and the item inside of a line."""
+    price = {"base": 5, "paycycle": "mon"}
+    lines = [{"item_jsonpath": "i:$.response.id"}]
+    answers = account.bulk(
+        [
+            {
+                "request_method": "POST",
+                "uri": "/api/v3/customer",
+                "payload": {"company": "A"},
+                "id": "c",
+            },
+            {
+                "request_method": "POST",
+                "uri": "/api/v3/item",
+                "payload": {"name": "Plan", "pricemodel": price},
+                "id": "i",
+            },
+            {
+                "request_method": "POST",
+                "uri": "/api/v3/package",
+                "payload": {"customer_jsonpath": "c:$.response.id", "line_items": lines},
+            },
+            {"request_method": "POST", "uri": "/api/v3/package/554?action=cancel", "payload": {}},
+        ]
+    )
+    assert [each["code"] for each in answers] == [201, 201, 201, 200]
+    assert account.ok("GET", "/package/554")["line_items"][0]["item_name"] == "Plan"
