@@ -51,8 +51,9 @@ def masked_target(target: str) -> str:
     The values of `SECRET` names, in a ``where`` or by themselves, are ``***``; so is whatever has
     the length and the check digit of a card number.
     """
-    hidden = _IN_QUERY.sub(lambda match: match[1] + _MASK, target)
-    return _CARD.sub(lambda match: _MASK if _has_check_digit(match[0]) else match[0], hidden)
+    if "=" in target:  # there is a query
+        target = _IN_QUERY.sub(lambda match: match[1] + _MASK, target)
+    return _CARD.sub(lambda match: _MASK if _has_check_digit(match[0]) else match[0], target)
 
 
 def _has_check_digit(text: str) -> bool:

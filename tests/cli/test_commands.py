@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
@@ -333,13 +334,22 @@ def test_check_refuses_wrong_credentials(account: Sandbox, monkeypatch: pytest.M
 
 
 def test_sandbox_command_serves_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first line of output is URL, user name and password of an account that answers."""
+    """The first line is URL, user name and password of an account; stderr has its page's URL."""
     command = [sys.executable, "-m", "chargeover_async", "sandbox", "--port", "0"]
     with subprocess.Popen(  # noqa: S603 - our own program
-        command, stdout=subprocess.PIPE, text=True, env=environment()
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
     ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         url, username, password = process.stdout.readline().split()
+        page = process.stderr.readline().split()[-1]
+        assert page == url.removesuffix("api/v3")
+        with urlopen(page, timeout=20) as answer:  # noqa: S310 - http, as we have just seen
+            assert b"<title>ChargeOver sandbox</title>" in answer.read()
         monkeypatch.setenv("CHARGEOVER_USERNAME", username)
         monkeypatch.setenv("CHARGEOVER_PASSWORD", password)
         result = run("check", "--url", url)

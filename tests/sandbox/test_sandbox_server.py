@@ -712,12 +712,14 @@ def test_serve_prints_where_it_is_and_ends_on_a_signal():
             super().flush()
             os.kill(os.getpid(), signal.SIGTERM)
 
-    out = Out()
-    serve(username="me", password="pw", quota_limit=5, quota_kind="fixed", out=out)
+    out, err = Out(), StringIO()
+    serve(username="me", password="pw", quota_limit=5, quota_kind="fixed", out=out, err=err)
     url, username, password = out.getvalue().split()
     assert url.startswith("http://127.0.0.1:")
     assert url.endswith("/api/v3")
     assert (username, password) == ("me", "pw")
+    page = url.removesuffix("api/v3")
+    assert err.getvalue() == f"What is in it, in a browser: {page}\n"
 
 
 def test_command_line_reads_its_options(monkeypatch):
