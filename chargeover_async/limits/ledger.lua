@@ -24,7 +24,7 @@
 --
 -- returns {books, now, paused_in, lost_in, limit, in_window, pauses, ask_in, slot, due_in, early, ...}
 --         all numbers, times in us; or {"the rules of the others"} when they differ
-local DIRECT_WEIGHT = 4
+local DIRECT_WEIGHT = 3
 local PROMPT = 20000
 local STRETCH = 2
 local RAMP_FROM = 0.2

@@ -46,9 +46,9 @@ from chargeover_async.limits._base import QuotaSettings
 
 SECOND = 1_000_000
 
-DIRECT_WEIGHT = 4
-"""Turns in a round for a process with direct calls waiting, beside one for bulk work: bulk keeps a
-fifth."""
+DIRECT_WEIGHT = 3
+"""Turns in a round for a process with direct calls waiting, beside one for bulk work: beside one
+such process bulk keeps a quarter of the turns, a fifth of all if those burst as much as they may."""
 
 LEASE_S = 5.0
 AHEAD_S = 0.5
