@@ -295,6 +295,8 @@ for name, ticket in pairs(askers) do
   end
 end
 local turns = math.max(1, math.floor(ahead / (base * (others + 1))))
+-- Bulk without a ticket takes one first where others hold some.
+local queues = others > 0 and askers[process] == nil
 local grants, taken, due, replan = {}, 0, now, false
 while direct > 0 or bulk > 0 do
   if replan then
@@ -318,7 +320,9 @@ while direct > 0 or bulk > 0 do
     book.early_level = book.early_level + 1000
   else
     local most = direct > 0 and turns * DIRECT_WEIGHT or turns
-    if taken >= most or due > now + 2 * ahead then
+    -- Bulk leaves the line short, so that a direct call of another process waits little.
+    local furthest = direct > 0 and 2 * ahead or ahead
+    if taken >= most or due > now + furthest or (queues and direct == 0) then
       break
     end
     taken = taken + 1
@@ -352,7 +356,7 @@ if direct > 0 or bulk > 0 then
   local want = math.min(direct + bulk, direct > 0 and turns * DIRECT_WEIGHT or turns)
   askers[process] = start + math.ceil(want * interval)
   changed_askers[process] = true
-  ask_in = math.max(start - math.floor(ahead / 2) - now, due - 2 * ahead - now, PROMPT)
+  ask_in = math.max(math.max(start, due) - math.floor(ahead / 2) - now, PROMPT)
 elseif asked_bulk >= 0 and askers[process] then
   askers[process] = nil
   changed_askers[process] = true

@@ -47,8 +47,8 @@ from chargeover_async.limits._base import QuotaSettings
 SECOND = 1_000_000
 
 DIRECT_WEIGHT = 3
-"""Turns in a round for a process with direct calls waiting, beside one for bulk work: beside one
-such process bulk keeps a quarter of the turns, a fifth of all if those burst as much as they may."""
+"""Turns in a round for a process with direct calls waiting, beside one for bulk work. Beside one
+such process bulk keeps a quarter of the turns, a fifth of all if direct calls burst, too."""
 
 LEASE_S = 5.0
 AHEAD_S = 0.5
@@ -335,6 +335,9 @@ def _grant(ledger: Ledger, call: Call) -> Reply:
 
     others = [until for process, until in ledger.askers.items() if process != call.process]
     turns = max(1, math.floor(rules.ahead / (base * (len(others) + 1))))
+    # Bulk without a ticket takes one first where others hold some: a process that asks for one slot
+    # at a time, and often, is no faster than one that asks for many.
+    queues = bool(others) and call.process not in ledger.askers
     direct, bulk = call.direct, max(0, call.bulk)
     grants: list[Grant] = []
     taken = 0
@@ -365,7 +368,10 @@ def _grant(ledger: Ledger, call: Call) -> Reply:
             room -= 1
             ledger.early_level += 1000
         else:
-            if taken >= (turns * DIRECT_WEIGHT if direct else turns) or due > now + 2 * rules.ahead:
+            most = turns * DIRECT_WEIGHT if direct else turns
+            # Bulk leaves the line short, so that a direct call of another process waits little.
+            furthest = 2 * rules.ahead if direct else rules.ahead
+            if taken >= most or due > now + furthest or (queues and not direct):
                 break
             taken += 1
             ledger.anchor = turn
@@ -387,7 +393,7 @@ def _grant(ledger: Ledger, call: Call) -> Reply:
         start = max([ledger.anchor, *others])
         want = min(direct + bulk, turns * DIRECT_WEIGHT if direct else turns)
         ledger.askers[call.process] = start + math.ceil(want * interval)
-        ask_in = max(start - rules.ahead // 2 - now, due - 2 * rules.ahead - now, _PROMPT)
+        ask_in = max(max(start, due) - rules.ahead // 2 - now, _PROMPT)
     elif call.bulk >= 0:
         ledger.askers.pop(call.process, None)
     return _reply(ledger, rules, ask_in=ask_in, grants=tuple(grants))
