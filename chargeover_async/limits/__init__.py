@@ -5,7 +5,6 @@ from __future__ import annotations
 from chargeover_async.limits._base import Limiter, Permit, Priority, QuotaSettings, QuotaStats
 from chargeover_async.limits.local import LocalLimiter
 from chargeover_async.limits.share import share
-from chargeover_async.limits.shared import SharedLimiter
 from chargeover_async.limits.unlimited import NoLimit
 
 __all__ = (
@@ -16,6 +15,5 @@ __all__ = (
     "Priority",
     "QuotaSettings",
     "QuotaStats",
-    "SharedLimiter",
     "share",
 )

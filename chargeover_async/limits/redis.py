@@ -136,7 +136,8 @@ class _RedisBooks:
             raise BooksAway(f"the user of Redis may not do this: {error}", lasting=True) from error
         except (errors.RedisError, OSError, TimeoutError) as error:
             text = str(error)
-            lasting = "WRONGTYPE" in text  # the key is somebody else's
+            # The key is somebody else's, or the user may run the script and not what is in it.
+            lasting = "WRONGTYPE" in text or "can't run this command" in text
             reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
             raise BooksAway(reason, lasting=lasting) from error
         return reply_of(answer)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from chargeover_async.errors import UsageError
 from chargeover_async.limits._base import QuotaSettings
-from chargeover_async.limits.shared import SharedLimiter
+
+if TYPE_CHECKING:  # most processes share nothing, and need not wait for the import
+    from chargeover_async.limits.shared import SharedLimiter
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 

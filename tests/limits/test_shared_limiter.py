@@ -14,9 +14,9 @@ from shared_world import BULK, DIRECT, Store, World, now
 from support.fake_loop import run
 
 from chargeover_async.errors import NotSent, UsageError
-from chargeover_async.limits import Limiter, Permit, QuotaSettings, SharedLimiter
+from chargeover_async.limits import Limiter, Permit, QuotaSettings
 from chargeover_async.limits.ledger import SECOND, Rules
-from chargeover_async.limits.shared import BooksAway
+from chargeover_async.limits.shared import BooksAway, SharedLimiter
 
 PERMIT_S = 60 / 250
 RECOVERY_S = Rules.of(QuotaSettings()).recovery / SECOND
