@@ -316,6 +316,10 @@ def _category_ids(store: Store, row: Row) -> list[Any]:
     ]
 
 
+def _no_quotes(_store: Store, _row: Row) -> list[Any]:
+    return []  # quotes do not become invoices here
+
+
 def _package_token(store: Store, row: Row) -> list[Any]:
     package = store.row("package", row.data.get("package_id"))
     return [] if package is None else [package.data["token"]]
@@ -373,7 +377,7 @@ INVOICE = Spec(
         "line_items.item_id": NestedField(INTEGER, _line_values("item_id")),
         "line_items.item.categories.item_category_id": NestedField(INTEGER, _category_ids),
         "package_token": NestedField(TEXT, _package_token),
-        "quote.quote_id": NestedField(INTEGER, lambda _store, _row: ()),  # quotes become nothing
+        "quote.quote_id": NestedField(INTEGER, _no_quotes),
         **{f"line_items.{name}": NestedField(MIXED, _line_values(name)) for name in _LINE_CUSTOM},
     },
     indexes=("customer_id", "package_id"),

@@ -23,6 +23,7 @@ from ._package_line import (
     check_lines,
     check_upgrade,
     drop,
+    entries,
     is_trial,
     lines_of,
     put,
@@ -67,8 +68,8 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
         if data.get(name) is None:
             data[name] = customer.data.get(name, default)
     data.update(_first_method(store, customer, data))
-    sent = list(fields.get("line_items") or []) + _coupon_lines(store, fields.get("coupon"))
-    lines = check_lines(store, sent)
+    sent = entries(fields.get("line_items") or [])
+    lines = check_lines(store, [*sent, *_coupon_lines(store, fields.get("coupon"))])
     hold = data.get("holduntil_datetime")
     tomorrow = _cycle.first_second(store.today() + dt.timedelta(days=1))
     # Recording update_custom_1: held until its own day, it is invoiced on the next one.

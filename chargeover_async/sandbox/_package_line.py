@@ -68,17 +68,18 @@ def quantity_of(line: Row) -> Decimal | None:
 def is_trial(line: Row, now: str) -> bool:
     """Whether the free days of a line are not over."""
     days = line.data.get("trial_days") or 0
+    if days <= 0:
+        return False
+    start = dt.datetime.fromisoformat(line.data["subscribe_datetime"])
     try:
-        start = dt.datetime.fromisoformat(line.data["subscribe_datetime"])
-        end = start + dt.timedelta(days=days)
+        return now < (start + dt.timedelta(days=days)).isoformat(" ", "seconds")
     except OverflowError:
-        return days > 0
-    return days > 0 and now < end.isoformat(" ", "seconds")
+        return True
 
 
-def check_lines(store: Store, sent: Any) -> list[NewLine]:
-    """The lines of a new subscription, or those that an upgrade adds."""
-    taken = [_check(store, entry, None) for entry in entries(sent)]
+def check_lines(store: Store, sent: list[dict[str, Any]]) -> list[NewLine]:
+    """The lines of a new subscription."""
+    taken = [_check(store, entry, None) for entry in sent]
     _check_keys(store, taken)
     return taken
 

@@ -72,6 +72,8 @@ def test_a_bad_line_refuses_the_whole_subscription(account, lines, message):
         ({"customer_id": 1, "paymethod": "any"}, "no payment method on file"),
         ({"customer_id": 1, "coupon": "NONE"}, "There is no coupon"),
         ({"customer_id": 1, "terms_id": 99}, "There is no terms_id 99"),
+        ({"customer_id": 1, "line_items": 5}, "Missing or invalid parameter."),
+        ({"customer_id": 1, "line_items": {"item_id": 1}}, "Missing or invalid parameter."),
     ],
 )
 def test_a_bad_subscription_is_refused(account, payload, message):
