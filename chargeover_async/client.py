@@ -25,13 +25,15 @@ from .bulk import Bulk, BulkSettings, StreamJournal
 from .bulk.stream import stream
 from .errors import NotSent, UsageError
 from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats, share
-from .models._codec import DateFormat, check_kind, read, read_untyped
+from .models import Created
+from .models._codec import DateFormat, read_untyped
 from .models._write import check_json
 from .observe import Observer, Stats
-from .operation import Operation, Outcome
+from .operation import Operation, Outcome, Reader
 from .query import filter_text
 from .resources import Resources
-from .resources._base import Options, call_query
+from .resources._answers import Reading
+from .resources._options import Options, call_query
 from .retry import Repeat, RetryPolicy
 
 T = TypeVar("T")
@@ -218,13 +220,15 @@ class ChargeOver(Resources):
         query: Mapping[str, str | int] | None = None,
         json: Any = None,
         as_: Any = None,
+        raw: bool = False,
         repeat: Repeat | None = None,
     ) -> Operation[Any]:
         """A call that is not wrapped: ``co.request("POST", "/customer/2", json={...})``.
 
         ``path`` is below the API's base and already percent-encoded. Returns what ``response``
-        holds, decoded as ``as_`` or as dicts and lists (fractions as Decimal). ``repeat`` says how
-        safe it is to send twice; left out, GET, PUT and DELETE are repeated and POST is not.
+        holds, decoded as ``as_`` or as dicts and lists (fractions as Decimal), or with ``raw`` the
+        JSON as it came. ``repeat`` says how safe it is to send twice; left out, GET, PUT and DELETE
+        are repeated and POST is not.
         """
         method = method.upper()
         if method not in {*METHODS, "POST"}:
@@ -241,15 +245,15 @@ class ChargeOver(Resources):
             key = fields.get("external_key")
             if method != "POST" or not isinstance(key, str) or path.count("/") != 1:
                 raise UsageError("Repeat.KEYED is for a create with an external_key in json")
-        if as_ is not None:
-            check_kind(as_)
-        dates = self._options.dates
+        reader: Reader = read_untyped
+        if as_ is not None or raw:
+            reader = Reading(Created, as_, self._options.dates, raw=raw).one
         operation: Operation[Any] = Operation(
             self._pipeline,
             path.split("/")[1],
             method,
             path,
-            read_untyped if as_ is None else lambda raw: read(raw, as_, dates),
+            reader,
             repeat or METHODS.get(method, Repeat.ONCE),
             query=pairs + self._options.query,
             payload=payload,

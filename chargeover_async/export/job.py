@@ -19,7 +19,8 @@ from chargeover_async.migrate._names import did_you_mean
 from chargeover_async.models._codec import DateFormat
 from chargeover_async.query import Clause, Field, Where, where_pair
 from chargeover_async.resources import RESOURCES
-from chargeover_async.resources._base import BaseResource, Listable
+from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._kinds import Listable
 from chargeover_async.resources._lists import Unfiltered, Whole
 
 from .arrow import Parquet

@@ -28,13 +28,9 @@ from chargeover_async.errors import (
 )
 from chargeover_async.models._codec import untyped
 from chargeover_async.query import MAX_PAGE, QueryPairs, Where, order_pair, where_pair
-from chargeover_async.resources._base import (
-    BaseResource,
-    Countable,
-    Listable,
-    Readable,
-    read_count,
-)
+from chargeover_async.resources._answers import read_count
+from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._kinds import Countable, Listable, Readable
 from chargeover_async.resources._lists import OffsetListable, Unfiltered, Whole
 
 from ._asking import Asker, Target

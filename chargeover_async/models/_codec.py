@@ -163,16 +163,40 @@ def read_many(
     raw: bytes | msgspec.Raw, kind: type[T], dates: DateFormat | None = None
 ) -> Sequence[T]:
     """A page of records; raises DecodeError for the first that does not fit."""
+    return cast("Sequence[T]", read_each(raw, kind, dates))
+
+
+def read_each(
+    raw: bytes | msgspec.Raw,
+    kind: type[T],
+    dates: DateFormat | None = None,
+    *,
+    keep_errors: bool = False,
+) -> list[T | DecodeError]:
+    """The same; with ``keep_errors`` the error stands in the place of its record."""
     if dates is None:
         try:
-            return cast("Sequence[T]", _fast(raw, list[kind], kind))  # type: ignore[valid-type]  # a type at run time
+            return cast("list[T | DecodeError]", _fast(raw, list[kind], kind))  # type: ignore[valid-type]  # a type at run time
         except (msgspec.DecodeError, ValueError, RecursionError):
             pass
+    found: list[T | DecodeError] = []
+    for part in split(raw):
+        try:
+            found.append(read(bytes(part), kind, dates))
+        except DecodeError as error:
+            if not keep_errors:
+                raise
+            found.append(error)
+    return found
+
+
+def split(raw: bytes | msgspec.Raw) -> list[msgspec.Raw]:
+    """The records of a page, each as it stands in the JSON; raises DecodeError."""
     try:
-        parts = decoder(list[msgspec.Raw]).decode(raw)
+        parts: list[msgspec.Raw] = decoder(list[msgspec.Raw]).decode(raw)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DecodeError(f"this is not a list of records: {error}", raw=bytes(raw)) from None
-    return [read(bytes(part), kind, dates) for part in parts]
+    return parts
 
 
 def convert(document: Any, kind: type[T], raw: bytes, dates: DateFormat | None) -> T:

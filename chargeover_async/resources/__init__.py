@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ._all import RESOURCES, Resources
-from ._base import ExternalKey, Resource, Token
+from ._kinds import Resource
+from ._target import ExternalKey, Token
 from .account import (
     Admins,
     Brands,

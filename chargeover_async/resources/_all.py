@@ -9,7 +9,8 @@ from typing import Any
 
 from chargeover_async.operation import Runner
 
-from ._base import BaseResource, Options
+from ._base import BaseResource
+from ._options import Options
 from .account import (
     Admins,
     Brands,

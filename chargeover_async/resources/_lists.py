@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from chargeover_async.models import Record
-from chargeover_async.models._codec import check_kind, read_many
 from chargeover_async.operation import Operation
 from chargeover_async.query import MAX_PAGE, Order, QueryPairs, Where, page_pairs
 from chargeover_async.retry import Repeat
 
-from ._base import BaseResource, Listable, _iterate
+from ._answers import OnUnreadable, Reading
+from ._base import BaseResource
+from ._kinds import Listable, pages
 
 T = TypeVar("T", bound=Record)
 R = TypeVar("R", bound=Record)
@@ -30,11 +31,11 @@ class OffsetListable(Listable[T]):
         where: Where,
         order: Order,
         page: int,
-        kind: type[Any] | None,
+        reading: Reading,
         query: QueryPairs = (),
     ) -> AsyncIterator[Any]:
         order = self.primary if order is None else order
-        return super()._pages(where, order, page, kind, query)
+        return super()._pages(where, order, page, reading, query)
 
 
 class Unfiltered(BaseResource[T]):
@@ -48,13 +49,27 @@ class Unfiltered(BaseResource[T]):
 
     @overload
     def list(
-        self, *, limit: int | None = None, offset: int | None = None
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        on_unreadable: OnUnreadable = None,
     ) -> Operation[Sequence[T]]: ...
 
     @overload
     def list(
-        self, *, limit: int | None = None, offset: int | None = None, as_: type[R]
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        as_: type[R],
+        on_unreadable: OnUnreadable = None,
     ) -> Operation[Sequence[R]]: ...
+
+    @overload
+    def list(
+        self, *, limit: int | None = None, offset: int | None = None, raw: Literal[True]
+    ) -> Operation[Sequence[bytes]]: ...
 
     def list(
         self,
@@ -62,23 +77,44 @@ class Unfiltered(BaseResource[T]):
         limit: int | None = None,
         offset: int | None = None,
         as_: type[Any] | None = None,
+        raw: bool = False,
+        on_unreadable: OnUnreadable = None,
     ) -> Operation[Any]:
-        """One page of records, in the API's order.
+        """One page of records, in the API's order; the rest is as in `Listable.list`.
 
         ``limit`` is 1 to 500; left out, the API takes 10. Use `iterate` for all pages.
         """
-        return _listed(self, as_, page_pairs(limit, offset))
+        reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
+        return _listed(self, reading, page_pairs(limit, offset))
 
     @overload
-    def iterate(self, *, page: int = MAX_PAGE) -> AsyncIterator[T]: ...
+    def iterate(
+        self, *, page: int = MAX_PAGE, on_unreadable: OnUnreadable = None
+    ) -> AsyncIterator[T]: ...
 
     @overload
-    def iterate(self, *, page: int = MAX_PAGE, as_: type[R]) -> AsyncIterator[R]: ...
+    def iterate(
+        self, *, page: int = MAX_PAGE, as_: type[R], on_unreadable: OnUnreadable = None
+    ) -> AsyncIterator[R]: ...
 
-    def iterate(self, *, page: int = MAX_PAGE, as_: type[Any] | None = None) -> AsyncIterator[Any]:
-        """Every record, page by page, by offset; one request for ``page`` records (1 to 500)."""
+    @overload
+    def iterate(self, *, page: int = MAX_PAGE, raw: Literal[True]) -> AsyncIterator[bytes]: ...
+
+    def iterate(
+        self,
+        *,
+        page: int = MAX_PAGE,
+        as_: type[Any] | None = None,
+        raw: bool = False,
+        on_unreadable: OnUnreadable = None,
+    ) -> AsyncIterator[Any]:
+        """Every record, page by page, by offset; one request for ``page`` records (1 to 500).
+
+        The rest is as in `Listable.iterate`.
+        """
         page_pairs(page, None)
-        return _iterate(self, (), (), page, check_kind(as_ or self.model), ())
+        reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
+        return pages(self, (), None, page, reading, by_key=False)
 
 
 class Whole(BaseResource[T]):
@@ -87,19 +123,26 @@ class Whole(BaseResource[T]):
     __slots__ = ()
 
     @overload
-    def list(self) -> Operation[Sequence[T]]: ...
+    def list(self, *, on_unreadable: OnUnreadable = None) -> Operation[Sequence[T]]: ...
 
     @overload
-    def list(self, *, as_: type[R]) -> Operation[Sequence[R]]: ...
+    def list(
+        self, *, as_: type[R], on_unreadable: OnUnreadable = None
+    ) -> Operation[Sequence[R]]: ...
 
-    def list(self, *, as_: type[Any] | None = None) -> Operation[Any]:
-        """All records, in the API's order."""
-        return _listed(self, as_, ())
+    @overload
+    def list(self, *, raw: Literal[True]) -> Operation[Sequence[bytes]]: ...
+
+    def list(
+        self,
+        *,
+        as_: type[Any] | None = None,
+        raw: bool = False,
+        on_unreadable: OnUnreadable = None,
+    ) -> Operation[Any]:
+        """All records, in the API's order; the rest is as in `Listable.list`."""
+        return _listed(self, self._reading(as_, raw=raw, on_unreadable=on_unreadable), ())
 
 
-def _listed(
-    resource: BaseResource[Any], as_: type[Any] | None, query: QueryPairs
-) -> Operation[Any]:
-    kind, dates = check_kind(as_ or resource.model), resource._options.dates
-    path = f"/{resource.object}"
-    return resource._call("GET", path, lambda raw: read_many(raw, kind, dates), Repeat.READ, query)
+def _listed(resource: BaseResource[Any], reading: Reading, query: QueryPairs) -> Operation[Any]:
+    return resource._call("GET", f"/{resource.object}", reading.many, Repeat.READ, query)

@@ -29,15 +29,11 @@ from chargeover_async.models.account import (
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._base import (
-    ActionForm,
-    BaseResource,
-    Listable,
-    Readable,
-    is_path_form,
-    read_true,
-)
+from ._answers import read_true
+from ._base import BaseResource
+from ._kinds import Listable, Readable
 from ._lists import Unfiltered, Whole
+from ._options import ActionForm
 
 
 class Brands(Readable[Brand], Unfiltered[Brand]):
@@ -103,7 +99,7 @@ class Currencies(Unfiltered[Currency]):
             verb="get_exchange_rate",
             fields=_between("get_exchange_rate", from_, to),
             reader=read_untyped,
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def set_exchange_rate(
@@ -119,7 +115,7 @@ class Currencies(Unfiltered[Currency]):
             Repeat.IDEMPOTENT,
             verb="set_exchange_rate",
             fields={**_between("set_exchange_rate", from_, to), "exchange": exchange},
-            in_path=is_path_form(form),
+            form=form,
         )
 
 

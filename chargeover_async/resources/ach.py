@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Unpack
 from chargeover_async.models import AchAccount, AchAccountCreate, Created
 from chargeover_async.operation import Operation
 
-from ._base import Listable, Target
+from ._kinds import Listable
+from ._target import Target
 
 
 class AchAccounts(Listable[AchAccount]):

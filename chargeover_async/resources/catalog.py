@@ -6,7 +6,7 @@ from chargeover_async.models.coupon import Coupon
 from chargeover_async.models.customfield import CustomField
 from chargeover_async.models.item_category import ItemCategory
 
-from ._base import Countable, Listable
+from ._kinds import Countable, Listable
 from ._lists import Unfiltered
 
 

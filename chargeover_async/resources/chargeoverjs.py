@@ -9,7 +9,7 @@ from chargeover_async.models.chargeoverjs import CommitRequest, PendingRequest, 
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._base import read_true
+from ._answers import read_true
 from ._lists import Whole
 
 

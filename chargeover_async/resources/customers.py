@@ -10,7 +10,9 @@ from chargeover_async.models._write import Integer
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._base import ActionForm, Resource, Target, is_path_form
+from ._kinds import Resource
+from ._options import ActionForm
+from ._target import Target
 
 
 class _Email(TypedDict, total=False):
@@ -68,7 +70,7 @@ class Customers(Resource[Customer]):
             "setActive",
             Repeat.IDEMPOTENT,
             verb="set_active",
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def set_inactive(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
@@ -78,7 +80,7 @@ class Customers(Resource[Customer]):
             "setInactive",
             Repeat.IDEMPOTENT,
             verb="set_inactive",
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def set_default_payment_method(
@@ -99,7 +101,7 @@ class Customers(Resource[Customer]):
             verb="set_default_payment_method",
             fields=fields,
             extra=extra,
-            in_path=True,
+            form="path",
         )
 
     def disconnect_parent(self, target: Target) -> Operation[bool]:
@@ -108,7 +110,7 @@ class Customers(Resource[Customer]):
         Source: page "Disconnect a customer from its parent customer".
         """
         return self._action(
-            target, "disconnectParent", Repeat.IDEMPOTENT, verb="disconnect_parent", in_path=True
+            target, "disconnectParent", Repeat.IDEMPOTENT, verb="disconnect_parent", form="path"
         )
 
     def set_primary_contact(self, target: Target, user_id: int) -> Operation[Created]:

@@ -20,7 +20,9 @@ from chargeover_async.models._write import Flag
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._base import ActionForm, Resource, Target, is_path_form
+from ._kinds import Resource
+from ._options import ActionForm
+from ._target import Target
 
 
 class _Schedule(TypedDict, total=False):
@@ -91,7 +93,7 @@ class Invoices(Resource[Invoice]):
 
     def pay(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Try to pay with the method on file. Never sent twice by itself."""
-        return self._action(target, "pay", Repeat.ONCE, verb="pay", in_path=is_path_form(form))
+        return self._action(target, "pay", Repeat.ONCE, verb="pay", form=form)
 
     def pay_credit_card(
         self, target: Target, *, form: ActionForm = "query", **fields: Unpack[CardPayment]
@@ -108,7 +110,7 @@ class Invoices(Resource[Invoice]):
             Repeat.ONCE,
             verb="pay_credit_card",
             fields=fields,
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def pay_ach(
@@ -122,7 +124,7 @@ class Invoices(Resource[Invoice]):
             Repeat.ONCE,
             verb="pay_ach",
             fields=fields,
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def apply_balance(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
@@ -133,7 +135,7 @@ class Invoices(Resource[Invoice]):
             Repeat.ONCE,
             verb="apply_balance",
             fields={"use_customer_balance": True},
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def schedule_payments(
@@ -156,7 +158,7 @@ class Invoices(Resource[Invoice]):
             Repeat.ONCE,
             verb="schedule_payments",
             fields={"schedule": payments},
-            in_path=True,
+            form="path",
         )
 
     def void(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
@@ -164,7 +166,7 @@ class Invoices(Resource[Invoice]):
 
         Source: page "Void an invoice".
         """
-        return self._action(target, "void", Repeat.ONCE, verb="void", in_path=is_path_form(form))
+        return self._action(target, "void", Repeat.ONCE, verb="void", form=form)
 
     def email(
         self,
@@ -178,7 +180,7 @@ class Invoices(Resource[Invoice]):
 
     def print(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Print the invoice and send it by post; needs a print vendor subscription."""
-        return self._action(target, "print", Repeat.ONCE, verb="print", in_path=is_path_form(form))
+        return self._action(target, "print", Repeat.ONCE, verb="print", form=form)
 
     def approve(self, target: Target) -> Operation[bool]:
         """Approve an invoice. UNVERIFIED: a client sample only."""

@@ -9,7 +9,7 @@ from chargeover_async.models import Created
 from chargeover_async.models.note import Note, NoteCreate
 from chargeover_async.operation import Operation
 
-from ._base import Countable
+from ._kinds import Countable
 from ._lists import OffsetListable
 
 

@@ -9,7 +9,8 @@ from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Quote, QuoteCreate
 from chargeover_async.operation import Operation
 
-from ._base import CUSTOMER, Resource
+from ._base import CUSTOMER
+from ._kinds import Resource
 
 
 class Quotes(Resource[Quote]):

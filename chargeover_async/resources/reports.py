@@ -13,8 +13,10 @@ from chargeover_async.operation import Operation, Reader
 from chargeover_async.query import Order, Where, order_pair, page_pairs, where_texts
 from chargeover_async.retry import Repeat
 
-from ._base import ActionForm, BaseResource, Target, is_path_form
+from ._base import BaseResource
 from ._lists import Whole
+from ._options import ActionForm, is_path_form
+from ._target import Target
 
 X = TypeVar("X")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, ClassVar, TypedDict, TypeVar, Unpack, overload
+from typing import Any, ClassVar, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -38,7 +38,10 @@ from chargeover_async.query import MAX_PAGE, Order, QueryPairs, Where
 from chargeover_async.retry import Repeat
 from chargeover_async.vocabulary import NEXT_SCHEDULED_INVOICE
 
-from ._base import ActionForm, Resource, Target, is_path_form, read_created, read_true
+from ._answers import OnUnreadable, read_created, read_true
+from ._kinds import Resource
+from ._options import ActionForm
+from ._target import Target
 
 R = TypeVar("R", bound=Record)
 
@@ -118,6 +121,17 @@ class Subscriptions(Resource[Subscription]):
         as_: type[R],
     ) -> Operation[R]: ...
 
+    @overload
+    def get(
+        self,
+        id: int | Ref | Operation[Created] | None = None,
+        *,
+        external_key: str | None = None,
+        token: str | None = None,
+        expand: Expand = None,
+        raw: Literal[True],
+    ) -> Operation[bytes]: ...
+
     def get(
         self,
         id: int | Ref | Operation[Created] | None = None,
@@ -126,13 +140,15 @@ class Subscriptions(Resource[Subscription]):
         token: str | None = None,
         expand: Expand = None,
         as_: type[Any] | None = None,
+        raw: bool = False,
     ) -> Operation[Any]:
         """One subscription with its lines, by exactly one of id, external key and token.
 
         ``expand`` names related nodes to put in; which there are besides ``line_items`` is shown
-        by no source. Source: recording `one_recurring_package`.
+        by no source. The rest is as for every object. Source: recording `one_recurring_package`.
         """
-        return self._get(id, external_key, token, as_, _expand(expand))
+        reading = self._reading(as_, raw=raw)
+        return self._get(id, external_key, token, reading, _expand(expand))
 
     @overload
     def list(
@@ -143,6 +159,7 @@ class Subscriptions(Resource[Subscription]):
         limit: int | None = None,
         offset: int | None = None,
         expand: Expand = None,
+        on_unreadable: OnUnreadable = None,
     ) -> Operation[Sequence[Subscription]]: ...
 
     @overload
@@ -155,7 +172,20 @@ class Subscriptions(Resource[Subscription]):
         offset: int | None = None,
         expand: Expand = None,
         as_: type[R],
+        on_unreadable: OnUnreadable = None,
     ) -> Operation[Sequence[R]]: ...
+
+    @overload
+    def list(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        expand: Expand = None,
+        raw: Literal[True],
+    ) -> Operation[Sequence[bytes]]: ...
 
     def list(
         self,
@@ -166,13 +196,16 @@ class Subscriptions(Resource[Subscription]):
         offset: int | None = None,
         expand: Expand = None,
         as_: type[Any] | None = None,
+        raw: bool = False,
+        on_unreadable: OnUnreadable = None,
     ) -> Operation[Any]:
         """One page of subscriptions; with ``expand="line_items"`` each has its lines.
 
         Otherwise as for every object. Source: page "Querying for subscriptions" (newest version);
         recording `list_packages` shows that the lines are absent without it.
         """
-        return self._list(where, order, limit, offset, as_, _expand(expand))
+        reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
+        return self._list(where, order, limit, offset, reading, _expand(expand))
 
     @overload
     def iterate(
@@ -182,6 +215,7 @@ class Subscriptions(Resource[Subscription]):
         order: Order = None,
         page: int = MAX_PAGE,
         expand: Expand = None,
+        on_unreadable: OnUnreadable = None,
     ) -> AsyncIterator[Subscription]: ...
 
     @overload
@@ -193,7 +227,19 @@ class Subscriptions(Resource[Subscription]):
         page: int = MAX_PAGE,
         expand: Expand = None,
         as_: type[R],
+        on_unreadable: OnUnreadable = None,
     ) -> AsyncIterator[R]: ...
+
+    @overload
+    def iterate(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        page: int = MAX_PAGE,
+        expand: Expand = None,
+        raw: Literal[True],
+    ) -> AsyncIterator[bytes]: ...
 
     def iterate(
         self,
@@ -203,12 +249,15 @@ class Subscriptions(Resource[Subscription]):
         page: int = MAX_PAGE,
         expand: Expand = None,
         as_: type[Any] | None = None,
+        raw: bool = False,
+        on_unreadable: OnUnreadable = None,
     ) -> AsyncIterator[Any]:
         """Every subscription that fits, page by page, as for every object; ``expand`` as in `list`.
 
         Source: recording `list_packages`.
         """
-        return self._pages(where, order, page, as_, _expand(expand))
+        reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
+        return self._pages(where, order, page, reading, _expand(expand))
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -255,7 +304,9 @@ class Subscriptions(Resource[Subscription]):
         if isinstance(line_items, Sequence) and not line_items:
             raise UsageError("subscriptions.upgrade needs at least one entry in line_items")
         fields = {"line_items": line_items}
-        return self._do(target, "upgrade", Repeat.ONCE, form, "upgrade", fields, extra)
+        return self._action(
+            target, "upgrade", Repeat.ONCE, verb="upgrade", fields=fields, extra=extra, form=form
+        )
 
     def set_paymethod(
         self,
@@ -271,8 +322,16 @@ class Subscriptions(Resource[Subscription]):
         ``setPayMethod`` (page "Set the payment method"). Raises UsageError without ``paymethod``.
         """
         self._need("set_paymethod", fields, extra, "paymethod")
-        name = "setPayMethod" if is_path_form(form) else "paymethod"
-        return self._do(target, "set_paymethod", Repeat.IDEMPOTENT, form, name, fields, extra)
+        return self._action(
+            target,
+            "paymethod",
+            Repeat.IDEMPOTENT,
+            verb="set_paymethod",
+            fields=fields,
+            extra=extra,
+            form=form,
+            in_path="setPayMethod",
+        )
 
     def set_paycycle(
         self,
@@ -289,8 +348,16 @@ class Subscriptions(Resource[Subscription]):
         """
         fields = {"paycycle": paycycle}
         self._need("set_paycycle", fields, None, "paycycle")
-        name = "setPayCycle" if is_path_form(form) else "paycycle"
-        return self._do(target, "set_paycycle", Repeat.IDEMPOTENT, form, name, fields, extra)
+        return self._action(
+            target,
+            "paycycle",
+            Repeat.IDEMPOTENT,
+            verb="set_paycycle",
+            fields=fields,
+            extra=extra,
+            form=form,
+            in_path="setPayCycle",
+        )
 
     def invoice_now(
         self,
@@ -310,8 +377,15 @@ class Subscriptions(Resource[Subscription]):
             extra = {**(extra or {}), "date": date}  # no date, so the check of dates refuses it
         elif date is not None:
             fields["date"] = date
-        return self._do(
-            target, "invoice_now", Repeat.ONCE, form, "invoice", fields, extra, _read_invoiced
+        return self._action(
+            target,
+            "invoice",
+            Repeat.ONCE,
+            verb="invoice_now",
+            fields=fields,
+            extra=extra,
+            reader=_read_invoiced,
+            form=form,
         )
 
     def suspend(
@@ -326,11 +400,19 @@ class Subscriptions(Resource[Subscription]):
 
         Source: page "Suspend a subscription"; no recording.
         """
-        return self._do(target, "suspend", Repeat.IDEMPOTENT, form, "suspend", fields, extra)
+        return self._action(
+            target,
+            "suspend",
+            Repeat.IDEMPOTENT,
+            verb="suspend",
+            fields=fields,
+            extra=extra,
+            form=form,
+        )
 
     def unsuspend(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Lift a suspension. Source: a client of the vendor; no recording."""
-        return self._do(target, "unsuspend", Repeat.IDEMPOTENT, form, "unsuspend")
+        return self._action(target, "unsuspend", Repeat.IDEMPOTENT, verb="unsuspend", form=form)
 
     def cancel(
         self,
@@ -345,14 +427,16 @@ class Subscriptions(Resource[Subscription]):
         Never sent twice by itself: what a second time answers, or mails, is UNVERIFIED.
         Source: recording `cancel_package`.
         """
-        return self._do(target, "cancel", Repeat.ONCE, form, "cancel", fields, extra)
+        return self._action(
+            target, "cancel", Repeat.ONCE, verb="cancel", fields=fields, extra=extra, form=form
+        )
 
     def uncancel(self, target: Target, *, form: ActionForm = "path") -> Operation[bool]:
         """Bring a cancelled subscription back.
 
         UNVERIFIED: only ``/_action/uncancel`` is shown, by one source, without an answer.
         """
-        return self._do(target, "uncancel", Repeat.ONCE, form, "uncancel")
+        return self._action(target, "uncancel", Repeat.ONCE, verb="uncancel", form=form)
 
     def hold(
         self,
@@ -368,7 +452,9 @@ class Subscriptions(Resource[Subscription]):
         """
         fields = {"holduntil_datetime": holduntil_datetime}
         self._need("hold", fields, None, "holduntil_datetime")
-        return self._do(target, "hold", Repeat.IDEMPOTENT, form, "hold", fields, extra)
+        return self._action(
+            target, "hold", Repeat.IDEMPOTENT, verb="hold", fields=fields, extra=extra, form=form
+        )
 
     def send_welcome(
         self,
@@ -383,26 +469,12 @@ class Subscriptions(Resource[Subscription]):
         Source: clients of the vendor. UNVERIFIED: ``form="path"``, which no source shows.
         """
         fields = {} if message_id is None else {"message_id": message_id}
-        return self._do(target, "send_welcome", Repeat.ONCE, form, "welcome", fields, extra)
-
-    def _do(
-        self,
-        target: Target,
-        verb: str,
-        repeat: Repeat,
-        form: ActionForm,
-        name: str,
-        fields: Mapping[str, Any] | None = None,
-        extra: Mapping[str, Any] | None = None,
-        reader: Any = read_true,
-    ) -> Operation[Any]:
         return self._action(
             target,
-            name,
-            repeat,
-            verb=verb,
+            "welcome",
+            Repeat.ONCE,
+            verb="send_welcome",
             fields=fields,
             extra=extra,
-            reader=reader,
-            in_path=is_path_form(form),
+            form=form,
         )

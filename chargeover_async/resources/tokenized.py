@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Unpack
 from chargeover_async.models import Created, TokenizedPayMethod, TokenizedPayMethodCreate
 from chargeover_async.operation import Operation
 
-from ._base import Listable, Readable, Target
+from ._kinds import Listable, Readable
+from ._target import Target
 
 
 class Tokenized(Readable[TokenizedPayMethod], Listable[TokenizedPayMethod]):

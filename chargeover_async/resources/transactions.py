@@ -27,7 +27,11 @@ from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 from chargeover_async.vocabulary import GatewayMethod, TransactionType
 
-from ._base import CUSTOMER, ActionForm, Resource, Target, is_path_form, read_created
+from ._answers import read_created
+from ._base import CUSTOMER
+from ._kinds import Resource
+from ._options import ActionForm
+from ._target import Target
 
 
 class Transactions(Resource[Transaction]):
@@ -107,7 +111,7 @@ class Transactions(Resource[Transaction]):
             fields=fields,
             extra=extra,
             reader=read_created,
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def refund(
@@ -132,7 +136,7 @@ class Transactions(Resource[Transaction]):
             fields=fields,
             extra=extra,
             reader=read_created,
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def void(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
@@ -140,7 +144,7 @@ class Transactions(Resource[Transaction]):
 
         Source: a client of the vendor; no recording. UNVERIFIED: ``form="path"``.
         """
-        return self._action(target, "void", Repeat.ONCE, verb="void", in_path=is_path_form(form))
+        return self._action(target, "void", Repeat.ONCE, verb="void", form=form)
 
     # -- the rest ----------------------------------------------------------------------------
 
@@ -163,7 +167,7 @@ class Transactions(Resource[Transaction]):
             verb="email",
             fields=fields,
             extra=extra,
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def change_applied_amounts(
@@ -186,5 +190,5 @@ class Transactions(Resource[Transaction]):
             verb="change_applied_amounts",
             fields={"applied_to": applied_to},
             extra=extra,
-            in_path=is_path_form(form),
+            form=form,
         )

@@ -19,7 +19,7 @@ from chargeover_async.models.usage import Usage, UsageCreate, UsageRecord
 from chargeover_async.operation import Operation, Outcome, State
 from chargeover_async.retry import Repeat
 
-from ._base import read_created
+from ._answers import read_created
 from ._lists import OffsetListable
 
 _LINES = ("line_item_id", "line_item_external_key", "line_item_token")

@@ -11,7 +11,10 @@ from chargeover_async.models._write import Secret, Text
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._base import ActionForm, Resource, Target, is_path_form, read_text
+from ._answers import read_text
+from ._kinds import Resource
+from ._options import ActionForm
+from ._target import Target
 
 PasswordAction = Literal["password", "reset_password"]
 
@@ -81,7 +84,7 @@ class Users(Resource[User]):
             _password_action(action),
             Repeat.ONCE,
             verb="send_password_reset",
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def set_password(
@@ -105,7 +108,7 @@ class Users(Resource[User]):
             Repeat.ONCE,
             verb="set_password",
             fields={"password": password},
-            in_path=is_path_form(form),
+            form=form,
         )
 
     def login(
@@ -117,13 +120,13 @@ class Users(Resource[User]):
         in a user"), in the path as ``getLoginURL`` (the newer page).
         """
         fields = {} if destination is None else {"destination": destination}
-        in_path = is_path_form(form)
         return self._action(
             target,
-            "getLoginURL" if in_path else "login",
+            "login",
             Repeat.READ,
             verb="login",
             fields=fields,
             reader=read_text,
-            in_path=in_path,
+            form=form,
+            in_path="getLoginURL",
         )

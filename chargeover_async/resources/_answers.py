@@ -1,0 +1,133 @@
+"""From the JSON of an answer to what a call returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from chargeover_async.errors import DecodeError, UsageError
+from chargeover_async.models import Created
+from chargeover_async.models._codec import (
+    DateFormat,
+    check_kind,
+    decoder,
+    read,
+    read_each,
+    read_untyped,
+    split,
+)
+
+OnUnreadable = Callable[[DecodeError], object] | None
+"""Told of each record of a list that does not fit its struct; the list goes on without it.
+
+The error names object, id and field and carries the raw JSON. ``failures.append`` will do.
+"""
+
+
+class Reading:
+    """How the records of one call are read: as what, and what becomes of one that does not fit.
+
+    Raises UsageError for an ``as_`` that no answer can be read as, and for ``raw`` beside it.
+    """
+
+    __slots__ = ("_dates", "_kind", "_on_unreadable", "_raw")
+
+    def __init__(
+        self,
+        model: type[Any],
+        as_: type[Any] | None,
+        dates: DateFormat | None,
+        *,
+        raw: bool = False,
+        on_unreadable: OnUnreadable = None,
+    ) -> None:
+        if raw and as_ is not None:
+            raise UsageError("pass as_ or raw, not both: raw is the JSON as it came")
+        if on_unreadable is not None and not callable(on_unreadable):
+            raise UsageError(f"on_unreadable= takes a function, not {on_unreadable!r}")
+        self._kind = check_kind(model if as_ is None else as_)
+        self._dates = dates
+        self._raw = bool(raw)
+        self._on_unreadable = on_unreadable
+
+    def one(self, raw: msgspec.Raw) -> Any:
+        """The answer of a get."""
+        return bytes(raw) if self._raw else read(raw, self._kind, self._dates)
+
+    def every(self, raw: msgspec.Raw) -> list[Any]:
+        """A page: each record, or the DecodeError in its place where errors are listened to."""
+        if self._raw:
+            return [bytes(one) for one in split(raw)]
+        keep = self._on_unreadable is not None
+        return read_each(raw, self._kind, self._dates, keep_errors=keep)
+
+    def many(self, raw: msgspec.Raw) -> Sequence[Any]:
+        """The answer of a list, without what could not be read."""
+        return [one for one in self.every(raw) if self.is_readable(one)]
+
+    def is_readable(self, one: Any) -> bool:
+        """Whether an entry of a page is a record; who listens is told of it if it is none."""
+        if self._on_unreadable is not None and isinstance(one, DecodeError):
+            self._on_unreadable(one)
+            return False
+        return True
+
+    def identity(self, one: Any, primary: str) -> int | None:
+        """The value of the primary key, in a record, in its raw JSON, or in what was unreadable."""
+        value: Any
+        if isinstance(one, (bytes, DecodeError)):
+            held = read_untyped(one if isinstance(one, bytes) else one.raw)
+            value = cast("dict[str, Any]", held).get(primary) if isinstance(held, dict) else None
+            if isinstance(value, str) and _ID.fullmatch(value):
+                return int(value)
+        else:
+            value = getattr(one, _attribute(cast("type[Any]", type(one)), primary), None)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+_ID = re.compile("[0-9]{1,19}")
+
+
+def _attribute(kind: type[Any], primary: str) -> str:
+    """The attribute that holds the primary key: a subclass may have given it another name."""
+    if issubclass(kind, msgspec.Struct):
+        for field in msgspec.structs.fields(kind):
+            if field.encode_name == primary:
+                return field.name
+    return primary
+
+
+def read_true(raw: msgspec.Raw) -> bool:
+    """The answer of a delete or an action: true, or false when there was nothing to do."""
+    value = read(raw, msgspec.Raw)
+    if bytes(value) in {b"true", b"false"}:
+        return bytes(value) == b"true"
+    # Some answers to actions are shown by no source; whatever it is, the API called it OK.
+    return bytes(value) not in {b"null", b"0", b'""'}
+
+
+def read_count(raw: msgspec.Raw) -> int:
+    """The answer of ``_count``."""
+    return read(raw, int)
+
+
+def read_text(raw: msgspec.Raw) -> str:
+    """An answer that is plain text."""
+    value = read_untyped(raw)
+    if not isinstance(value, str):
+        raise DecodeError(f"expected text, got {str(value)[:80]}", raw=bytes(raw))
+    return value
+
+
+def read_created(raw: msgspec.Raw) -> Created:
+    """The answer of a create or an update."""
+    try:
+        return _decode_created(raw)  # in one step: it is by far the most frequent answer
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return read(raw, Created)
+
+
+_decode_created: Callable[[msgspec.Raw], Created] = decoder(Created).decode
