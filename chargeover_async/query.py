@@ -229,4 +229,4 @@ def page_pairs(limit: int | None, offset: int | None, *, most: int = MAX_PAGE) -
     return tuple(pairs)
 
 
-__all__ = ("Clause", "F", "Field", "escape")
+__all__ = ("Clause", "F", "Field", "Order", "Where", "escape")

@@ -11,6 +11,8 @@ import pkgutil
 import subprocess
 import sys
 import types
+import typing
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,12 +87,57 @@ INTERNAL = {"chargeover_async.operation": {"Runner"}}
 
 
 def test_the_package_offers_every_error_and_every_record():
-    """At its root, where people look first."""
-    from chargeover_async import errors
+    """At its root, where people look first; what may be written has a module of its own."""
+    from chargeover_async import auth, bulk, errors, models
 
-    assert set(errors.__all__) <= set(chargeover_async.__all__)
-    for name in ("Customer", "Invoice", "Item", "LineItem", "User", "Created", "ChargeOver", "F"):
-        assert name in chargeover_async.__all__
+    offered = set(chargeover_async.__all__)
+    assert set(errors.__all__) <= offered
+    records = {
+        name
+        for name in models.__all__
+        if isinstance(kind := getattr(models, name), type) and issubclass(kind, models.Record)
+    }
+    assert len(records) > 30
+    assert records <= offered
+    assert {"Bulk", "BulkReport", "BulkSettings", "ServerAssumptions"} <= set(
+        bulk.__all__
+    ) & offered
+    assert "SignatureAuth" in set(auth.__all__) & offered
+    for name in ("ChargeOver", "ExternalKey", "F", "Operation", "Outcome", "Ref", "UploadOutcome"):
+        assert name in offered
+
+
+def test_what_calls_return_and_take_can_be_imported():
+    """Every class of ours in the annotations of the client and of resources is public somewhere."""
+    from chargeover_async import resources
+
+    public = {
+        getattr(module, name)
+        for one in public_modules()
+        for module in [importlib.import_module(one)]
+        for name in getattr(module, "__all__", ())
+        if inspect.isclass(getattr(module, name))
+    }
+    kinds = [chargeover_async.ChargeOver, *resources.RESOURCES.values()]
+    unknown = {
+        f"{kind.__name__}.{name}: {used.__name__}"
+        for kind in kinds
+        for name, method in inspect.getmembers(kind, inspect.isfunction)
+        if not name.startswith("_")
+        for used in classes_in(typing.get_type_hints(method).values())
+        if used.__module__.startswith("chargeover_async") and used not in public
+    }
+    assert unknown == set()
+
+
+def classes_in(hints: Iterable[object]) -> Iterator[type]:
+    """The classes of annotations, at every depth."""
+    for hint in hints:
+        if inspect.isclass(hint):
+            yield hint
+        yield from classes_in(typing.get_args(hint))
+        if isinstance(typing.get_origin(hint), type):
+            yield typing.get_origin(hint)
 
 
 def test_a_star_import_gives_the_public_names():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ._all import RESOURCES, Resources
+from ._answers import OnUnreadable
 from ._kinds import Resource
-from ._target import ExternalKey, Token
+from ._options import ActionForm
+from ._target import ExternalKey, Target, Token
 from .account import (
     Admins,
     Brands,
@@ -38,6 +40,7 @@ from .users import Users
 __all__ = (
     "RESOURCES",
     "AchAccounts",
+    "ActionForm",
     "Admins",
     "Aggregate",
     "Brands",
@@ -58,12 +61,14 @@ __all__ = (
     "Languages",
     "Log",
     "Notes",
+    "OnUnreadable",
     "Quotes",
     "Reports",
     "Resource",
     "Resources",
     "Resthooks",
     "Subscriptions",
+    "Target",
     "Teapot",
     "TermsList",
     "Token",

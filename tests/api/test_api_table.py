@@ -1,6 +1,5 @@
 """``docs/api.md`` shows every object with its methods, as they are."""
 
-# ruff: noqa: S603 - the interpreter that runs this
 from __future__ import annotations
 
 import inspect
