@@ -84,7 +84,8 @@ class Reading:
             if isinstance(value, str) and _ID.fullmatch(value):
                 return int(value)
         else:
-            value = getattr(one, _attribute(cast("type[Any]", type(one)), primary), None)
+            kind: type[Any] = type(one)
+            value = getattr(one, _attribute(kind, primary), None)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

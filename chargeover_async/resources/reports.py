@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models._base import Mixed, Record
-from chargeover_async.models._codec import check_kind, read, read_untyped
+from chargeover_async.models._codec import read_untyped
 from chargeover_async.models.report import AggregateQuery, Report
 from chargeover_async.operation import Operation, Reader
 from chargeover_async.query import Order, Where, order_pair, page_pairs, where_texts
@@ -59,6 +59,19 @@ class Reports(Whole[Report]):
         as_: type[X],
     ) -> Operation[X]: ...
 
+    @overload
+    def report_data(
+        self,
+        target: Target,
+        *,
+        where: Where = None,
+        order: Order = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        form: ActionForm = "path",
+        raw: Literal[True],
+    ) -> Operation[bytes]: ...
+
     def report_data(
         self,
         target: Target,
@@ -69,12 +82,14 @@ class Reports(Whole[Report]):
         offset: int | None = None,
         form: ActionForm = "path",
         as_: type[Any] | None = None,
+        raw: bool = False,
     ) -> Operation[Any]:
         """Run a report and return its data; ``limit`` is 1 to 1000, ``offset`` needs ``order``.
 
         Columns join object and field: ``F.invoice_invoice_date >= date(2017, 5, 2)``. UNVERIFIED:
         no source shows the shape of the rows, so they come as they are, numbers with a fraction as
-        Decimal, unless ``as_`` says what they are (``list[MyRow]``). Source: page "Run a report".
+        Decimal, unless ``as_`` says what they are (``list[MyRow]``); ``raw=True`` gives the JSON.
+        Source: page "Run a report".
         """
         if offset is not None and not order:
             raise UsageError('reports.report_data: offset needs order (page "Run a report")')
@@ -83,7 +98,7 @@ class Reports(Whole[Report]):
         return self._on(
             target,
             "POST",
-            _reader(self, as_),
+            _reader(self, as_, raw=raw),
             Repeat.READ,
             verb="report_data",
             suffix="/_action/reportData" if in_path else "",
@@ -109,12 +124,13 @@ class Aggregate(BaseResource[Record]):
         where: Where = None,
         group: Sequence[str] = (),
         as_: type[Any] | None = None,
+        raw: bool = False,
     ) -> Operation[Any]:
         """Aggregate: ``await co.aggregate("invoice", ["SUM(total)"], group=["customer_id"])``.
 
         ``fields`` are names or ``FUNC(name)``, as the vendor's PHP client builds them. UNVERIFIED:
         which functions there are, and the reply, which comes as it is, numbers with a fraction as
-        Decimal, unless ``as_`` says what it is.
+        Decimal, unless ``as_`` says what it is, or ``raw`` asks for the JSON.
         """
         if not isinstance(object, str) or not object:
             raise UsageError("aggregate needs an object, such as 'invoice'")
@@ -130,13 +146,9 @@ class Aggregate(BaseResource[Record]):
             "group": [*group] or "",
         }
         payload, refs = self._prepare("aggregate", query, None)
-        return self._call(
-            "POST", "/_aggregate", _reader(self, as_), Repeat.READ, payload=payload, refs=refs
-        )
+        reader = _reader(self, as_, raw=raw)
+        return self._call("POST", "/_aggregate", reader, Repeat.READ, payload=payload, refs=refs)
 
 
-def _reader(resource: BaseResource[Any], as_: type[Any] | None) -> Reader:
-    if as_ is None:
-        return read_untyped
-    kind, dates = check_kind(as_), resource._options.dates
-    return lambda raw: read(raw, kind, dates)
+def _reader(resource: BaseResource[Any], as_: type[Any] | None, *, raw: bool) -> Reader:
+    return resource._reading(as_, raw=raw).one if raw or as_ is not None else read_untyped

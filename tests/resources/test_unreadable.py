@@ -185,3 +185,15 @@ async def test_a_call_that_is_not_wrapped_may_be_raw_too():
     assert json.loads(await world.co.request("GET", "/thing", raw=True)) == {"a": "1.50"}
     with pytest.raises(UsageError, match="not both"):
         world.co.request("GET", "/thing", raw=True, as_=Customer)
+
+
+async def test_a_report_may_be_raw():
+    """Its rows are shown by no source."""
+    rows = [{"a": "1.50", "b": []}]
+    world = World(envelope(200, rows), envelope(200, rows))
+    assert json.loads(await world.co.reports.report_data(5, raw=True)) == rows
+    assert json.loads(await world.co.aggregate("invoice", ["SUM(total)"], raw=True)) == rows
+    with pytest.raises(UsageError, match="not both"):
+        world.co.reports.report_data(5, raw=True, as_=list[int])
+    with pytest.raises(UsageError, match="not both"):
+        world.co.aggregate("invoice", ["x"], raw=True, as_=list[int])
