@@ -14,14 +14,17 @@ from itertools import count
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
 ENTRY = b'{"code":201,"status":"OK","message":"","response":{"id":%d}}'
+NOTHING = b'{"code":200,"status":"OK","message":"","response":0}'
 MARK = b'"request_method"'
 
 _ids = count(1)
 
 
 def answer(head: bytes, body: bytes) -> bytes:
-    """The whole HTTP answer to one request."""
-    if head.split(b" ", 2)[1].endswith(b"/_bulk"):
+    """The whole HTTP answer to one request; a GET is told that there is nothing."""
+    if head.startswith(b"GET "):
+        text, status = NOTHING, b"200 OK"
+    elif head.split(b" ", 2)[1].endswith(b"/_bulk"):
         entries = b",".join([ENTRY % next(_ids) for _ in range(body.count(MARK))])
         text = b'{"code":200,"status":"OK","message":"","response":{"_bulk":[' + entries + b"]}}"
         status = b"200 OK"

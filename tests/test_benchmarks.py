@@ -48,6 +48,13 @@ def test_decode(capsys: pytest.CaptureFixture[str]) -> None:
         assert result[kind]["page_bytes"] > 100_000
 
 
+def test_import(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every row was created by everyone, with a journal and without."""
+    result = result_of("import_", capsys, "--rows", "100", "--rounds", "1")
+    assert result["per_second"].keys() == {"with_journal", "without_journal", "by_hand"}
+    assert result["with_journal_over"].keys() == {"without_journal", "by_hand"}
+
+
 def test_memory(capfd: pytest.CaptureFixture[str]) -> None:
     """A peak for each size, and the growth from one to the other."""
     result = result_of("memory", capfd, "--small", "100", "--large", "200")
@@ -73,6 +80,7 @@ def test_scale(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("engine", "--operations=0"),
         ("decode", "--records=-5"),
+        ("import_", "--rows=0"),
         ("memory", "--large=0"),
         ("scale", "--most=0"),
     ],

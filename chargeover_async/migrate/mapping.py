@@ -164,8 +164,17 @@ class _Mapper:
             return self.object(value.fields, f"{name}.") or msgspec.UNSET
         if isinstance(value, Choice):
             for template in value.templates:
-                if not template.is_empty(self.cells):
-                    return self.fill(name, field, template)
+                column = template.alone
+                if column is None:
+                    if not template.is_empty(self.cells):
+                        return self.fill(name, field, template)
+                    continue
+                # A cell as it is: most of what is imported.
+                cell = self.cells.get(column)
+                if not is_empty(cell):
+                    if type(cell) is str and field.kind == "text":
+                        return cell
+                    return self.convert(name, column, field.kind, cell)
             return self.empty(name, field, value.templates[0])
         filled = [self.fill(name, field, one) for one in value.templates]
         return [one for one in filled if not is_empty(one)] or msgspec.UNSET
