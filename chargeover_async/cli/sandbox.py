@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 import click
 
-from chargeover_async.sandbox import StorageError, serve
+from chargeover_async.sandbox import Faults, StorageError, serve
 
 from .exits import Exit
 
@@ -37,14 +37,55 @@ Kind = Literal["rolling", "fixed", "bucket"]
     metavar="FILE",
     help="Keep the records in this file, made if need be; in memory by default.",
 )
+@click.option(
+    "--seed-from",
+    "seeds",
+    type=click.Path(exists=True),
+    multiple=True,
+    help="Records to begin with: customer.jsonl, a .json file of all objects, or a directory.",
+)
+@click.option(
+    "--fault-rate",
+    "rates",
+    metavar="KIND:RATE",
+    multiple=True,
+    help="A fault by chance, such as lost:0.05 or delay_before=0.2:0.1; may be repeated.",
+)
+@click.option(
+    "--fault-script",
+    "script",
+    metavar="KINDS",
+    default="",
+    help="Faults of the first requests, one each, such as 429,none,lost*3.",
+)
+@click.option("--fault-seed", default=0, show_default=True, help="For the faults by chance.")
+@click.option(
+    "--maintenance",
+    "maintenance_s",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Answer 503 for so long at first.",
+)
 def sandbox_command(
-    host: str, port: int, quota: int, window: float, kind: str, seed: int, path: str | None
+    host: str,
+    port: int,
+    quota: int,
+    window: float,
+    kind: str,
+    seed: int,
+    path: str | None,
+    seeds: tuple[str, ...],
+    rates: tuple[str, ...],
+    script: str,
+    fault_seed: int,
+    maintenance_s: float,
 ) -> None:
     """Serve a local server that behaves like a ChargeOver account, until Ctrl-C.
 
     Prints URL, user name and password on one line once it listens, and to stderr the URL of a page
-    that shows in a browser what is in it. With --store, whatever was
-    answered is still there after a crash or kill.
+    that shows in a browser what is in it. With --store, whatever was answered is still there after
+    a crash or kill.
     """
     if quota < 1 or not (math.isfinite(window) and window > 0):
         raise click.UsageError("--quota and --window must be positive")
@@ -57,6 +98,9 @@ def sandbox_command(
             quota_kind=None if kind == "none" else cast("Kind", kind),
             seed=seed,
             path=path,
+            seeds=seeds,
+            faults=Faults.from_text(rates, script, seed=fault_seed),
+            maintenance_s=maintenance_s,
         )
     except StorageError as error:
         click.echo(f"Error: {error}", err=True)

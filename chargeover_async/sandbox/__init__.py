@@ -16,8 +16,10 @@ UNVERIFIED.
 Records live in memory, or in a file that survives the end of the process: ``Sandbox(path=...)``.
 
 A control plane under ``/_sandbox/`` needs no credentials: ``POST reset``, ``POST seed``
-(``{"customer": [...]}``), ``POST faults`` (``{"script": [...], "rates": {...}}``), ``GET state``,
-``GET log``. It shares no code with the client but the field names of the models.
+(``{"customer": [...]}``), ``POST snapshot`` and ``POST restore`` (``{"name": "before"}``; without a
+name the answer holds the snapshot), ``POST faults`` (``{"script": [...], "rates": {...}}``),
+``GET state``, ``GET log``. `Sandbox` can begin with records from files (``seeds``). It shares no
+code with the client but the field names of the models.
 
 The root (``sandbox.page_url``) is a page for a browser: the objects with their records, the log and
 the quota live, faults to switch on. It and the control plane answer this machine only: an address,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import StorageError, serve
+from . import Faults, StorageError, serve
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -19,8 +19,16 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--store", metavar="FILE", help="keep the records in this file")
+    parser.add_argument(
+        "--seed-from", metavar="PATH", action="append", default=[], help="begin with these records"
+    )
+    parser.add_argument("--fault-rate", metavar="KIND:RATE", action="append", default=[])
+    parser.add_argument("--fault-script", metavar="KIND,KIND,...", default="")
+    parser.add_argument("--fault-seed", type=int, default=0)
+    parser.add_argument("--maintenance-s", type=float, default=0.0)
     options = parser.parse_args(arguments)
     try:
+        faults = Faults.from_text(options.fault_rate, options.fault_script, seed=options.fault_seed)
         serve(
             options.host,
             options.port,
@@ -29,8 +37,11 @@ def main(arguments: list[str] | None = None) -> None:
             quota_kind=None if options.quota_kind == "none" else options.quota_kind,
             seed=options.seed,
             path=options.store,
+            seeds=options.seed_from,
+            faults=faults,
+            maintenance_s=options.maintenance_s,
         )
-    except StorageError as error:
+    except (StorageError, ValueError) as error:
         parser.error(str(error))
 
 

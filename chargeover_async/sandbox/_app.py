@@ -24,6 +24,7 @@ from ._mask import masked, masked_target
 from ._page import page_answer, refusal
 from ._quota import Quota, QuotaMeter
 from ._router import PREFIX, Api
+from ._snapshot import shown, taken
 from ._store import Store
 from ._values import is_array, is_object
 from ._variant import Variant
@@ -274,6 +275,8 @@ class Backend:
         return {
             ("POST", "reset"): self._reset,
             ("POST", "seed"): self._seed,
+            ("POST", "snapshot"): self._snapshot,
+            ("POST", "restore"): self._restore,
             ("POST", "faults"): self._set_faults,
             ("GET", "state"): self._state,
             ("GET", "log"): self._show_log,
@@ -303,6 +306,29 @@ class Backend:
             name: [self.store.seed(name, record) for record in each]
             for name, each in records.items()
         }
+
+    def _snapshot(self, sent: dict[str, Any]) -> Any:
+        """``{"name": "before"}`` keeps it for `restore`; without a name the answer holds it."""
+        name = sent.get("name")
+        image = self.store.snapshot()
+        if name is None:
+            return {"snapshot": shown(image)}
+        self.store.snapshots[str(name)] = image
+        return {"name": str(name)}
+
+    def _restore(self, sent: dict[str, Any]) -> Any:
+        """``{"name": "before"}`` or ``{"snapshot": {...}}``; log, faults and quota stay."""
+        if ("name" in sent) == ("snapshot" in sent):
+            raise ValueError("restore takes a name or a snapshot")
+        if "snapshot" in sent:
+            self.store.restore(taken(sent["snapshot"]))
+            return {}
+        image = self.store.snapshots.get(str(sent["name"]))
+        if image is None:
+            known = ", ".join(self.store.snapshots) or "none"
+            raise ValueError(f"there is no snapshot {sent['name']!r}; known are {known}")
+        self.store.restore(image)
+        return {}
 
     def _set_faults(self, sent: dict[str, Any]) -> Any:
         """``{"clear": true, "seed": 1, "rates": {...}, "script": [...], "maintenance": false}``.

@@ -7,7 +7,7 @@ import random
 from collections import deque
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 # kind -> what happens; those of _WITH_VALUE are written as "kind=value".
 KINDS: Mapping[str, str] = {
@@ -27,6 +27,7 @@ KINDS: Mapping[str, str] = {
     "delay_before": "waits so many seconds before the work (delay_before=S)",
     "delay_after": "waits so many seconds after the work (delay_after=S)",
 }
+_MAX_REPEATED = 100_000
 _VALUE_REQUIRED = frozenset(("delay_before", "delay_after"))
 _VALUE_ALLOWED = _VALUE_REQUIRED | {"entry_500"}
 
@@ -90,6 +91,15 @@ def fits(method: str, path: str, target: tuple[str, str]) -> bool:
     return fnmatchcase(method, target[0]) and fnmatchcase(path, target[1])
 
 
+def _repeated(text: str | None) -> list[Fault | None]:
+    if text is None:
+        return [None]
+    kind, star, times = text.partition("*")
+    if star and not (times.isascii() and times.isdigit() and 0 < int(times) <= _MAX_REPEATED):
+        raise ValueError(f"not a number of times from 1 to {_MAX_REPEATED}: {text!r}")
+    return [None if kind == "none" else parse_fault(kind)] * int(times or 1)
+
+
 class _Aimed(NamedTuple):
     """A fault that waits for a request of its own."""
 
@@ -107,7 +117,12 @@ class Faults:
     """
 
     def __init__(
-        self, rates: Mapping[str, float] | None = None, *, seed: int = 0, maintenance: bool = False
+        self,
+        rates: Mapping[str, float] | None = None,
+        *,
+        script: Iterable[str | None] = (),
+        seed: int = 0,
+        maintenance: bool = False,
     ) -> None:
         self.maintenance = maintenance
         self._aimed: list[_Aimed] = []
@@ -115,6 +130,23 @@ class Faults:
         self._rates: list[tuple[Fault, float]] = []
         self.reseed(seed)
         self.set_rates(rates or {})
+        self.script(script)
+
+    @classmethod
+    def from_text(cls, rates: Iterable[str], script: str, *, seed: int = 0) -> Self:
+        """Faults as a command line has them: ``["lost:0.1"]`` and ``"429,none,lost*3"``.
+
+        Raises ValueError for a kind that is not in `KINDS`, or a rate that is no share.
+        """
+        shares: dict[str, float] = {}
+        for text in rates:
+            kind, _, rate = text.rpartition(":")
+            try:
+                shares[kind] = float(rate)
+            except ValueError:
+                raise ValueError(f"not a fault and its rate, as in 'lost:0.1': {text!r}") from None
+        kinds = [kind.strip() for kind in script.split(",") if kind.strip()]
+        return cls(shares, script=kinds, seed=seed)
 
     @property
     def maintenance(self) -> bool:
@@ -146,8 +178,11 @@ class Faults:
         self._rates = parsed
 
     def script(self, kinds: Iterable[str | None]) -> None:
-        """Add faults for the requests to come, one each, None for a sound one."""
-        self._script.extend([None if kind is None else parse_fault(kind) for kind in kinds])
+        """Add faults for the requests to come, one each, None or ``"none"`` for a sound one.
+
+        ``"lost*3"`` stands for three of a kind.
+        """
+        self._script.extend([each for kind in kinds for each in _repeated(kind)])
 
     def next(self, *kinds: str | None) -> None:
         """Put faults before what is scripted, so that the very next requests meet them."""

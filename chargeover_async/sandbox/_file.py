@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ._row import Image
+
 _APPLICATION = 0x43684F76  # "ChOv": tells our files from any other SQLite database
 _VERSION = 1
 _CHECKPOINT_PAGES = (
@@ -157,16 +159,19 @@ class StoreFile:
         if db is not None:
             db.close()
 
-    def rows(self, table: str) -> Iterator[tuple[Any, ...]]:
-        """All rows of a table, by rising key; raises StorageError."""
-        statement = {
-            "record": "SELECT object, id, data, more FROM record ORDER BY object, id",
-            "taken_key": "SELECT object, key, id FROM taken_key",
-            "number": "SELECT name, value FROM number",
-            "action": "SELECT number, object, id, action FROM action ORDER BY number",
-        }[table]
+    def image(self) -> Image:
+        """All that is stored; its parts read on demand. Raises StorageError, then as well."""
+        return Image(
+            dict(self._rows("SELECT name, value FROM number")),
+            self._rows("SELECT object, key, id FROM taken_key"),
+            self._rows("SELECT object, id, data, more FROM record ORDER BY object, id"),
+            self._rows("SELECT number, object, id, action FROM action ORDER BY number"),
+        )
+
+    def _rows(self, statement: str) -> Iterator[Any]:
         try:
-            yield from self.held().execute(statement)
+            for row in self.held().execute(statement):  # noqa: UP028 - it would close the cursor
+                yield row
         except sqlite3.Error as error:
             raise self._cannot("read", error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,7 @@ from ._file import Batch, StorageError, StoreFile
 from ._row import Changes, Row, Written, read, write
 
 if TYPE_CHECKING:
-    from ._store import Store, Table
+    from ._store import Store
 
 
 class Done(NamedTuple):
@@ -30,6 +31,10 @@ class ActionLog(deque[Done]):
         """Add the latest."""
         self.added += 1
         super().append(done)
+
+    def numbered(self) -> Iterable[tuple[int, Done]]:
+        """The actions with their numbers, from 1 for the first there ever was."""
+        return enumerate(self, self.added - len(self) + 1)
 
 
 class Keeper:
@@ -177,35 +182,31 @@ class Keeper:
     def _load(self) -> dict[str, int]:
         """The counters that were in the file: none if it is new."""
         self.changes.clear()
-        file, store = self._file, self._store
-        numbers = dict(file.rows("number"))
+        store = self._store
+        image = self._file.image()
         store.start()
-        for name, key, id_ in file.rows("taken_key"):
-            self._table(name).keys[key] = id_
         self.changes.watching = False
         try:
-            for name, id_, data, more in file.rows("record"):
+            for name, key, id_ in image.keys:
+                store.table(name).keys[key] = id_
+            for name, id_, data, more in image.records:
                 row = read(id_, Written(data, more))
                 self.changes.watch(name, row)
-                self._table(name).place(row)
-        finally:
-            self.changes.watching = True
-        for number, *action in file.rows("action"):
-            store.actions.append(Done(*action))
-            store.actions.added = number
-        store.set_numbers(numbers)
-        self._numbers = numbers
-        self._actions = store.actions.added
-        return numbers
-
-    def _table(self, name: str) -> Table:
-        try:
-            return self._store.table(name)
-        except KeyError:
+                store.table(name).place(row)
+        except KeyError as error:
             raise StorageError(
-                f"{self._file.path} holds records of {name!r}, an object that this version of "
+                f"{self._file.path} holds records of {error}, an object that this version of "
                 "chargeover_async does not know"
             ) from None
+        finally:
+            self.changes.watching = True
+        for number, name, id_, action in image.actions:
+            store.actions.append(Done(name, id_, action))
+            store.actions.added = number
+        store.set_numbers(image.numbers)
+        self._numbers = image.numbers
+        self._actions = store.actions.added
+        return image.numbers
 
 
 class Reading:

@@ -94,6 +94,22 @@ class Written(NamedTuple):
     more: str | None
 
 
+class Image(NamedTuple):
+    """A whole account as plain values, as it is kept in a file or a snapshot.
+
+    Attributes:
+        numbers: the counters by name.
+        keys: object, external key and id of deleted records, whose keys stay taken.
+        records: object, id, values and the rest (`Written`) of each record.
+        actions: number, object, id and name of what was carried out, the oldest first.
+    """
+
+    numbers: dict[str, int]
+    keys: Iterable[tuple[str, str, int]]
+    records: Iterable[tuple[str, int, str, str | None]]
+    actions: Iterable[tuple[int, str, int, str]]
+
+
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder[Any](float_hook=Decimal).decode
 
@@ -118,10 +134,13 @@ def write(row: Row) -> Written:
 
 
 def read(id_: int, written: Written) -> Row:
-    """The row that `write` made text of."""
-    row = Row(id_, _decode(written.data))
-    if written.more is not None:
-        more = _decode(written.more)
+    """The row that `write` made text of; raises ValueError if it is nothing of the kind."""
+    try:
+        row = Row(id_, _decode(written.data))
+        more: dict[str, Any] = {} if written.more is None else _decode(written.more)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"record {id_}: {error}") from None
+    if more:
         row.given = more.get("given")
         if "notes" in more:
             row.notes = deque(map(tuple, more["notes"]), maxlen=KEPT_REVISIONS)

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO
@@ -30,6 +30,7 @@ from ._objects import new_store
 from ._page import is_loopback
 from ._quota import Quota
 from ._router import PREFIX
+from ._seeding import seed_once
 from ._store import Store
 from ._variant import Variant
 
@@ -60,6 +61,11 @@ class Sandbox:
     process at any moment, and the next sandbox over the file has it. The log, the faults and the
     used quota do not live there. The file is held from here to `stop` or `kill`, and from `start`
     on again; raises StorageError if another sandbox holds it, or if it is something else.
+
+    ``seeds`` are files that the account begins with: ``customer.jsonl`` (a record a line), a
+    ``.json`` file like the body of ``POST /_sandbox/seed``, or a directory of both. An account in a
+    file is seeded once. Raises ValueError, naming file and line, for what cannot be stored, OSError
+    for what cannot be read.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class Sandbox:
         faults: Faults | None = None,
         store: Store | None = None,
         path: str | os.PathLike[str] | None = None,
+        seeds: Iterable[str | os.PathLike[str]] = (),
         host: str = "127.0.0.1",
         port: int = 0,
         username: str = DEFAULT_CREDENTIAL,
@@ -94,6 +101,11 @@ class Sandbox:
         self.password = password
         self.store = store if store is not None else new_store(seed=seed, now=now, path=path)
         self._owns_store = store is None
+        try:
+            seed_once(self.store, seeds)
+        except BaseException:
+            self._let_go()
+            raise
         self.faults = faults if faults is not None else Faults(seed=seed)
         self.quota = quota if quota is not None else Quota(kind=None)
         self.variant = variant or Variant()
@@ -216,6 +228,8 @@ def serve(
     variant: Variant | None = None,
     faults: Faults | None = None,
     path: str | os.PathLike[str] | None = None,
+    seeds: Iterable[str | os.PathLike[str]] = (),
+    maintenance_s: float = 0.0,
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> None:
@@ -237,7 +251,10 @@ def serve(
         variant=variant,
         faults=faults,
         path=path,
+        seeds=seeds,
     )
+    if maintenance_s:
+        sandbox.faults.down_until(time.monotonic() + maintenance_s)
     asyncio.run(_serve(sandbox, out or sys.stdout, err or sys.stderr))
 
 

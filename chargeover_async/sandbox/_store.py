@@ -19,7 +19,7 @@ import msgspec
 from ._caller import Caller
 from ._file import StoreFile
 from ._keeper import ActionLog, Done, Keeper
-from ._row import KEPT_REVISIONS, Changes, Row
+from ._row import KEPT_REVISIONS, Changes, Image, Row, Written, read, write
 from ._values import DATE, MOMENT, NESTED, NUMBER, kinds_of
 from ._where import Clause
 from ._wire import Refused, amount
@@ -217,6 +217,11 @@ class Table:
         if key and key in self.keys and self._changes is not None:
             self._changes.keys.add((self.spec.name, key))
 
+    def abandon(self, key: str, id_: int) -> None:
+        """Let a deleted record hold ``key``."""
+        self.keys[key] = id_
+        self._note_key(key)
+
     def abandoned(self, key: str) -> int | None:
         """The id of the deleted record that still holds ``key``; None if there is none."""
         id_ = self.keys.get(key)
@@ -263,6 +268,10 @@ class Store:
         self._now = now or _utc_now
         self._seed = seed
         self._stamp = ""
+        self.snapshots: dict[str, Image] = {}
+        self.tables: dict[str, Table] = {}
+        self.actions = ActionLog()
+        self._counters: dict[str, int] = {}
         self._found: dict[Hashable, list[Row]] = {}
         self._found_on: dt.date | None = None
         self._keeper = None if file is None else Keeper(self, file)
@@ -304,10 +313,58 @@ class Store:
     def clear(self) -> None:
         """Forget every record and start all numbers and the random source anew."""
         with self.transaction():
-            if self._keeper is not None:
-                self._keeper.changes.clear()
-                self._keeper.changes.emptied = True
+            self._empty()
             self.found()
+
+    def _empty(self) -> None:
+        if self._keeper is not None:
+            self._keeper.changes.clear()
+            self._keeper.changes.emptied = True
+        self.start()
+
+    def snapshot(self) -> Image:
+        """All that the store has at this moment, to be given to `restore`."""
+        with self.reading():
+            return Image(
+                self.numbers(),
+                [
+                    (name, key, id_)
+                    for name, table in self.tables.items()
+                    for key in table.keys
+                    if (id_ := table.abandoned(key)) is not None
+                ],
+                [
+                    (name, id_, written.data, written.more)
+                    for name, table in self.tables.items()
+                    for id_ in table.ids
+                    for written in (write(table.rows[id_]),)
+                ],
+                [(n, done.object, done.id, done.action) for n, done in self.actions.numbered()],
+            )
+
+    def restore(self, image: Image) -> None:
+        """Be what the store was when `snapshot` gave ``image``; the seed of tokens stays.
+
+        Raises ValueError, and changes nothing, for an image that no store of this version gave.
+        """
+        tables, actions, counters = self.tables, self.actions, self._counters
+        try:
+            with self.transaction():
+                self._empty()
+                self._take(image)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if self._keeper is None:
+                self.tables, self.actions, self._counters = tables, actions, counters
+            raise ValueError(f"not a snapshot of this version: {error!r}") from None
+
+    def _take(self, image: Image) -> None:
+        for name, id_, data, more in image.records:
+            self.table(name).insert(read(id_, Written(data, more)))
+        for name, key, id_ in image.keys:
+            self.table(name).abandon(key, id_)
+        for _, name, id_, action in image.actions:
+            self.actions.append(Done(name, id_, action))
+        self.set_numbers(image.numbers)
 
     def found(self) -> None:
         """What a new account has, in place of all there is in memory."""
@@ -326,7 +383,7 @@ class Store:
         changes = None if self._keeper is None else self._keeper.changes
         self.tables = {name: Table(spec, changes) for name, spec in self.specs.items()}
         self.actions = ActionLog(maxlen=KEPT_ACTIONS)
-        self._counters: dict[str, int] = {}
+        self._counters = {}
         self._tokens: tuple[int, list[str]] = (-1, [])
 
     def reseed(self, seed: int) -> None:

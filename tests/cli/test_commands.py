@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from chargeover_async import __main__
 from chargeover_async.cli import cli
 from chargeover_async.migrate import Summary
-from chargeover_async.sandbox import Sandbox
+from chargeover_async.sandbox import Faults, Sandbox
 
 SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop" / "plan.toml"
 PLAN = """
@@ -359,14 +359,16 @@ def test_sandbox_command_serves_until_it_is_told_to_stop(monkeypatch: pytest.Mon
 
 
 def test_sandbox_options_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Host, port, quota, window, kind, seed and file."""
+    """Host, port, quota, window, kind, seed, file, seeds, faults and maintenance."""
     seen: list[object] = []
 
-    def served(*arguments: object, **options: object) -> None:
-        seen.extend((arguments, options))
+    def served(*arguments: object, faults: Faults, **options: object) -> None:
+        seen.extend((arguments, options, faults.rates, faults.scripted, faults.seed))
 
     monkeypatch.setattr("chargeover_async.cli.sandbox.serve", served)
     options = ("--quota", "9", "--window", "6", "--kind", "none", "--store", "shop.db")
+    options += ("--seed-from", str(SHOP), "--fault-rate", "lost:0.1", "--fault-script", "429*2")
+    options += ("--fault-seed", "7", "--maintenance", "30")
     result = run("sandbox", "--port", "1", *options)
     assert result.exit_code == 0
     assert seen == [
@@ -377,7 +379,12 @@ def test_sandbox_options_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> No
             "quota_kind": None,
             "seed": 0,
             "path": "shop.db",
+            "seeds": (str(SHOP),),
+            "maintenance_s": 30.0,
         },
+        {"lost": 0.1},
+        2,
+        7,
     ]
 
 
@@ -385,6 +392,8 @@ def test_sandbox_refuses_what_it_cannot_be() -> None:
     """A quota of nothing, or an address that others can reach."""
     assert run("sandbox", "--quota", "0").exit_code == 2
     assert run("sandbox", "--window", "nan").exit_code == 2
+    assert "known are" in run("sandbox", "--fault-script", "nothing").stderr
+    assert "as in 'lost:0.1'" in run("sandbox", "--fault-rate", "lost").stderr
     result = run("sandbox", "--host", "0.0.0.0")
     assert result.exit_code == 2
     assert "only to loopback" in result.stderr

@@ -726,7 +726,8 @@ def test_command_line_reads_its_options(monkeypatch):
     """The options become arguments of serve."""
     seen = []
     monkeypatch.setattr(
-        "chargeover_async.sandbox.__main__.serve", lambda *a, **k: seen.append((a, k))
+        "chargeover_async.sandbox.__main__.serve",
+        lambda *a, faults, seeds, maintenance_s, **k: seen.append((a, k)),
     )
     main(
         [
