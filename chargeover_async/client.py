@@ -127,6 +127,7 @@ class ChargeOver(Resources):
     def from_env(cls, **options: Any) -> Self:
         """A client from CHARGEOVER_URL, CHARGEOVER_USERNAME and CHARGEOVER_PASSWORD.
 
+        CHARGEOVER_QUOTA_SHARE, if set, is ``quota_share``, unless that or a limiter is given.
         Raises UsageError naming every one that is missing.
         """
         names = ("CHARGEOVER_URL", "CHARGEOVER_USERNAME", "CHARGEOVER_PASSWORD")
@@ -134,7 +135,7 @@ class ChargeOver(Resources):
         missing = [name for name, value in zip(names, values, strict=True) if not value.strip()]
         if missing:
             raise UsageError(f"set {', '.join(missing)} in the environment")
-        return cls(*values, **options)
+        return cls(*values, **{**quota_share_of_env(options), **options})
 
     @classmethod
     def from_auth(cls, url: str, auth: Auth, **options: Any) -> Self:
@@ -282,6 +283,12 @@ class ChargeOver(Resources):
 
     def __repr__(self) -> str:
         return f"<ChargeOver {self._url}>"
+
+
+def quota_share_of_env(options: Mapping[str, Any]) -> dict[str, str]:
+    """``quota_share`` from CHARGEOVER_QUOTA_SHARE, where ``options`` name no limiter."""
+    where = os.environ.get("CHARGEOVER_QUOTA_SHARE", "")
+    return {"quota_share": where} if where.strip() and not options.get("limiter") else {}
 
 
 def _check_path(path: str) -> None:

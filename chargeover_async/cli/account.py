@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from chargeover_async.client import ChargeOver
+from chargeover_async.client import ChargeOver, quota_share_of_env
 from chargeover_async.errors import UsageError
 from chargeover_async.retry import RetryPolicy
 
@@ -31,6 +31,7 @@ def opener(url: str | None) -> Opener:
     username, password = (os.environ[name] for name in names)
 
     def open_account(**options: Any) -> ChargeOver:
+        options = {**quota_share_of_env(options), **options}
         return ChargeOver(url, username, password, **options)
 
     return open_account
