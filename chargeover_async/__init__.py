@@ -1,6 +1,8 @@
 """An asyncio client for the ChargeOver billing API (REST v3), with a bulk engine.
 
 Start with `ChargeOver`; the README shows the shortest true program.
+
+PYTEST_DONT_REWRITE (our plugin makes pytest ask for it, with a warning if we are imported already)
 """
 
 from __future__ import annotations

@@ -67,6 +67,13 @@ def test_who_does_not_use_it_is_not_disturbed(pytester: pytest.Pytester):
     pytester.runpytest_subprocess(*CAREFUL).assert_outcomes(passed=1)
 
 
+def test_a_program_may_import_the_package_before_it_starts_pytest(pytester: pytest.Pytester):
+    """Without a warning that pytest came too late to rewrite its assertions."""
+    pytester.makepyfile("def test_a(): pass")
+    program = f"import chargeover_async, pytest, sys; sys.exit(pytest.main({list(CAREFUL)!r}))"
+    pytester.run(sys.executable, "-c", program).assert_outcomes(passed=1)
+
+
 def test_without_pytest_asyncio_the_fixture_says_what_to_install(pytester: pytest.Pytester):
     """And everything else runs."""
     pytester.makepyfile(test_it="def test_a(chargeover_sandbox): pass\ndef test_b(): pass")
