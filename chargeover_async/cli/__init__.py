@@ -12,6 +12,7 @@ from .export import export_command
 from .import_ import import_command
 from .journal import journal_command
 from .sandbox import sandbox_command
+from .sync import sync_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,5 +30,6 @@ cli.add_command(export_command)
 cli.add_command(import_command)
 cli.add_command(journal_command)
 cli.add_command(sandbox_command)
+cli.add_command(sync_command)
 
 __all__ = ("cli",)

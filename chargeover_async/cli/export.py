@@ -14,7 +14,7 @@ import click
 
 from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.export import ExportJob, ExportProgress, ExportSummary
-from chargeover_async.export.job import FORMATS
+from chargeover_async.export.wanted import FORMATS
 from chargeover_async.migrate.job import first_contact
 
 from .account import IMPATIENT, Opener, opener

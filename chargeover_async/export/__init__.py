@@ -19,5 +19,14 @@ from __future__ import annotations
 from .arrow import arrow_batches
 from .job import ExportJob, ExportProgress, ExportSummary
 from .records import records
+from .sync import SyncJob, SyncSummary
 
-__all__ = ("ExportJob", "ExportProgress", "ExportSummary", "arrow_batches", "records")
+__all__ = (
+    "ExportJob",
+    "ExportProgress",
+    "ExportSummary",
+    "SyncJob",
+    "SyncSummary",
+    "arrow_batches",
+    "records",
+)

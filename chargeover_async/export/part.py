@@ -7,7 +7,10 @@ the part becomes the output in one step, so the output is always whole: the old 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,6 +51,7 @@ class Part:
         self.note = output.with_name(f"{output.name}.part.json")
         self.state = State(question=question)
         self.size = 0
+        self._saving = threading.Lock()
         try:
             # Without O_TRUNC: what is there is ours only once the lock is.
             self._file: BinaryIO = os.fdopen(
@@ -66,6 +70,8 @@ class Part:
             raise
 
     def _take_over(self, question: dict[str, Any]) -> None:
+        if not os.fstat(self._file.fileno()).st_size:
+            return  # what a note may tell of was finished, or taken away
         try:
             found = msgspec.json.decode(self.note.read_bytes(), type=State)
         except FileNotFoundError:
@@ -94,12 +100,16 @@ class Part:
         self.size += len(data)
 
     def save(self, after: int, records: int, notes: dict[str, Any]) -> None:
-        """Make everything appended so far safe against a kill and a power failure."""
-        self.flush()
-        self.state = msgspec.structs.replace(
-            self.state, after=after, records=records, size=self.size, notes=notes
-        )
-        write_whole(self.note, msgspec.json.encode(self.state))
+        """Make everything appended so far safe against a kill and a power failure.
+
+        May be called from another thread, and once more before that has come to an end.
+        """
+        with self._saving:
+            self.flush()
+            self.state = msgspec.structs.replace(
+                self.state, after=after, records=records, size=self.size, notes=notes
+            )
+            write_whole(self.note, msgspec.json.encode(self.state))
 
     def flush(self) -> None:
         """Bring everything appended so far to the disk."""
@@ -123,6 +133,12 @@ class Part:
         self.note.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
         _sync_folder(self.output.parent)
+
+    def discard(self) -> None:
+        """Remove the part; the output stays as it was."""
+        self._file.close()
+        self.note.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file; what was saved stays."""
@@ -149,6 +165,18 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+@contextlib.contextmanager
+def held(path: Path) -> Generator[None]:
+    """Hold the lock that ``path`` stands for; raises UsageError if another process has it."""
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
+    with file:
+        _lock(file, path)
+        yield
+
+
 def _lock(file: BinaryIO, path: Path) -> None:
     """Hold ``file`` for this process alone; gone with the process, however that ends."""
     try:
@@ -161,4 +189,4 @@ def _lock(file: BinaryIO, path: Path) -> None:
         raise UsageError(f"{path} is being written by another export") from None
 
 
-__all__ = ("Part", "State", "write_whole")
+__all__ = ("Part", "State", "held", "write_whole")

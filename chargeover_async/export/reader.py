@@ -111,6 +111,11 @@ class Reader:
         """
         return self._by_key() if self.by_key else self._by_offset()
 
+    async def first_by(self, order: str) -> Page:
+        """The one record that comes first in ``order``."""
+        query: QueryPairs = (*self._where, *order_pair(order), ("limit", "1"))
+        return await self._asker.get((self._path, query), self._read)
+
     # -- by primary key ----------------------------------------------------------------------
 
     async def _by_key(self) -> AsyncGenerator[Page]:

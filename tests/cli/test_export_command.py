@@ -184,6 +184,28 @@ def test_ctrl_c_keeps_what_was_read(account: Sandbox) -> None:
     assert Path("c.jsonl").read_bytes().count(b"\n") == 9_995
 
 
+def test_sync_tells_what_is_new(account: Sandbox) -> None:
+    """A file for each run; the summary on standard output; stopped ones say what is next."""
+    fill(account, 3)
+    arguments = ("customer", "--folder", "news", "--fields", "customer_id,company")
+    assert "3 records of customer in news/customer-000001.jsonl" in sync(*arguments).stdout
+    result = sync(*arguments, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["records"]) == (0, 0)
+    account.store.seed("customer", {"customer_id": 9})
+    account.faults.script([None, "500", "500", "500"])
+    result = sync(*arguments)
+    assert result.exit_code == 1
+    assert "The next run does all of it once more." in result.stderr
+    assert json.loads(sync(*arguments, "--json").stdout)["records"] == 1
+    assert sync("customer", "--folder", "news").exit_code == 4
+    assert "export them whole" in sync("currency", "--folder", "news").stderr
+    assert sync(*arguments, "--overlap", "nan").exit_code == 4
+
+
+def sync(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["sync", *arguments], prog_name="chargeover-async")
+
+
 def test_progress_lines_tell_rate_and_time_left() -> None:
     """Only what this run has read counts for the rate."""
     progress = ExportProgress(records=3000, total=5000, requests=7, seconds=2.0, resumed_at=1000)

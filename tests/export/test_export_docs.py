@@ -21,6 +21,9 @@ def test_options_in_the_text_are_those_of_the_command() -> None:
     told = set(re.findall(r"^\| `(--[a-z]+)", TEXT, flags=re.MULTILINE))
     there = {one.opts[0] for one in cli.commands["export"].params if one.opts[0].startswith("--")}
     assert told == there - {"--url"}
+    sync = TEXT.partition("## Sync")[2].partition("\n## ")[0]
+    for option in cli.commands["sync"].params:
+        assert option.opts[0] in sync or option.opts[0] in {"object_name", "--url"}
 
 
 def test_commands_in_the_text_can_be_parsed() -> None:

@@ -1,0 +1,123 @@
+"""``chargeover-async sync``."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sys
+from pathlib import Path
+
+import click
+
+from chargeover_async.errors import ChargeOverError, UsageError
+from chargeover_async.export import SyncJob, SyncSummary
+from chargeover_async.export.wanted import FORMATS
+from chargeover_async.migrate.job import first_contact
+
+from .account import IMPATIENT, Opener, opener
+from .exits import Exit, fail
+from .export import shown
+
+
+@click.command("sync", epilog="Example: chargeover-async sync invoice --folder invoices")
+@click.argument("object_name", metavar="OBJECT")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where the files go, one for each run, and the note of how far they reach.",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default="jsonl",
+    show_default=True,
+    help="Of the files.",
+)
+@click.option("--where", multiple=True, help="Filter, as for export; several must all hold.")
+@click.option("--fields", help="Names of fields, separated by commas. [default: all]")
+@click.option("--nested", is_flag=True, help="With the parts that lists leave out, as for export.")
+@click.option(
+    "--overlap",
+    default=10.0,
+    show_default=True,
+    help="Minutes before the last change that are looked at again.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Last line of stdout: the summary as JSON.")
+@click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
+def sync_command(
+    object_name: str,
+    folder: Path,
+    format_name: str,
+    where: tuple[str, ...],
+    fields: str | None,
+    nested: bool,
+    overlap: float,
+    as_json: bool,
+    url: str | None,
+) -> None:
+    """Write what is new or changed since the last run: the first brings every record.
+
+    A run that was stopped is made once more by the next. Exit codes: 0 all written; 1 stopped; 2
+    wrong usage; 4 bad input, nothing was sent; 5 no connection or wrong credentials.
+    """
+    started = False
+
+    async def run(open_account: Opener) -> SyncSummary:
+        nonlocal started
+        async with open_account() as co:
+            async with open_account(limiter=co.limiter, retry=IMPATIENT) as contact:
+                await first_contact(contact)
+            started = True
+            with shown(sys.stderr) as observe:
+                return await job.run(co, observe=observe)
+
+    why = "interrupted"
+    try:
+        job = SyncJob(
+            object_name,
+            folder,
+            format=format_name,
+            where=where or None,
+            fields=None if fields is None else [one.strip() for one in fields.split(",")],
+            nested=nested,
+            overlap=_minutes(overlap),
+        )
+        _tell(asyncio.run(run(opener(url))), as_json)
+        return
+    except ChargeOverError as error:
+        if isinstance(error, UsageError) or not started:
+            fail(error, "Nothing was read")
+        why = str(error)
+    except OSError as error:
+        why = f"{folder} cannot be written: {error.strerror or error}"
+    except KeyboardInterrupt:
+        pass
+    click.echo(f"Stopped: {why}\nThe next run does all of it once more.", err=True)
+    raise SystemExit(Exit.SOME_FAILED)
+
+
+def _minutes(overlap: float) -> dt.timedelta:
+    try:
+        return dt.timedelta(minutes=overlap)
+    except (OverflowError, ValueError):
+        raise UsageError(f"--overlap must be a number of minutes, not {overlap}") from None
+
+
+def _tell(summary: SyncSummary, as_json: bool) -> None:
+    if summary.by == "id":
+        click.echo(
+            f"Warning: the API does not tell when a {summary.object} was changed: these are new "
+            "ones only",
+            err=True,
+        )
+    if as_json:
+        click.echo(summary.json())
+        return
+    what = f"{summary.records} records of {summary.object}"
+    where = f" in {summary.file}" if summary.file else ""
+    click.echo(f"{what}{where}: {summary.requests} requests, {summary.seconds:.1f} s")
+
+
+__all__ = ("sync_command",)

@@ -1,0 +1,267 @@
+"""Runs that follow one another: nothing missed, nothing told twice without a change."""
+
+# ruff: noqa: ASYNC240 - small files, and nobody waits
+from __future__ import annotations
+
+import datetime as dt
+import random
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from export_world import NO_WAITS, customer, lines, requests
+
+from chargeover_async import ChargeOver
+from chargeover_async.errors import ServerError, UsageError
+from chargeover_async.export import ExportProgress, SyncJob
+from chargeover_async.export import sync as module
+from chargeover_async.limits import NoLimit
+from chargeover_async.sandbox import Sandbox, Variant, _crud
+
+FOLDER = Path("synced")
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class World:
+    """A sandbox whose clock is set by hand."""
+
+    def __init__(self, **options: Any) -> None:
+        self.moment = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+        self.sandbox = Sandbox(quota=None, now=lambda: self.moment, **options)
+
+    async def __aenter__(self) -> Self:
+        sandbox = await self.sandbox.start()
+        self.co = ChargeOver(
+            sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit(), retry=NO_WAITS
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.co.aclose()
+        await self.sandbox.stop()
+
+    def later(self, **step: float) -> None:
+        self.moment += dt.timedelta(**step)
+
+    def put(self, *ids: int, name: str = "") -> None:
+        """Create or change these customers now."""
+        stamp = self.moment.replace(tzinfo=None).isoformat(" ", "seconds")
+        for one in ids:
+            fields = {"mod_datetime": stamp, "company": name or f"company {one}"}
+            self.sandbox.store.seed("customer", customer(one) | fields)
+
+    def stored(self) -> dict[int, str]:
+        return {
+            one["customer_id"]: one["company"] for one in self.sandbox.store.records("customer")
+        }
+
+    async def sync(self, **options: Any) -> list[int]:
+        """A run; the ids that it brought."""
+        summary = await SyncJob("customer", FOLDER, **options).run(self.co)
+        found = [one["customer_id"] for one in lines(Path(summary.file))] if summary.file else []
+        assert len(found) == summary.records
+        return found
+
+
+def told() -> dict[int, str]:
+    """What somebody has who read all the files in order."""
+    found: dict[int, str] = {}
+    for path in sorted(FOLDER.glob("customer-*.jsonl")):
+        found.update({one["customer_id"]: one["company"] for one in lines(path)})
+    return found
+
+
+async def test_the_first_run_brings_all_and_the_next_what_changed() -> None:
+    """New and changed ones, once; a file for each run that has something to tell."""
+    async with World() as world:
+        world.put(*range(1, 601))
+        world.later(hours=1)
+        assert await world.sync() == list(range(1, 601))
+        assert await world.sync() == []
+        world.put(5, name="changed")
+        world.put(700)
+        assert await world.sync() == [5, 700]
+        assert await world.sync() == []
+        world.later(hours=1)
+        world.put(6)
+        assert await world.sync() == [6]
+        assert {one.name for one in FOLDER.iterdir()} == {
+            "customer-000001.jsonl",
+            "customer-000002.jsonl",
+            "customer-000003.jsonl",
+            "customer.sync.json",
+            "customer.sync.lock",
+        }
+        assert told() == world.stored()
+
+
+async def test_a_change_within_the_same_second_is_told() -> None:
+    """The time of change cannot tell them apart; the contents can."""
+    async with World() as world:
+        world.put(1, 2)
+        await world.sync()
+        world.put(2, name="again")
+        assert await world.sync() == [2]
+        assert await world.sync() == []
+
+
+async def test_a_change_that_becomes_visible_late_is_told_within_the_overlap() -> None:
+    """As by a transaction of the server that ends after others with a later time."""
+    async with World() as world:
+        world.put(1)
+        world.later(minutes=9)
+        world.put(3)
+        await world.sync()
+        world.later(minutes=-5)
+        world.put(2)
+        assert await world.sync() == [2]
+        world.later(minutes=-30)
+        world.put(4)
+        assert await world.sync() == []  # too late
+        assert await world.sync(overlap=dt.timedelta(hours=2)) == [4]
+
+
+async def test_no_clock_but_the_servers_is_used() -> None:
+    """An account in another zone, with or without offsets in its answers."""
+    zone = dt.timezone(dt.timedelta(hours=-5))
+    async with World(variant=Variant(iso_datetimes=True)) as world:
+        world.moment = world.moment.astimezone(zone)
+        world.put(1, 2)
+        assert await world.sync() == [1, 2]
+        world.later(minutes=30)
+        world.put(2)
+        assert await world.sync() == [2]
+        assert await world.sync() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_changes_between_and_during_runs_are_all_told(seed: int) -> None:
+    """Whoever reads the files in order has at last what the store has."""
+    source = random.Random(seed)
+    variant = Variant(accept_query=source.random() < 0.5)
+    async with World(variant=variant) as world:
+        world.put(*range(1, 1200))
+
+        def meddle(_: ExportProgress) -> None:
+            for _ in range(source.randrange(30)):
+                world.later(seconds=source.choice([0, 0, 1, 30, 2000]))
+                world.put(source.randrange(1, 1500), name=f"{source.random()}")
+
+        for _ in range(4):
+            job = SyncJob("customer", FOLDER)
+            await job.run(world.co, observe=meddle)
+            world.later(seconds=source.choice([0, 1, 100, 10_000]))
+        await world.sync()
+        assert told() == world.stored()
+        assert await world.sync() == []
+
+
+async def test_a_stopped_run_is_made_once_more() -> None:
+    """Under the same number; the note is written after the file."""
+    async with World() as world:
+        world.put(*range(1, 1300))
+        world.sandbox.faults.script([None, None, None, *["500"] * 40])
+        with pytest.raises(ServerError):
+            await world.sync()
+        assert not list(FOLDER.glob("*.jsonl"))
+        assert not (FOLDER / "customer.sync.json").exists()
+        world.sandbox.faults.clear()
+        assert len(await world.sync()) == 1299
+        assert [one.name for one in FOLDER.glob("*.jsonl*")] == ["customer-000001.jsonl"]
+
+
+async def test_a_run_that_was_killed_before_its_note_tells_all_of_it_again() -> None:
+    """The file is replaced by one that has at least as much."""
+    async with World() as world:
+        world.put(1)
+        await world.sync()
+        note = (FOLDER / "customer.sync.json").read_bytes()
+        world.later(hours=1)
+        world.put(2)
+        await world.sync()
+        (FOLDER / "customer.sync.json").write_bytes(note)
+        world.put(3)
+        assert await world.sync() == [2, 3]
+        assert told() == world.stored()
+
+
+async def test_objects_without_time_of_change_are_followed_by_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """New ones are told, with an overlap of ids; that changes are not is said."""
+    monkeypatch.setattr(module, "OVERLAP_IDS", 5)
+    async with World() as world:
+        world.put(*range(1, 41))
+        plain = _crud._row_test
+
+        def refuse(store: Any, spec: Any, clause: Any) -> Any:
+            if clause.field == "mod_datetime":
+                raise _crud.Refused("You cannot filter by: mod_datetime.")
+            return plain(store, spec, clause)
+
+        monkeypatch.setattr(_crud, "_row_test", refuse)
+        ordered = _crud._where.parse_order
+
+        def no_order(order: str) -> Any:
+            if "mod_datetime" in order:
+                raise _crud.Refused("You cannot order by: mod_datetime.")
+            return ordered(order)
+
+        monkeypatch.setattr(_crud._where, "parse_order", no_order)
+        summary = await SyncJob("customer", FOLDER).run(world.co)
+        assert (summary.by, summary.records, summary.since) == ("id", 40, None)
+        world.put(41, 43)
+        assert await world.sync() == [41, 43]
+        world.put(42)  # visible late
+        world.put(3, name="not seen")
+        assert await world.sync() == [42]
+
+
+async def test_another_question_needs_another_folder() -> None:
+    """Files that cannot be read one behind the other are not mixed."""
+    async with World() as world:
+        world.put(1)
+        await world.sync()
+        sent = len(requests(world.sandbox))
+        with pytest.raises(UsageError, match=r"another sync \(other where\)"):
+            await world.sync(where=["customer_id > 5"])
+        (FOLDER / "customer.sync.json").write_bytes(b"{")
+        with pytest.raises(UsageError, match="cannot be read"):
+            await world.sync()
+        assert len(requests(world.sandbox)) == sent
+
+
+async def test_two_runs_at_once_are_refused() -> None:
+    """The second would tell the same again."""
+    async with World() as world:
+        world.put(1)
+        FOLDER.mkdir()
+        with (
+            module.held(FOLDER / "customer.sync.lock"),
+            pytest.raises(UsageError, match="being written by another"),
+        ):
+            await world.sync()
+
+
+async def test_other_formats_and_fields() -> None:
+    """The same files as an export writes."""
+    async with World() as world:
+        world.put(1, 2)
+        job = SyncJob("customer", FOLDER, format="csv", fields=["customer_id", "company"])
+        summary = await job.run(world.co)
+        assert Path(summary.file).read_text() == "customer_id,company\n1,company 1\n2,company 2\n"
+
+
+def test_what_cannot_be_synced_is_said() -> None:
+    """Lists without a filter, and options that mean nothing."""
+    with pytest.raises(UsageError, match="export them whole"):
+        SyncJob("currency", FOLDER)
+    with pytest.raises(UsageError, match="negative"):
+        SyncJob("customer", FOLDER, overlap=dt.timedelta(-1))
+    with pytest.raises(UsageError, match="format must be"):
+        SyncJob("customer", FOLDER, format="xml")
+    assert not FOLDER.exists()
