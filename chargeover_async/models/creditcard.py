@@ -21,26 +21,26 @@ class CreditCard(Record, frozen=True, kw_only=True):
     """
 
     creditcard_id: int
-    customer_id: int | None = None
     external_key: str | None = None
     type: str | None = None
-    type_name: str | None = None
     token: str | None = None
-    name: str | None = None
-    mask_number: str | None = None
-    mask_and_bin_number: str | None = None
     expdate: dt.date | None = None
-    expdate_year: str | None = None
+    write_datetime: dt.datetime | None = None
+    write_ipaddr: str | None = None
+    mask_number: str | None = None
+    name: str | None = None
     expdate_month: str | None = None
+    expdate_year: str | None = None
     expdate_formatted: str | None = None
+    type_name: str | None = None
+    customer_id: int | None = None
+    mask_and_bin_number: str | None = None
     address: str | None = None
     city: str | None = None
     state: str | None = None
     postcode: str | None = None
     country: str | None = None
     url_updatelink: str | None = None
-    write_datetime: dt.datetime | None = None
-    write_ipaddr: str | None = None
     mod_datetime: dt.datetime | None = None
 
 

@@ -22,7 +22,6 @@ class LineItem(Record, frozen=True, kw_only=True):
     ``is_taxed`` is the string ``"0"`` in every recording and read as a boolean here.
     """
 
-    line_item_id: int | None = None
     invoice_id: int | None = None
     item_id: int | None = None
     tierset_id: int | None = None
@@ -43,6 +42,7 @@ class LineItem(Record, frozen=True, kw_only=True):
     item_external_key: str | None = None
     item_token: str | None = None
     item_accounting_sku: str | None = None
+    line_item_id: int | None = None
     package_line_id: int | None = None
 
 
@@ -53,28 +53,46 @@ class Invoice(Addresses, frozen=True, kw_only=True):
     """
 
     invoice_id: int
-    refnumber: str | None = None
-    external_key: str | None = None
-    token: str | None = None
-    invoice_index: int | None = None
-    package_id: int | None = None
-    customer_id: int | None = None
-    brand_id: int | None = None
-    date: dt.date | None = None
-    due_date: dt.date | None = None
-    paid_date: dt.date | None = None
-    delay_datetime: dt.datetime | None = None
-    void_datetime: dt.datetime | None = None
-    write_datetime: dt.datetime | None = None
-    mod_datetime: dt.datetime | None = None
     currency_id: int | None = None
+    terms_id: int | None = None
+    token: str | None = None
+    refnumber: str | None = None
+    write_datetime: dt.datetime | None = None
+    void_datetime: dt.datetime | None = None
     currency_symbol: str | None = None
     currency_iso4217: str | None = None
-    class_id: int | None = None
-    paycycle: str | None = None
-    terms_id: int | None = None
+    invoice_status_name: str | None = None
+    invoice_status_str: str | None = None
+    invoice_status_state: str | None = None
+    total: Decimal | None = None
+    credits: Decimal | None = None
+    payments: Decimal | None = None
+    sum_base: Decimal | None = None
+    sum_usage: Decimal | None = None
+    sum_onetime: Decimal | None = None
+    is_paid: bool | None = None
+    balance: Decimal | None = None
+    is_void: bool | None = None
+    due_date: dt.date | None = None
     terms_name: str | None = None
     terms_days: int | None = None
+    days_overdue: int | None = None
+    is_overdue: bool | None = None
+    date: dt.date | None = None
+    delay_datetime: dt.datetime | None = None
+    url_permalink: str | None = None
+    url_paylink: str | None = None
+    url_pdflink: str | None = None
+    package_id: int | None = None
+    customer_id: int | None = None
+    line_items: list[LineItem] | None = None
+    external_key: str | None = None
+    invoice_index: int | None = None
+    brand_id: int | None = None
+    paid_date: dt.date | None = None
+    mod_datetime: dt.datetime | None = None
+    class_id: int | None = None
+    paycycle: str | None = None
     admin_id: int | None = None
     admin_name: str | None = None
     memo: str | None = None
@@ -83,30 +101,12 @@ class Invoice(Addresses, frozen=True, kw_only=True):
     cycle_this_date: dt.date | None = None
     cycle_post_from_date: dt.date | None = None
     cycle_post_to_date: dt.date | None = None
-    url_permalink: str | None = None
-    url_pdflink: str | None = None
-    url_paylink: str | None = None
     url_self: str | None = None
-    invoice_status_name: str | None = None
-    invoice_status_str: str | None = None
-    invoice_status_state: str | None = None
-    is_paid: bool | None = None
-    is_void: bool | None = None
-    is_overdue: bool | None = None
-    days_overdue: int | None = None
     subtotal: Decimal | None = None
     taxes: Decimal | None = None
-    total: Decimal | None = None
-    credits: Decimal | None = None
-    payments: Decimal | None = None
     applied: Decimal | None = None
     writeoffs: Decimal | None = None
-    balance: Decimal | None = None
     declines: int | None = None
-    sum_base: Decimal | None = None
-    sum_usage: Decimal | None = None
-    sum_onetime: Decimal | None = None
-    line_items: list[LineItem] | None = None
 
 
 class LineItemCreate(TypedDict, total=False):

@@ -35,24 +35,24 @@ class Item(CustomFields, frozen=True, kw_only=True):
     name: str | None = None
     description: str | None = None
     units: str | None = None
-    units_plural: str | None = None
-    enabled: bool | None = None
     accounting_sku: str | None = None
-    accounting_account_income: str | None = None
     external_key: str | None = None
     token: str | None = None
+    write_datetime: dt.datetime | None = None
+    mod_datetime: dt.datetime | None = None
+    units_plural: str | None = None
+    service_data: ServiceData | None = None
+    tiersets: list[Tierset] | None = None
+    # Always an empty list in the recordings; the shape of an entry is not shown.
+    categories: list[Mixed] | None = None
+    enabled: bool | None = None
+    accounting_account_income: str | None = None
     tax_group_id: int | None = None
     tax_group_name: str | None = None
     expire_recurs: int | None = None
     trial_recurs: int | None = None
     service_dates_type: str | None = None
     service_dates_visibility: str | None = None
-    tiersets: list[Tierset] | None = None
-    service_data: ServiceData | None = None
-    # Always an empty list in the recordings; the shape of an entry is not shown.
-    categories: list[Mixed] | None = None
-    write_datetime: dt.datetime | None = None
-    mod_datetime: dt.datetime | None = None
 
 
 class PriceModel(TypedDict, total=False):

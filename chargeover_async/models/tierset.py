@@ -30,21 +30,21 @@ class Tierset(Record, frozen=True, kw_only=True):
     """The price of an item in one currency; ``tiers`` is empty for flat pricing."""
 
     tierset_id: int | None = None
-    currency_id: int | None = None
-    currency_symbol: str | None = None
-    currency_iso4217: str | None = None
     setup: Decimal | None = None
     base: Decimal | None = None
     percent: Decimal | None = None
     paycycle: str | None = None
     pricemodel: str | None = None
-    pricemodel_desc: str | None = None
+    write_datetime: dt.datetime | None = None
+    mod_datetime: dt.datetime | None = None
     setup_formatted: str | None = None
     base_formatted: str | None = None
     percent_formatted: str | None = None
-    write_datetime: dt.datetime | None = None
-    mod_datetime: dt.datetime | None = None
+    pricemodel_desc: str | None = None
     tiers: list[Tier] | None = None
+    currency_id: int | None = None
+    currency_symbol: str | None = None
+    currency_iso4217: str | None = None
 
 
 class TierCreate(TypedDict, total=False):

@@ -40,36 +40,37 @@ class Transaction(Record, frozen=True, kw_only=True):
     """
 
     transaction_id: int
-    customer_id: int | None = None
-    brand_id: int | None = None
     gateway_id: int | None = None
+    currency_id: int | None = None
+    token: str | None = None
+    transaction_date: dt.date | None = None
     gateway_status: int | None = None
     gateway_transid: str | None = None
-    gateway_method: str | None = None
     gateway_msg: str | None = None
-    gateway_err_code: int | None = None
-    gateway_err_detail: str | None = None
-    gateway_opts: Mixed = None
-    token: str | None = None
-    external_key: str | None = None
-    currency_id: int | None = None
-    currency_iso4217: str | None = None
-    currency_symbol: str | None = None
     amount: Decimal | None = None
     fee: Decimal | None = None
-    applied: Decimal | None = None
-    unapplied: Decimal | None = None
-    transaction_date: dt.date | None = None
-    transaction_status_name: str | None = None
-    transaction_status_str: str | None = None
-    transaction_status_state: str | None = None
     transaction_type: str | None = None
-    transaction_type_name: str | None = None
     transaction_method: str | None = None
     transaction_detail: str | None = None
     transaction_datetime: dt.datetime | None = None
-    transaction_ipaddr: str | None = None
     void_datetime: dt.datetime | None = None
+    transaction_type_name: str | None = None
+    currency_symbol: str | None = None
+    currency_iso4217: str | None = None
+    customer_id: int | None = None
+    applied_to: list[AppliedAmount] | None = None
+    brand_id: int | None = None
+    gateway_method: str | None = None
+    gateway_err_code: int | None = None
+    gateway_err_detail: str | None = None
+    gateway_opts: Mixed = None
+    external_key: str | None = None
+    applied: Decimal | None = None
+    unapplied: Decimal | None = None
+    transaction_status_name: str | None = None
+    transaction_status_str: str | None = None
+    transaction_status_state: str | None = None
+    transaction_ipaddr: str | None = None
     url_self: str | None = None
     memo: str | None = None
     custom_1: Mixed = None
@@ -77,7 +78,6 @@ class Transaction(Record, frozen=True, kw_only=True):
     custom_3: Mixed = None
     custom_4: Mixed = None
     custom_5: Mixed = None
-    applied_to: list[AppliedAmount] | None = None
     refunds: list[TransactionRefund] | None = None
     # The payment a refund belongs to; the shape of an entry is not shown.
     payments: list[Mixed] | None = None

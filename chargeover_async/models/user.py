@@ -31,24 +31,24 @@ class User(CustomFields, frozen=True, kw_only=True):
 
     user_id: int
     external_key: str | None = None
-    token: str | None = None
-    username: str | None = None
-    name: str | None = None
     first_name: str | None = None
     middle_name_glob: str | None = None
     last_name: str | None = None
     name_suffix: str | None = None
-    display_as: str | None = None
     title: str | None = None
     email: str | None = None
+    token: str | None = None
     phone: str | None = None
+    write_datetime: dt.datetime | None = None
+    mod_datetime: dt.datetime | None = None
+    name: str | None = None
+    display_as: str | None = None
+    username: str | None = None
+    customers: list[UserCustomer] | None = None
     mobile: str | None = None
     user_type_id: int | None = None
     user_type_name: str | None = None
     customer_id: int | None = None
-    customers: list[UserCustomer] | None = None
-    write_datetime: dt.datetime | None = None
-    mod_datetime: dt.datetime | None = None
     url_self: str | None = None
 
 

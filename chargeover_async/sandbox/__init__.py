@@ -43,7 +43,7 @@ What it does not imitate:
 - The lists of an account (terms, currencies, brands, countries and so on) beyond a few records: a
   seed adds more. An id of an admin, brand, class, campaign or language is accepted unchecked.
 - Rates of exchange: it knows those that were set.
-- The optional policies for external keys, and templates: a description is stored as it is.
+- Templates: a description is stored as it is.
 - Nodes of ``expand`` but the nested parts of a record; flags (``_flag_*``) and ``on_behalf_*``:
   accepted, logged, without effect.
 - Expiry of login links, limits on nonces and clocks of signatures, several accounts, TLS.

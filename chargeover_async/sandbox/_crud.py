@@ -83,7 +83,7 @@ def delete(store: Store, spec: Spec, row: Row) -> Answer:
         raise unsupported("delete", spec.name, row.id)
     spec.on_delete(store, row)
     happened(store, spec.name, row, "delete")
-    store.table(spec.name).remove(row)
+    store.table(spec.name).remove(row, free_key=store.deleted_keys == "freed")
     return Answer(200, "", True)
 
 

@@ -310,6 +310,7 @@ CUSTOMER = Spec(
         "url_self": lambda store, row: f"{store.site}/admin/r/customer/view/{row.id}",
     },
     through=frozenset(_CONTACT),
+    timed=frozenset(RECURRING),
     sticky=frozenset((*TOTALS, *STATUS, *RECURRING)),
     events={"insert": ("user",), "delete": (), "super": ()},
     on_create=_create,

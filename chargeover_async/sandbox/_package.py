@@ -17,7 +17,7 @@ from chargeover_async.models import Subscription
 from . import _cycle
 from ._account import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
 from ._billing import issue
-from ._due import AMOUNTS, money_moved, recurring_moved
+from ._due import AMOUNTS, RECURRING, money_moved, recurring_moved
 from ._events import happened
 from ._package_line import (
     check_lines,
@@ -270,7 +270,7 @@ def _main_email(store: Store, row: Row) -> list[Any]:
 
 
 def _changed(store: Store, row: Row) -> None:
-    row.forget((*_STATUS, "mrr", "arr"))
+    row.forget((*_STATUS, *RECURRING))
     recurring_moved(store, row.data.get("customer_id"))
 
 
@@ -422,8 +422,18 @@ def _cancel(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     due = row.data.get("next_invoice_datetime")
     if due is None or on is None or due >= when:
         row.data["next_invoice_datetime"] = ""
+    _give_up_key(store, row)
     _changed(store, row)
     return True
+
+
+def _give_up_key(store: Store, row: Row) -> None:
+    """What the account does with the key of a cancelled subscription (`Variant`)."""
+    key = row.data.get("external_key")
+    if not key or store.cancelled_keys == "kept":
+        return
+    left = f"{key}{store.token()}" if store.cancelled_keys == "mangled" else None
+    store.table("package").replace(row, {**row.data, "external_key": left})
 
 
 def _uncancel(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
@@ -537,6 +547,7 @@ PACKAGE = Spec(
         "url_self": lambda store, row: f"{store.site}/admin/r/package/view/{row.id}",
         "line_items": shown,
     },
+    timed=frozenset((*_STATUS, *RECURRING)),
     sticky=frozenset((*AMOUNTS, *_STATUS)),
     nested={
         "line_items.item_id": NestedField(INTEGER, _of_lines("item_id")),

@@ -23,6 +23,8 @@ class Api:
         self.store = store
         self.variant = variant or Variant()
         store.iso_datetimes = self.variant.iso_datetimes
+        store.deleted_keys = self.variant.deleted_keys
+        store.cancelled_keys = self.variant.cancelled_keys
 
     def answer(
         self, method: str, target: str, payload: Any, *, outer: Caller | None = None

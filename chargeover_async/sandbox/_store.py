@@ -75,6 +75,7 @@ class Spec:
     choices: Mapping[str, str] = field(default_factory=dict[str, str])  # field -> object it names
     derived: Mapping[str, Derive] = field(default_factory=dict[str, Derive])
     through: frozenset[str] = frozenset()  # derived, yet taken from the caller by a hook
+    timed: frozenset[str] = frozenset()  # derived, and changing within a day
     sticky: frozenset[str] = frozenset()  # derived, and a given value outlives an update
     nested: Mapping[str, NestedField] = field(default_factory=dict[str, NestedField])
     indexes: tuple[str, ...] = ()
@@ -264,6 +265,7 @@ class Store:
         self.specs = specs
         self.site = site
         self.iso_datetimes = False
+        self.deleted_keys = self.cancelled_keys = "kept"  # see `Variant`
         self.caller = Caller()  # of the request that is being answered
         self._now = now or _utc_now
         self._seed = seed

@@ -184,3 +184,28 @@ def test_store_finds_by_id_key_and_token(account):
     assert account.store.find("customer", 2) is None
     assert account.store.by_token("customer", "no") is None
     assert account.store.count("customer") == 1
+
+
+@pytest.mark.parametrize("policy", ["kept", "cleared", "mangled"])
+def test_the_key_of_a_cancelled_subscription_follows_the_policy(make_account, policy):
+    """Vendor's text, "External Keys": kept by default; clearing and mangling are options."""
+    account = make_account(cancelled_keys=policy)
+    payload = {"customer_id": account.customer(), "external_key": "sub"}
+    id_ = account.ok("POST", "/package", payload)["id"]
+    account.ok("POST", f"/package/{id_}?action=cancel", {})
+    key = account.ok("GET", f"/package/{id_}")["external_key"]
+    if policy == "kept":
+        assert key == "sub"
+        assert "already exists" in account.refused("POST", "/package", payload)
+        return
+    assert account("GET", "/package/external_key:sub")["code"] == 404
+    assert key is None if policy == "cleared" else key.startswith("sub") and len(key) > 3
+    assert account.ok("POST", "/package", payload)["id"] == id_ + 1
+
+
+def test_the_key_of_a_deleted_record_may_be_freed(make_account):
+    """The other option of the account; `test_key_stays_taken_after_deletion` has the default."""
+    account = make_account(deleted_keys="freed")
+    id_ = account.customer(external_key="k")
+    account.ok("DELETE", f"/customer/{id_}")
+    assert account.customer(external_key="k") != id_

@@ -532,6 +532,19 @@ def test_datetimes_of_lines_follow_the_switch(make_account):
     assert line["tierset"]["write_datetime"] == "2026-03-01T09:30:00+00:00"
 
 
+def test_a_list_by_status_follows_the_clock(account, subscribe):
+    """Within a day and without any request in between, nothing stale is counted."""
+    id_ = subscribe()
+    account.ok(
+        "POST", f"/package/{id_}?action=suspend", {"suspendto_datetime": "2026-03-01 12:00:00"}
+    )
+    for hours, (active, recurring) in ((0, (0, 0)), (3, (1, 1))):
+        account.wall.advance(hours=hours)
+        assert account.ok("GET", "/package/_count?where=package_status_state:EQUALS:a") == active
+        assert account.ok("GET", "/package/_count?where=mrr:GT:0") == recurring
+        assert account.ok("GET", "/customer/_count?where=arr:GT:0") == recurring
+
+
 # How it is paid.
 
 
