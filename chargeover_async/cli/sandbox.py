@@ -67,6 +67,13 @@ Kind = Literal["rolling", "fixed", "bucket"]
     metavar="SECONDS",
     help="Answer 503 for so long at first.",
 )
+@click.option(
+    "--webhook-host",
+    "webhook_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Post webhooks to this host, too; otherwise to this machine only. May be repeated.",
+)
 def sandbox_command(
     host: str,
     port: int,
@@ -80,6 +87,7 @@ def sandbox_command(
     script: str,
     fault_seed: int,
     maintenance_s: float,
+    webhook_hosts: tuple[str, ...],
 ) -> None:
     """Serve a local server that behaves like a ChargeOver account, until Ctrl-C.
 
@@ -101,6 +109,7 @@ def sandbox_command(
             seeds=seeds,
             faults=Faults.from_text(rates, script, seed=fault_seed),
             maintenance_s=maintenance_s,
+            webhook_hosts=webhook_hosts,
         )
     except StorageError as error:
         click.echo(f"Error: {error}", err=True)

@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--fault-script", metavar="KIND,KIND,...", default="")
     parser.add_argument("--fault-seed", type=int, default=0)
     parser.add_argument("--maintenance-s", type=float, default=0.0)
+    parser.add_argument(
+        "--webhook-host", action="append", default=[], help="post webhooks to this host, too"
+    )
     options = parser.parse_args(arguments)
     try:
         faults = Faults.from_text(options.fault_rate, options.fault_script, seed=options.fault_seed)
@@ -40,6 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
             seeds=options.seed_from,
             faults=faults,
             maintenance_s=options.maintenance_s,
+            webhook_hosts=options.webhook_host,
         )
     except (StorageError, ValueError) as error:
         parser.error(str(error))

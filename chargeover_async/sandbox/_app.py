@@ -8,7 +8,7 @@ import struct
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from aiohttp import web
 from . import _auth
 from ._bulk import Outcome, run_bulk
 from ._caller import Caller, caller_of
+from ._delivering import Deliverer, deliveries
 from ._faults import Fault, Faults, seconds
 from ._file import StorageError
 from ._mask import masked, masked_target
@@ -91,6 +92,8 @@ class Backend:
         password: str,
         sleep: Callable[[float], Awaitable[Any]],
         max_log: int,
+        webhook_token: str,
+        webhook_hosts: Collection[str],
     ) -> None:
         self.api = Api(store, variant)
         self.store = store
@@ -102,6 +105,8 @@ class Backend:
         self.log: deque[LogEntry] = deque(maxlen=max_log)
         self.keep_bodies = False
         self.arrived = 0  # requests, the control plane's left out
+        self.webhook_token = webhook_token
+        self.deliverer = Deliverer(store, token=webhook_token, hosts=webhook_hosts, sleep=sleep)
         self._sleep = sleep
         self._running: dict[asyncio.Task[Any], web.Request] = {}
 
@@ -218,6 +223,8 @@ class Backend:
         except StorageError as error:
             entry.items = []
             return Answer(500, str(error), False)
+        finally:
+            self.deliverer.wake()
 
     def _bulk(self, payload: Any, entry: LogEntry, fault: Fault | None) -> Answer:
         kind = None if fault is None else fault.kind
@@ -280,6 +287,10 @@ class Backend:
             ("POST", "faults"): self._set_faults,
             ("GET", "state"): self._state,
             ("GET", "log"): self._show_log,
+            ("GET", "webhooks"): lambda _sent: {
+                "token": self.webhook_token,
+                "deliveries": deliveries(self.store),
+            },
         }
 
     def reset(self) -> None:
@@ -375,7 +386,9 @@ class Backend:
                 "took": entry.took,
                 "items": [[method, masked_target(uri), code] for method, uri, code in entry.items],
                 "fault": entry.fault,
-                **entry.caller._asdict(),
+                "on_behalf_addr": entry.caller.addr,
+                "on_behalf_details": entry.caller.details,
+                "flags": dict(entry.caller.flags),
             }
             for entry in self.log
         ]
@@ -396,12 +409,15 @@ def make_app(
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     max_log: int = MAX_LOG,
     max_body: int = MAX_BODY,
+    webhook_token: str = DEFAULT_CREDENTIAL,
+    webhook_hosts: Collection[str] = (),
 ) -> web.Application:
     """A fresh application over ``store``; `backend_of` it is what stands behind.
 
     ``clock`` counts the seconds of the quota and of the log, ``sleep`` makes the delays of faults.
     ``quota=None`` lets everything through. A body above ``max_body`` bytes is answered with 413
-    (UNVERIFIED: no source shows a limit).
+    (UNVERIFIED: no source shows a limit). Webhooks carry ``webhook_token`` and go to this machine
+    and to ``webhook_hosts`` only.
     """
     app = web.Application(client_max_size=max_body)
     backend = Backend(
@@ -414,11 +430,24 @@ def make_app(
         password=password,
         sleep=sleep,
         max_log=max_log,
+        webhook_token=webhook_token,
+        webhook_hosts=webhook_hosts,
     )
     app[_BACKEND] = backend
+    app.on_startup.append(_resume)
+    app.on_cleanup.append(_rest)
     # One route for everything: keys in paths may hold any character, so the API splits them.
     app.router.add_route("*", "/{path:.*}", backend.handle)
     return app
+
+
+async def _resume(app: web.Application) -> None:
+    """Deliver what an earlier sandbox over the same records could not."""
+    app[_BACKEND].deliverer.wake()
+
+
+async def _rest(app: web.Application) -> None:
+    await app[_BACKEND].deliverer.close()
 
 
 def backend_of(app: web.Application) -> Backend:

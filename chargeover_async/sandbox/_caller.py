@@ -10,19 +10,20 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 _FLAG = "_flag_"
-_NO_FLAGS: Mapping[str, str] = {}
+_NONE: Mapping[str, str] = {}
 
 
 class Caller(NamedTuple):
     """The end customer that a request is made on behalf of, and its flags.
 
     ``addr`` and ``details`` are None when the request does not say; ``flags`` are as they were
-    sent, by name: ``{"emails": "0"}``.
+    sent, by name: ``{"emails": "0"}``. ``query`` is all of it, of this request alone.
     """
 
     addr: str | None = None
     details: str | None = None
-    flags: Mapping[str, str] = _NO_FLAGS
+    flags: Mapping[str, str] = _NONE
+    query: Mapping[str, str] = _NONE
 
     @property
     def wants_webhooks(self) -> bool:
@@ -40,10 +41,11 @@ def caller_of(query: Mapping[str, str], outer: Caller | None = None) -> Caller:
     """
     outer = outer or _NOBODY
     if not query:
-        return outer
+        return outer._replace(query=query) if outer.query else outer
     flags = {n.removeprefix(_FLAG): v for n, v in query.items() if n.startswith(_FLAG)}
     return Caller(
         query.get("on_behalf_addr", outer.addr),
         query.get("on_behalf_details", outer.details),
         {**outer.flags, **flags} if flags else outer.flags,
+        query,
     )

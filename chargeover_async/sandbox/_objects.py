@@ -18,7 +18,9 @@ from ._note import NOTE
 from ._package import PACKAGE
 from ._package_line import PACKAGE_LINE
 from ._quote import QUOTE
+from ._reports import AGGREGATE, REPORT
 from ._resthook import DELIVERY, RESTHOOK
+from ._settings import CHARGEOVERJS, CONFIG, LOG
 from ._store import Spec, Store
 from ._tokenized import TOKENIZED
 from ._transaction import TRANSACTION
@@ -47,6 +49,11 @@ OBJECTS: Mapping[str, Spec] = {
         USAGE,
         QUOTE,
         NOTE,
+        CHARGEOVERJS,
+        REPORT,
+        AGGREGATE,
+        CONFIG,
+        LOG,
     )
 }
 

@@ -168,8 +168,8 @@ def about(backend: Shown) -> dict[str, Any]:
 
 
 def _objects(store: Store) -> list[Spec]:
-    """The objects of the API."""
-    return [spec for spec in store.specs.values() if not spec.internal]
+    """The objects of the API that can be read."""
+    return [spec for spec in store.specs.values() if spec.reads and not spec.internal]
 
 
 def records(backend: Shown, rest: str, query: str) -> Answer:

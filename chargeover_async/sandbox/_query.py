@@ -42,6 +42,13 @@ def count(store: Store, spec: Spec, query: dict[str, str]) -> Answer:
     return Answer(200, "", len(_all(store, spec, clauses, tests, [])))
 
 
+def matching(store: Store, spec: Spec, where: str, order: str = "") -> list[Row]:
+    """The rows that a ``where`` lets through, in the ``order`` that is asked for."""
+    clauses = _where.parse_where(where)
+    tests = [_row_test(store, spec, clause) for clause in clauses]
+    return _all(store, spec, clauses, tests, _orders(spec, order))
+
+
 def _page(
     store: Store,
     spec: Spec,

@@ -49,6 +49,8 @@ class Api:
         spec = self.store.specs.get(name)
         if spec is None or spec.internal:
             return self._special(method, name, rest)
+        if method == "GET" and not spec.reads:
+            raise unsupported("get" if rest else "list", spec.name, "/".join(rest))
         if not rest:
             return self._collection(method, spec, query, payload)
         if rest == ["_count"] and method == "GET":

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO
@@ -25,6 +25,7 @@ from ._app import (
     backend_of,
     make_app,
 )
+from ._delivering import deliveries
 from ._faults import Faults
 from ._objects import new_store
 from ._page import is_loopback
@@ -57,6 +58,10 @@ class Sandbox:
     lets every request through; a body above ``max_body`` bytes is answered with 413.
     ``keep_bodies`` keeps what was sent in the log (`LogEntry`), for tests that ask for it.
 
+    Events are really posted to the hooks that are subscribed (``_resthook``), with
+    ``webhook_token`` as the shared secret: to addresses of this machine, and to ``webhook_hosts``,
+    host names to be posted to as well. Each is tried four times; `webhooks` says what came of it.
+
     With a ``path`` the records live in that file: whatever was answered survives the end of the
     process at any moment, and the next sandbox over the file has it. The log, the faults and the
     used quota do not live there. The file is held from here to `stop` or `kill`, and from `start`
@@ -88,6 +93,8 @@ class Sandbox:
         max_log: int = MAX_LOG,
         max_body: int = MAX_BODY,
         keep_bodies: bool = False,
+        webhook_token: str = DEFAULT_CREDENTIAL,
+        webhook_hosts: Collection[str] = (),
     ) -> None:
         if not is_loopback(host):
             raise ValueError(f"the sandbox speaks plain http, so only to loopback, not {host!r}")
@@ -113,6 +120,8 @@ class Sandbox:
         self._sleep = sleep
         self._max_body = max_body
         self._keep_bodies = keep_bodies
+        self.webhook_token = webhook_token
+        self._webhook_hosts = tuple(webhook_hosts)
         self._log: deque[LogEntry] = deque(maxlen=max_log)
         self._runner: web.AppRunner | None = None
 
@@ -137,6 +146,22 @@ class Sandbox:
         """Whether it listens."""
         return self._runner is not None
 
+    @property
+    def webhooks(self) -> list[dict[str, Any]]:
+        """What was and is to be posted to the hooks, oldest first.
+
+        Each has ``event``, ``context_id``, ``target_url``, ``resthook_id``, ``status`` (pending,
+        delivered, failed, refused), ``attempts``, ``answer`` (the last status code, or what went
+        wrong) and the payload as ``body``.
+        """
+        return deliveries(self.store)
+
+    async def webhooks_settled(self) -> None:
+        """Wait until every webhook is delivered or given up; raises RuntimeError when stopped."""
+        if self._runner is None:
+            raise RuntimeError("the sandbox is not running, so nothing is delivered")
+        await backend_of(self._runner.app).deliverer.settled()
+
     async def start(self) -> Self:
         """Listen; after `stop` or `kill` again on the same port, with the same records."""
         if self._runner is not None:
@@ -152,6 +177,8 @@ class Sandbox:
             password=self.password,
             sleep=self._sleep,
             max_body=self._max_body,
+            webhook_token=self.webhook_token,
+            webhook_hosts=self._webhook_hosts,
         )
         backend = backend_of(app)
         backend.log = self._log
@@ -230,6 +257,8 @@ def serve(
     path: str | os.PathLike[str] | None = None,
     seeds: Iterable[str | os.PathLike[str]] = (),
     maintenance_s: float = 0.0,
+    webhook_token: str = DEFAULT_CREDENTIAL,
+    webhook_hosts: Collection[str] = (),
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> None:
@@ -238,8 +267,8 @@ def serve(
     Writes one line to ``out`` (standard output) once it listens: the URL, the user name and the
     password, separated by blanks. Where its page is goes to ``err`` (standard error). ``port=0``
     takes a free one; ``quota_kind=None`` counts nothing; ``path`` names the file that the records
-    live in (see `Sandbox`). Raises ValueError for a host that is not loopback, OSError for a port
-    that is taken, StorageError for a file that cannot be had.
+    live in; the rest is as for `Sandbox`. Raises ValueError for a host that is not loopback,
+    OSError for a port that is taken, StorageError for a file that cannot be had.
     """
     sandbox = Sandbox(
         host=host,
@@ -252,6 +281,8 @@ def serve(
         faults=faults,
         path=path,
         seeds=seeds,
+        webhook_token=webhook_token,
+        webhook_hosts=webhook_hosts,
     )
     if maintenance_s:
         sandbox.faults.down_until(time.monotonic() + maintenance_s)

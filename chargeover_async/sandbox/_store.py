@@ -98,6 +98,7 @@ class Spec:
     lists_taken: frozenset[str] = frozenset()  # actions whose body may be an array
     post: CollectionAction | None = None  # what a POST to the collection does in place of a create
     whole: bool = False  # the list takes neither filter nor paging
+    reads: bool = True  # records can be listed and read
     reference_fields: frozenset[str] = field(init=False)
     kinds: Mapping[str, str] = field(init=False)
     writable: Mapping[str, str] = field(init=False)

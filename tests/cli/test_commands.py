@@ -369,6 +369,7 @@ def test_sandbox_options_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> No
     options = ("--quota", "9", "--window", "6", "--kind", "none", "--store", "shop.db")
     options += ("--seed-from", str(SHOP), "--fault-rate", "lost:0.1", "--fault-script", "429*2")
     options += ("--fault-seed", "7", "--maintenance", "30")
+    options += ("--webhook-host", "hooks.example.com")
     result = run("sandbox", "--port", "1", *options)
     assert result.exit_code == 0
     assert seen == [
@@ -381,6 +382,7 @@ def test_sandbox_options_reach_the_server(monkeypatch: pytest.MonkeyPatch) -> No
             "path": "shop.db",
             "seeds": (str(SHOP),),
             "maintenance_s": 30.0,
+            "webhook_hosts": ("hooks.example.com",),
         },
         {"lost": 0.1},
         2,

@@ -89,6 +89,9 @@ def test_every_documented_filter_is_taken(account, name):
 def test_every_documented_field_is_shown(account, name):
     """A record of which nothing is known but its number has all keys."""
     spec = OBJECTS[ALL[name]["object"]]
+    if not spec.reads:
+        assert not any(field["read"] for field in ALL[name].get("fields", []))
+        return
     account.store.seed(spec.name, {spec.key: 77777})
     record = account.ok("GET", f"/{spec.name}/77777")
     documented = {

@@ -18,7 +18,7 @@ from chargeover_async.sandbox._objects import OBJECTS
 from chargeover_async.sandbox._page import SAMPLES, SPANS, about, records
 from chargeover_async.sandbox._quota import use_over_time
 
-NAMES = [name for name, spec in OBJECTS.items() if not spec.internal]  # of the API
+NAMES = [name for name, spec in OBJECTS.items() if spec.reads and not spec.internal]  # of the API
 CARD = "4111111111111111"
 
 

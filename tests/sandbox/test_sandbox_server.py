@@ -752,6 +752,7 @@ def test_command_line_reads_its_options(monkeypatch):
                 "quota_kind": None,
                 "seed": 3,
                 "path": "a.db",
+                "webhook_hosts": [],
             },
         )
     ]
