@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import json
 import os
-import platform
 import sys
 import time
 from base64 import b64encode
@@ -26,7 +25,7 @@ from typing import Any
 
 from yarl import URL
 
-from benchmarks.quota import versions
+from benchmarks._common import report
 
 BATCH = 25
 CONNECTIONS = 4
@@ -241,20 +240,8 @@ async def run(records: int, store: str | None = None) -> dict[str, Any]:
         many["file_mb"] = size_mb(file)
         async with sandbox(file) as server:
             many["loading_s"] = server.starting_s
-    return {
-        "benchmark": "sandbox",
-        "records": records,
-        "store": "memory" if store is None else "file",
-        "bulk": bulk,
-        "many": many,
-        "versions": versions(),
-        "machine": {
-            "python": platform.python_version(),
-            "system": platform.system(),
-            "machine": platform.machine(),
-            "cpus": os.cpu_count(),
-        },
-    }
+    figures = {"records": records, "store": "memory" if store is None else "file"}
+    return report("sandbox", {**figures, "bulk": bulk, "many": many})
 
 
 def size_mb(file: str) -> float:
@@ -262,17 +249,17 @@ def size_mb(file: str) -> float:
     return round(Path(file).stat().st_size / 2**20, 1)
 
 
-def show(report: dict[str, Any]) -> None:
+def show(result: dict[str, Any]) -> None:
     """The figures as text."""
-    print(f"bulk items of {report['store']} sandbox{'':20} by the clock   by its processor time")
-    for name, figures in report["bulk"].items():
+    print(f"bulk items of {result['store']} sandbox{'':20} by the clock   by its processor time")
+    for name, figures in result["bulk"].items():
         cpu = figures.get("items_per_cpu_s", "")
         print(f"  {name:42}{figures['items_per_s']:>10}/s{cpu:>20}/s")
-    print(f"an account of {report['records']} customers with a contact each")
-    for name, value in report["many"].items():
+    print(f"an account of {result['records']} customers with a contact each")
+    for name, value in result["many"].items():
         if name != "milliseconds":
             print(f"  {name:42}{value:>10}")
-    for name, value in report["many"]["milliseconds"].items():
+    for name, value in result["many"]["milliseconds"].items():
         print(f"  {name:42}{value:>10} ms")
 
 
@@ -295,11 +282,11 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--records must be at least 1")
     if options.store and (Path(options.store).exists() or Path(f"{options.store}.many").exists()):
         parser.error("--store must name a file that is not there")
-    report = asyncio.run(run(records, options.store))
+    result = asyncio.run(run(records, options.store))
     if options.json:
-        print(json.dumps(report))
+        print(json.dumps(result))
     else:
-        show(report)
+        show(result)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +74,19 @@ def test_scale(capsys: pytest.CaptureFixture[str]) -> None:
     for row in result["families"].values():
         assert row["microseconds"].keys() == {"1000", "1100"}
         assert row["growth"] > 0
+
+
+def test_sandbox(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Each kind of request in bulk, and each question to an account with many records."""
+    file = str(tmp_path / "shop.db")
+    for options in ([], ["--store", file]):
+        result = result_of("sandbox", capsys, "--records", "60", *options)
+        assert result["bulk"].keys() >= {"create_customer", "create_invoice", "get_customer"}
+        assert all(row["items_per_s"] > 0 for row in result["bulk"].values())
+        assert result["many"]["milliseconds"].keys() >= {"count", "page_of_500_by_offset"}
+    assert result["many"]["loading_s"] > 0
+    with pytest.raises(SystemExit):  # a file that is there is not written to
+        result_of("sandbox", capsys, "--store", file)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,13 @@ import asyncio
 import datetime as dt
 import json
 import os
+import tempfile
+from pathlib import Path
 from urllib.parse import quote
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.sandbox_state import whole_state
 
 from chargeover_async.sandbox import Sandbox, Variant, new_store
 from chargeover_async.sandbox._bulk import run_bulk
@@ -175,9 +178,9 @@ variant = st.builds(
 )
 
 
-def world(chosen: Variant) -> Api:
+def world(chosen: Variant, path: Path | None = None) -> Api:
     """An account with two customers, an item, an invoice and a subscription."""
-    store = new_store(now=lambda: dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
+    store = new_store(now=lambda: dt.datetime(2026, 3, 1, tzinfo=dt.UTC), path=path)
     api = Api(store, chosen)
     for object_, fields in (
         ("customer", {"company": "A", "superuser_name": "Jo Miller"}),
@@ -272,6 +275,28 @@ def test_refused_request_changes_nothing(requests):
         answer = api.answer(each_method, each_target, readable(sent))
         if answer.code >= 400 or each_method == "GET":
             assert {name: api.store.records(name) for name in OBJECTS} == before
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(request, min_size=1, max_size=4), st.lists(item, max_size=4))
+def test_file_has_whatever_random_requests_left(requests, items):
+    """After any requests and a batch, a sandbox over the same file has exactly the same account."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shop.db"
+        api = world(Variant(), path)
+        try:
+            for each_method, each_target, sent in requests:
+                assert api.answer(each_method, each_target, readable(sent)).code < 500
+            run_bulk(api, readable(items))
+            assert_sound(api)
+            before = whole_state(api.store)
+        finally:
+            api.store.close()
+        again = new_store(path=path)
+        try:
+            assert whole_state(again) == before
+        finally:
+            again.close()
 
 
 async def _raw(port: int, head: bytes, body: bytes) -> bytes:
