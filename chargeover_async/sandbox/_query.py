@@ -91,7 +91,8 @@ def _all(
     found = list(_passing(_scan(store, spec, clauses) if rows is None else rows, tests))
     for order in reversed(orders):
         found = _sorted(store, spec, found, order)
-    if is_scan:
+    fields = {clause.field for clause in clauses} | {order.field for order in orders}
+    if is_scan and spec.timed.isdisjoint(fields):
         store.remember(query, found)
     return found
 
