@@ -62,6 +62,13 @@ CREATE TABLE outbox (
   line TEXT NOT NULL,
   PRIMARY KEY (load, row)
 ) WITHOUT ROWID;
+
+CREATE TABLE findings (
+  load INTEGER NOT NULL,
+  row INTEGER NOT NULL,
+  round INTEGER NOT NULL,
+  problem TEXT
+);
 """
 
 

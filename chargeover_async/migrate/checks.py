@@ -1,29 +1,30 @@
 """The first reading of all files: everything that can be known before anything is sent.
 
-Memory: the external keys of all rows with their row numbers, all rows of child files, and what is
-wrong with the bad rows. The rows of the main files are not kept.
+Memory does not grow with the files: keys, references, mistakes and the rows of child files are kept
+on disk (`scratch`).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from chargeover_async.errors import UsageError
 
 from ._names import did_you_mean
-from .mapping import Problem, Record, map_record, match_value, named_columns
+from .mapping import Problem, map_record, match_value, named_columns
 from .plan import Children, Load, Plan, Rows
+from .scratch import Notes, Scratch
 from .sources import BadFile, BadRow, Row, Source
 
 BATCH = 25  # operations in one _bulk request (vendor's text, "Batch requests")
 REQUESTS_PER_MINUTE = 250  # the default quota (vendor's text, "Rate limiting")
 SHOWN = 50  # problems in one message; enough to see the pattern
 
-Place = tuple[int, int]  # index of the load, line of its file
-Reference = tuple[str, str, str]  # object, key, field
+HINTS = 50  # unknown references for which a near key is looked for
 
 
 class BadInput(UsageError):
@@ -50,85 +51,170 @@ class Forecast(msgspec.Struct, frozen=True):
     bad_rows: int
 
 
-class LoadCheck:
-    """What is known about one load.
+class Finding(msgspec.Struct, frozen=True):
+    """What a check found of one row: a problem, or the round in which it is sent."""
 
-    ``bad`` maps the line of a row that must not be sent to its problems, ``rounds`` the line of a
-    row that refers to a row of its own file to how many rows must be done before it. ``orphans``
-    are child rows without a parent.
+    load: int
+    line: int
+    problem: Problem | None = None
+    round: int = 0
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What a journal has kept of a check, so that a second run need not read everything again.
+
+    ``rows`` are the numbers of rows by file, in the order of `Checked.inputs`.
     """
 
-    def __init__(self, load: Load) -> None:
+    rows: tuple[int, ...]
+    findings: Iterable[Finding]
+
+
+class LoadCheck:
+    """What is known about one load; ``number`` is its place in the plan."""
+
+    def __init__(self, load: Load, number: int, children: range, scratch: Scratch) -> None:
         self.load = load
+        self.number = number
+        self.child_numbers = children
         self.stamp = load.source.stamp()
         self.digest = load.source.digest()
         self.child_digests = [one.source.digest() for one in load.children]
         self.rows = 0
-        self.bad: dict[int, tuple[Problem, ...]] = {}
-        self.rounds: dict[int, int] = {}
-        self.orphans: list[tuple[Children, Row, Problem]] = []
-        self._children = [_ChildRows(one) for one in load.children]
+        self.bad = 0  # how many of its rows must not be sent
+        self.orphans = [0] * len(load.children)  # child rows without a parent
+        self.rounds: dict[int, int] = {}  # how many rows are sent in each round from 1 on
+        self._scratch = scratch
+        self._child_columns = [[child for child, _ in one.match] for one in load.children]
+        self._parent_columns = [[parent for _, parent in one.match] for one in load.children]
+        self._has_children = [False] * len(load.children)
+
+    @property
+    def operations(self) -> int:
+        """Rows that stand for a record, orphans among the child rows included."""
+        return self.rows + sum(self.orphans)
 
     def children_of(self, row: Row) -> dict[str, list[Row]]:
         """The child rows of a row, by field."""
-        return {one.children.field: one.of(row) for one in self._children}
+        if not self._has_children:
+            return {}
+        found: dict[str, list[Row]] = {}
+        for i, one in enumerate(self.load.children):
+            value = match_value(self._parent_columns[i], row)
+            rows = self._scratch.children(self.child_numbers[i], value)
+            found[one.field] = rows if self._has_children[i] else []
+        return found
 
-    def claim(self, row: Row) -> list[Problem]:
-        """Note that the child rows of ``row`` have a parent; a second parent is a problem."""
-        found = (one.claim(row, self.load) for one in self._children)
-        return [one for one in found if one is not None]
+    def claim(self, row: Row, children: dict[str, list[Row]]) -> None:
+        """Note that the child rows of ``row`` have a parent."""
+        for i, one in enumerate(self.load.children):
+            if children[one.field]:
+                value = match_value(self._parent_columns[i], row)
+                self._scratch.add_claim(self.child_numbers[i], value, row.line)
 
-    def find_orphans(self) -> None:
-        """Fill ``orphans``, once all rows have been read."""
-        for one in self._children:
-            self.orphans += one.orphans(self.load)
+    def read_children(self) -> None:
+        """Keep the rows of all child files."""
+        for i, one in enumerate(self.load.children):
+            name = one.source.name
+            for row in one.source.rows():
+                if isinstance(row, BadRow):
+                    # Whose child it was cannot be known, so no parent can be sent with certainty.
+                    raise BadFile(f"{name} row {row.line}: {row.message}")
+                value = match_value(self._child_columns[i], row)
+                self._scratch.add_child(self.child_numbers[i], value, row)
+                self._has_children[i] = True
+
+    def compare_children(self) -> None:
+        """Find parents that share their children, and children without a parent."""
+        name = self.load.source.name
+        for i, one in enumerate(self.load.children):
+            number = self.child_numbers[i]
+            for line, first in self._scratch.two_parents(number):
+                column = ", ".join(self._parent_columns[i])
+                message = f"row {first} has the same value, so {one.field} have two parents"
+                self._scratch.add_problem(self.number, line, Problem(name, line, message, column))
+            columns = ", ".join(self._child_columns[i])
+            for line, value in self._scratch.orphans(number):
+                shown = ", ".join(f'"{part}"' for part in value)
+                message = f"{shown} is in no row of {name}: it has no parent"
+                problem = Problem(one.source.name, line, message, columns)
+                self._scratch.add_problem(number, line, problem)
+
+    def count(self) -> None:
+        """Take over the numbers, once all is known."""
+        self.bad = self._scratch.bad_count(self.number)
+        self.orphans = [self._scratch.bad_count(number) for number in self.child_numbers]
+        self.rounds = self._scratch.round_counts(self.number)
+
+    def notes(self) -> Notes:
+        """Problems and rounds, to be asked for along with the rows."""
+        return self._scratch.notes(self.number)
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with its rows, then with the rows of its child files."""
+        for number in (self.number, *self.child_numbers):
+            for _, problem in self._scratch.problems(number):
+                yield problem
+
+    def orphan_rows(self) -> Iterator[tuple[int, Children, Row, Problem]]:
+        """(number of the file, the file, row, problem) of child rows without a parent."""
+        for i, one in enumerate(self.load.children):
+            number = self.child_numbers[i]
+            for line, problem in self._scratch.problems(number):
+                yield number, one, self._scratch.child(number, line), problem
 
 
 class Checked:
-    """The result of the first reading."""
+    """The result of the first reading. It holds a temporary file until `close`."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.loads: list[LoadCheck] = []
         self.fatal: list[Problem] = []
-        self.keys: dict[str, dict[str, Place]] = {}
+        self.scratch = Scratch(len(plan.loads))
+
+    def close(self) -> None:
+        """Give the temporary file back."""
+        self.scratch.close()
+
+    def load_check(self, index: int) -> LoadCheck:
+        """What is to be known of a load; raises BadFile if it cannot be read."""
+        before = sum(len(one.children) for one in self.plan.loads[:index])
+        begin = len(self.plan.loads) + before
+        load = self.plan.loads[index]
+        return LoadCheck(load, index, range(begin, begin + len(load.children)), self.scratch)
 
     @property
     def operations(self) -> int:
         """Rows that stand for a record, bad ones and orphans among the child rows included."""
-        return sum(one.rows + len(one.orphans) for one in self.loads)
+        return sum(one.operations for one in self.loads)
 
     def inputs(self) -> Iterator[tuple[str, Source, str, int]]:
-        """(object, source, digest, rows) of every file, loads first, then the files of children."""
+        """(object, source, digest, rows) of every file, loads first, then the files of children.
+
+        Of a file of children only the rows without a parent count.
+        """
         for one in self.loads:
             yield one.load.object, one.load.source, one.digest, one.rows
         for one in self.loads:
-            for child, digest in zip(one.load.children, one.child_digests, strict=True):
-                orphans = sum(1 for children, _, _ in one.orphans if children is child)
-                yield f"{one.load.object}.{child.field}", child.source, digest, orphans
+            for i, child in enumerate(one.load.children):
+                digest = one.child_digests[i]
+                yield f"{one.load.object}.{child.field}", child.source, digest, one.orphans[i]
 
-    def orphan_loads(self) -> list[range]:
-        """For each load, the numbers of its child files in the order of `inputs`."""
-        numbers, begin = list[range](), len(self.loads)
+    def findings(self) -> Iterator[Finding]:
+        """Every problem and round, for a journal to keep."""
         for one in self.loads:
-            numbers.append(range(begin, begin + len(one.load.children)))
-            begin += len(one.load.children)
-        return numbers
-
-    def journal_load(self, index: int, children: Children | None) -> int:
-        """The place in `inputs` of a load, or of one of its child files."""
-        if children is None:
-            return index
-        return self.orphan_loads()[index][self.plan.loads[index].children.index(children)]
+            for number in (one.number, *one.child_numbers):
+                for line, problem in self.scratch.problems(number):
+                    yield Finding(number, line, problem)
+            for line, number in self.scratch.rounds(one.number):
+                yield Finding(one.number, line, None, number)
 
     def problems(self) -> Iterator[Problem]:
         """Everything that is wrong, file by file."""
         yield from self.fatal
         for one in self.loads:
-            for found in one.bad.values():
-                yield from found
-            for _, _, problem in one.orphans:
-                yield problem
+            yield from one.problems()
 
     def stages(self) -> list[list[tuple[int, int]]]:
         """What may be sent at the same time, as (index of the load, round), stage after stage.
@@ -142,7 +228,7 @@ class Checked:
             if one.load.references() & objects:
                 stages.append([])
                 objects = set()
-            for number in range(1 + max(one.rounds.values(), default=0)):
+            for number in range(1 + max(one.rounds, default=0)):
                 if number:
                     stages.append([])
                     objects = set()
@@ -158,11 +244,11 @@ class Checked:
             for index, number in stage:
                 one = self.loads[index]
                 if number:
-                    rows += sum(1 for found in one.rounds.values() if found == number)
+                    rows += one.rounds[number]
                 else:
-                    rows += one.rows - len(one.bad) - len(one.rounds)
+                    rows += one.rows - one.bad - sum(one.rounds.values())
             requests += math.ceil(rows / BATCH)
-        bad = sum(len(one.bad) + len(one.orphans) for one in self.loads)
+        bad = sum(one.bad + sum(one.orphans) for one in self.loads)
         seconds = requests * 60 / REQUESTS_PER_MINUTE
         return Forecast(self.operations, requests, seconds, bad)
 
@@ -174,28 +260,64 @@ def check(plan: Plan, *, skip_bad_rows: bool = False) -> Checked:
     file as a whole (unreadable, a missing column).
     """
     checked = Checked(plan)
-    for index, load in enumerate(plan.loads):
-        try:
-            found = LoadCheck(load)
-            missing = [*_missing_columns(load), *_missing_match(load)]
-            if missing:
-                checked.fatal += missing
-                continue
-            checked.loads.append(found)
-            _read(checked, index, found)
-        except BadFile as error:
-            checked.fatal.append(Problem("", 0, error.message))
-    if checked.fatal:
-        raise _bad_input(checked.fatal)
-    if not skip_bad_rows:
-        problems = list(checked.problems())
-        if problems:
-            raise _bad_input(problems)
+    try:
+        for index, load in enumerate(plan.loads):
+            try:
+                missing = [*_missing_columns(load), *_missing_match(load)]
+                if missing:
+                    checked.fatal += missing
+                    continue
+                found = checked.load_check(index)
+                checked.loads.append(found)
+                _read(checked, found)
+            except BadFile as error:
+                checked.fatal.append(Problem("", 0, error.message))
+        if checked.fatal:
+            raise _bad_input(checked.fatal, len(checked.fatal))
+        checked.scratch.end_check()
+        _refuse_bad_rows(checked, skip_bad_rows=skip_bad_rows)
+    except BaseException:
+        checked.close()
+        raise
     return checked
 
 
-def _bad_input(problems: Sequence[Problem]) -> BadInput:
-    return BadInput(problems[:SHOWN], len(problems))
+def recall(plan: Plan, known: Remembered, *, skip_bad_rows: bool = False) -> Checked:
+    """What a check of the same plan and files has found before.
+
+    Only child files are read again. Raises as `check` does.
+    """
+    checked = Checked(plan)
+    try:
+        for index in range(len(plan.loads)):
+            found = checked.load_check(index)
+            found.rows = known.rows[index]
+            found.read_children()
+            checked.loads.append(found)
+        checked.scratch.children_are_there()
+        for one in known.findings:
+            if one.problem is None:
+                checked.scratch.add_round(one.load, one.line, one.round)
+            else:
+                checked.scratch.add_problem(one.load, one.line, one.problem)
+        checked.scratch.end_check()
+        _refuse_bad_rows(checked, skip_bad_rows=skip_bad_rows)
+    except BaseException:
+        checked.close()
+        raise
+    return checked
+
+
+def _refuse_bad_rows(checked: Checked, *, skip_bad_rows: bool) -> None:
+    for one in checked.loads:
+        one.count()
+    count = checked.scratch.problem_count()
+    if count and not skip_bad_rows:
+        raise _bad_input(list(itertools.islice(checked.problems(), SHOWN)), count)
+
+
+def _bad_input(problems: Sequence[Problem], count: int) -> BadInput:
+    return BadInput(problems[:SHOWN], count)
 
 
 def _missing_columns(load: Load) -> Iterator[Problem]:
@@ -224,35 +346,41 @@ def _no_column(rows: Rows, column: str, columns: Sequence[str], field: str) -> P
     )
 
 
-def _read(checked: Checked, index: int, found: LoadCheck) -> None:
-    load = found.load
+def _read(checked: Checked, found: LoadCheck) -> None:
+    load, number, scratch = found.load, found.number, checked.scratch
     name = load.source.name
-    own = checked.keys.setdefault(load.object, {})
+    found.read_children()
+    if load.children:
+        scratch.children_are_there()
+    earlier = checked.plan.loads[: number + 1]
+    targets = {one.object for one in earlier if load.unknown_references == "refuse"}
+    targets.add(load.object)  # who refers to rows of its own file goes behind them
     unseen = dict(_json_columns(load))
-    parents: dict[int, list[tuple[str, str]]] = {}
     for row in load.source.rows():
         found.rows += 1
         if isinstance(row, BadRow):
-            found.bad[row.line] = (Problem(name, row.line, row.message),)
+            scratch.add_problem(number, row.line, Problem(name, row.line, row.message))
             continue
-        for column in unseen.keys() & row.cells.keys():
-            del unseen[column]
-        record = map_record(load, row, found.children_of(row))
-        problems = [*record.problems, *found.claim(row)]
+        if unseen:
+            for column in unseen.keys() & row.cells.keys():
+                del unseen[column]
+        children = found.children_of(row)
+        record = map_record(load, row, children)
+        for problem in record.problems:
+            scratch.add_problem(number, row.line, problem)
+        if children:
+            found.claim(row, children)
         if record.key:
-            problems += _note_key(checked, index, record)
+            scratch.add_key(number, record.key, row.line)
         for target, key, field in record.references:
-            if target == load.object and own.get(key, (index, 0))[0] == index:
-                parents.setdefault(row.line, []).append((key, field))
-            elif _is_unknown(checked, index, target, key):
-                problems.append(_unknown(checked, load, row.line, (target, key, field)))
-        if problems:
-            found.bad[row.line] = tuple(problems)
+            if target in targets:
+                scratch.add_reference(number, target, key, row.line, field)
     if found.rows and unseen:
         column, field = min(unseen.items())
         raise BadFile(f'{name}: no row has the column "{column}" (field {field}, {load.where})')
-    found.find_orphans()
-    _rounds(checked, found, parents)
+    scratch.is_read(number)
+    found.compare_children()
+    _compare(checked, found, targets)
 
 
 def _json_columns(load: Load) -> Iterator[tuple[str, str]]:
@@ -262,100 +390,44 @@ def _json_columns(load: Load) -> Iterator[tuple[str, str]]:
             yield column, field
 
 
-def _note_key(checked: Checked, index: int, record: Record) -> Iterator[Problem]:
-    load = checked.plan.loads[index]
-    here = (index, record.row.line)
-    first = checked.keys[load.object].setdefault(record.key, here)
-    if first != here:
-        other = checked.plan.loads[first[0]].source.name
-        message = f'the key "{record.key}" is taken by {other} row {first[1]}'
-        yield Problem(load.source.name, record.row.line, message, field="external_key")
-
-
-def _is_unknown(checked: Checked, index: int, target: str, key: str) -> bool:
-    load = checked.plan.loads[index]
-    loaded = any(one.object == target for one in checked.plan.loads[: index + 1])
-    refuse = load.unknown_references == "refuse"
-    return loaded and refuse and key not in checked.keys.get(target, {})
-
-
-def _unknown(checked: Checked, load: Load, line: int, reference: Reference) -> Problem:
-    target, key, field = reference
-    files = [one.source.name for one in checked.plan.loads if one.object == target]
-    near = did_you_mean(key, list(checked.keys.get(target, {}))[:1000])
-    message = f'"{key}" is the key of no row of {", ".join(files)}{near}'
-    return Problem(load.source.name, line, message, field=field)
-
-
-def _rounds(checked: Checked, found: LoadCheck, parents: dict[int, list[tuple[str, str]]]) -> None:
-    """Number the rows that refer to rows of their own file, so that parents go first."""
-    load = found.load
-    own = checked.keys[load.object]
+def _compare(checked: Checked, found: LoadCheck, targets: set[str]) -> None:
+    """Find keys that are taken, references to nobody, and the order among rows of one file."""
+    load, number, scratch = found.load, found.number, checked.scratch
     name = load.source.name
-    above: dict[int, list[int]] = {}
-    for line, references in parents.items():
-        for key, field in references:
-            place = own.get(key)
-            if place is not None:
-                above.setdefault(line, []).append(place[1])
-            elif load.unknown_references == "refuse":
-                problem = _unknown(checked, load, line, (load.object, key, field))
-                found.bad[line] = (*found.bad.get(line, ()), problem)
-    waiting = set(above)
-    number = 0
-    while waiting:
-        number += 1
-        ready = {line for line in waiting if not any(one in waiting for one in above[line])}
-        if not ready:
-            for line in sorted(waiting):
-                message = "it refers to itself, by way of rows of its own file"
-                found.bad[line] = (*found.bad.get(line, ()), Problem(name, line, message))
-            return
-        for line in ready:
-            if line not in found.bad:
-                found.rounds[line] = number
-        waiting -= ready
+    loads = checked.plan.loads
+    same = [
+        one.number for one in checked.loads if one.load.object == load.object and one is not found
+    ]
+    for line, key, other, first in scratch.taken_keys(number, same):
+        message = f'the key "{key}" is taken by {loads[other].source.name} row {first}'
+        problem = Problem(name, line, message, field="external_key")
+        scratch.add_problem(number, line, problem)
+    hints = HINTS
+    if load.unknown_references == "refuse":
+        for target in sorted(targets):
+            holders = [one.number for one in checked.loads if one.load.object == target]
+            files = ", ".join(one.source.name for one in loads if one.object == target)
+            near: list[str] = []
+            for line, key, field in scratch.unknown_references(number, target, holders):
+                hint = ""
+                if hints:
+                    hints -= 1
+                    near = near or [key for one in holders for key in scratch.some_keys(one, 1000)]
+                    hint = did_you_mean(key, near)
+                message = f'"{key}" is the key of no row of {files}{hint}'
+                scratch.add_problem(number, line, Problem(name, line, message, field=field))
+    for line in scratch.number_rounds(number, load.object, same):
+        message = "it refers to itself, by way of rows of its own file"
+        scratch.add_problem(number, line, Problem(name, line, message))
 
 
-class _ChildRows:
-    """The rows of a child file by what pairs them with their parent; all in memory."""
-
-    def __init__(self, children: Children) -> None:
-        self.children = children
-        self._parent_columns = [parent for _, parent in children.match]
-        child_columns = [child for child, _ in children.match]
-        self._rows: dict[tuple[str, ...], list[Row]] = {}
-        self._claimed: dict[tuple[str, ...], int] = {}
-        name = children.source.name
-        for row in children.source.rows():
-            if isinstance(row, BadRow):
-                # Whose child it was cannot be known, so no parent can be sent with certainty.
-                raise BadFile(f"{name} row {row.line}: {row.message}")
-            self._rows.setdefault(match_value(child_columns, row), []).append(row)
-
-    def of(self, row: Row) -> list[Row]:
-        return self._rows.get(match_value(self._parent_columns, row), [])
-
-    def claim(self, row: Row, load: Load) -> Problem | None:
-        value = match_value(self._parent_columns, row)
-        if value not in self._rows:
-            return None
-        first = self._claimed.setdefault(value, row.line)
-        if first == row.line:
-            return None
-        column = ", ".join(self._parent_columns)
-        message = f"row {first} has the same value, so {self.children.field} have two parents"
-        return Problem(load.source.name, row.line, message, column)
-
-    def orphans(self, load: Load) -> Iterator[tuple[Children, Row, Problem]]:
-        columns = ", ".join(child for child, _ in self.children.match)
-        name = self.children.source.name
-        for value, rows in self._rows.items():
-            if value not in self._claimed:
-                for row in rows:
-                    shown = ", ".join(f'"{one}"' for one in value)
-                    message = f"{shown} is in no row of {load.source.name}: it has no parent"
-                    yield self.children, row, Problem(name, row.line, message, columns)
-
-
-__all__ = ("BadInput", "Checked", "Forecast", "LoadCheck", "check")
+__all__ = (
+    "BadInput",
+    "Checked",
+    "Finding",
+    "Forecast",
+    "LoadCheck",
+    "Remembered",
+    "check",
+    "recall",
+)

@@ -30,13 +30,25 @@ from chargeover_async.models._write import shape_of
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.resources import RESOURCES, ExternalKey
 
-from .checks import Checked, Forecast, check
+from .checks import Checked, Forecast, LoadCheck, check, recall
 from .fields import KEY
-from .journal import FINAL, IN_DOUBT, NEVER, Input, Journal, Sent, Settled, States, Verb
+from .journal import (
+    FINAL,
+    IN_DOUBT,
+    NEVER,
+    Input,
+    Journal,
+    Sent,
+    Settled,
+    States,
+    Verb,
+    remembered,
+)
 from .mapping import Problem, map_record
 from .mask import masked_payload
 from .plan import Children, Plan, Rows, plan_digest
 from .report import Failure, FailureFile, LoadSummary, ResultFile, Summary
+from .scratch import Notes, Scratch
 from .sources import BadFile, BadRow, Row
 from .verdict import Existing, Verdict, verdict
 
@@ -151,7 +163,7 @@ class ImportJob:
     that were, with their new ids. ``journal`` is the file by which a later run goes on where this
     one was stopped or killed.
 
-    Memory: what `checks` keeps, the keys of failed rows, and the rows between sending and answer.
+    Memory: the rows between sending and answer; what is known of all rows is on disk.
     """
 
     def __init__(
@@ -189,7 +201,6 @@ class ImportJob:
         self._checked: Checked | None = None
         self._tallies: list[_Tally] = []
         self._before = 0
-        self._not_done: dict[tuple[str, str], tuple[str, bool]] = {}
         self._open: dict[int, Operation[Any]] = {}
         self._to_update: deque[_Row] = deque()
         self._updatable = {
@@ -209,17 +220,29 @@ class ImportJob:
         return self._check().forecast()
 
     def _check(self) -> Checked:
-        self._checked = checked = check(self._plan, skip_bad_rows=self._skip_bad_rows)
+        skip = self._skip_bad_rows
+        known = None if self._journal_path is None else remembered(self._plan, self._journal_path)
+        if known is None:
+            checked = check(self._plan, skip_bad_rows=skip)
+        else:
+            checked = recall(self._plan, known, skip_bad_rows=skip)
+        self._checked = checked
         self._tallies = [_Tally() for _ in checked.loads]
         return checked
+
+    @property
+    def _scratch(self) -> Scratch:
+        assert self._checked is not None
+        return self._checked.scratch
 
     def preview(self, count: int = 3) -> list[Preview]:
         """The first ``count`` good rows of each file as they will be sent, secrets masked."""
         checked = self._checked or self._check()
         shown: list[Preview] = []
         for found in checked.loads:
+            notes = found.notes()
             rows = (one for one in found.load.source.rows() if isinstance(one, Row))
-            good = (one for one in rows if one.line not in found.bad)
+            good = (one for one in rows if not notes.problems(one.line))
             for row in itertools.islice(good, count):
                 record = map_record(found.load, row, found.children_of(row))
                 load = found.load
@@ -249,6 +272,7 @@ class ImportJob:
         self._observe = observe
         checked = self._checked or self._check()
         with contextlib.ExitStack() as files:
+            files.callback(checked.close)
             if self._journal_path is not None:
                 self._journal = files.enter_context(Journal(self._journal_path))
                 self._continue(checked, self._journal, co)
@@ -267,9 +291,9 @@ class ImportJob:
                 self._elsewhere = contact.stats.requests
             try:
                 for stage in checked.stages():
-                    await self._send(co, checked, self._operations(co, checked, stage))
+                    await self._send(co, self._operations(co, checked, stage))
                     while self._to_update:
-                        await self._send(co, checked, self._updates(co))
+                        await self._send(co, self._updates(co))
                     if self._stopped:
                         break
             except Exception as error:
@@ -279,7 +303,7 @@ class ImportJob:
                 self._stopped = self._stopped or "interrupted"
                 raise
             finally:
-                self._give_up(checked)
+                self._give_up()
         return self.summary()
 
     def _finish(self, journal: Journal) -> None:
@@ -290,9 +314,7 @@ class ImportJob:
         except ChargeOverError as error:
             self._stopped = str(error)
 
-    async def _send(
-        self, co: ChargeOver, checked: Checked, operations: Iterator[Operation[Any]]
-    ) -> None:
+    async def _send(self, co: ChargeOver, operations: Iterator[Operation[Any]]) -> None:
         window = WINDOW if not self._stop_on_failure else CAREFUL_WINDOW
         settings = None
         if self._existing in {"continue", "update"}:
@@ -304,7 +326,7 @@ class ImportJob:
         )
         async with contextlib.aclosing(outcomes):
             async for outcome in outcomes:
-                self._settle(checked, outcome)
+                self._settle(outcome)
 
     def _continue(self, checked: Checked, journal: Journal, co: ChargeOver) -> None:
         """Tie the journal to this import, or take over what it says of earlier runs."""
@@ -312,11 +334,13 @@ class ImportJob:
             Input(name, source.name, stamp, rows) for name, source, stamp, rows in checked.inputs()
         ]
         path = self._plan.path
-        if journal.bind(plan_digest(self._plan), path.name, co.url, inputs):
+        plan = plan_digest(self._plan)
+        if journal.bind(plan, path.name, co.url, inputs, checked.findings()):
             counts = journal.counts()
             self._tallies = [_Tally(counts.get(i)) for i in range(len(checked.loads))]
-            for tally, numbers in zip(self._tallies, checked.orphan_loads(), strict=True):
-                tally.failed += sum(counts.get(i, {}).get("not_sent", 0) for i in numbers)
+            for tally, found in zip(self._tallies, checked.loads, strict=True):
+                told = (counts.get(number, {}) for number in found.child_numbers)
+                tally.failed += sum(one.get("not_sent", 0) for one in told)
             self._before = sum(one.settled for one in self._tallies)
         failures = self._failures.path
         if failures is not None and journal.knows(failures):
@@ -352,7 +376,7 @@ class ImportJob:
                 LoadSummary(
                     one.load.object,
                     one.load.source.name,
-                    one.rows + len(one.orphans),
+                    one.operations,
                     tally.created,
                     tally.updated,
                     tally.existing,
@@ -377,15 +401,16 @@ class ImportJob:
                 states = self._journal.states(index)
             if number == 0:
                 self._report_orphans(checked, index)
+            notes = found.notes()
             try:
                 if source.stamp() != found.stamp:
                     raise BadFile(f"{source.path} changed after it was checked")
-                for row in source.rows():
+                for row in source.rows(None if states is None else states.is_there):
                     yield from self._updates(co)
                     if self._stopped:
                         return
-                    if found.rounds.get(row.line, 0) == number:
-                        one = self._ready(checked, index, row, states)
+                    if notes.round(row.line) == number:
+                        one = self._ready(found, row, notes, states)
                         if one is not None:
                             yield self._offer(co, one)
             except BadFile as error:
@@ -398,35 +423,36 @@ class ImportJob:
             yield self._offer(co, self._to_update.popleft())
 
     def _ready(
-        self, checked: Checked, index: int, row: Row | BadRow, states: States | None
+        self, found: LoadCheck, row: Row | BadRow, notes: Notes, states: States | None
     ) -> _Row | None:
         """The row as it will be sent, or None if it must not be, or was."""
         state, verb = NEVER if states is None else states.of(row.line)
-        found = checked.loads[index]
-        load = found.load
+        index, load = found.number, found.load
         if state in FINAL:
             if state in {"refused", "not_sent"} and isinstance(row, Row):
                 key = map_record(load, row, found.children_of(row)).key
                 self._remember(_Row(index, row, key, None), state, final=True)
             return None
-        problems = found.bad.get(row.line, ())
+        problems = notes.problems(row.line)
         if isinstance(row, BadRow):
-            self._not_sent(checked, _Row(index, row, "", None), problems)
+            self._not_sent(_Row(index, row, "", None), problems)
             return None
         record = map_record(load, row, found.children_of(row))
         if problems:
-            self._not_sent(checked, _Row(index, row, record.key, None), problems)
+            self._not_sent(_Row(index, row, record.key, None), problems)
             return None
         one = _Row(index, row, record.key, record.payload, verb=verb, was_sent=state in IN_DOUBT)
         for target, key, field in () if one.was_sent else record.references:
-            cause, final = self._not_done.get((target, key), ("", True))
+            cause, final = self._scratch.failed(target, key)
             if cause and final:
                 message = f'{target} "{key}" is not there: {cause}'
                 problem = Problem(load.source.name, row.line, message, field=field)
-                self._not_sent(checked, one, [problem], DependencyFailed)
+                self._not_sent(one, [problem], DependencyFailed)
                 return None
             if cause:  # it is held back until that is known
-                self._not_done[load.object, one.key] = (f"it waits for {target} {key}", False)
+                if one.key:
+                    waits = f"it waits for {target} {key}"
+                    self._scratch.fail(load.object, one.key, waits, final=False)
                 return None
         return one
 
@@ -487,7 +513,7 @@ class ImportJob:
             line,
         )
 
-    def _settle(self, checked: Checked, outcome: Outcome[Any]) -> None:
+    def _settle(self, outcome: Outcome[Any]) -> None:
         row: _Row = outcome.operation.tag
         del self._open[id(outcome.operation)]
         found = self._verdict(outcome)
@@ -500,27 +526,27 @@ class ImportJob:
                 setattr(tally, became, getattr(tally, became) + 1)
                 load, line = self._plan.loads[row.index], row.row.line
                 self._results.write(load.object, row.key, found.id, became, load.source.name, line)
-                self._tell(checked)
+                self._tell()
             case "open":
                 why = f"{self._place(row)} was not sent: {found.message}"
                 self._stopped = self._stopped or why
             case _:
                 error = type(found.error)
-                self._failed(checked, row, became, error, found.message, there=found.there)
+                self._failed(row, became, error, found.message, there=found.there)
 
     def _not_sent(
         self,
-        checked: Checked,
         row: _Row,
         problems: Sequence[Problem],
         error: type[ChargeOverError] = UsageError,
+        number: int | None = None,
     ) -> None:
         message = "; ".join(str(one) for one in problems)
         if self._journal is not None:
             line = ""
             if self._failures.path is not None:
                 line = self._failure(row, "not_sent", error, message).text()
-            index = checked.journal_load(row.index, row.children)
+            index = row.index if number is None else number
             self._journal.settled(
                 [
                     Settled(
@@ -536,22 +562,21 @@ class ImportJob:
                     )
                 ]
             )
-        self._failed(checked, row, "not_sent", error, message)
+        self._failed(row, "not_sent", error, message)
 
     def _report_orphans(self, checked: Checked, index: int) -> None:
         states: dict[int, States] = {}
-        for children, row, problem in checked.loads[index].orphans:
+        for number, children, row, problem in checked.loads[index].orphan_rows():
             if self._journal is not None:
-                number = checked.journal_load(index, children)
                 if number not in states:
                     states[number] = self._journal.states(number)
                 if states[number].of(row.line)[0] in FINAL:
                     continue
-            self._not_sent(checked, _Row(index, row, "", None, children), [problem])
+            one = _Row(index, row, "", None, children)
+            self._not_sent(one, [problem], number=number)
 
     def _failed(
         self,
-        checked: Checked,
         row: _Row,
         state: State,
         error: type[ChargeOverError | None],
@@ -570,7 +595,7 @@ class ImportJob:
             self._failures.write(self._failure(row, state, error, message))
         if self._stop_on_failure and not self._stopped:
             self._stopped = f"{self._place(row)} {_ENDED[state]}: {message}"
-        self._tell(checked)
+        self._tell()
 
     def _failure(
         self, row: _Row, state: State, error: type[ChargeOverError | None], message: str
@@ -593,13 +618,14 @@ class ImportJob:
         """Keep in mind that what refers to this row cannot be sent, or not yet."""
         if row.key:
             load = self._plan.loads[row.index]
-            self._not_done[load.object, row.key] = (f"{self._place(row)} {_ENDED[state]}", final)
+            cause = f"{self._place(row)} {_ENDED[state]}"
+            self._scratch.fail(load.object, row.key, cause, final=final)
 
     def _place(self, row: _Row) -> str:
         rows: Rows = row.children or self._plan.loads[row.index]
         return f"{rows.source.name} row {row.row.line}"
 
-    def _give_up(self, checked: Checked) -> None:
+    def _give_up(self) -> None:
         """Account for rows that were handed over and did not come back through the stream."""
         for operation in list(self._open.values()):
             if operation.outcome is None:
@@ -607,12 +633,12 @@ class ImportJob:
                     OutcomeUnknown("interrupted before its answer came; look it up", attempts=1)
                 )
             if operation.outcome is not None:
-                self._settle(checked, operation.outcome)
+                self._settle(operation.outcome)
 
-    def _tell(self, checked: Checked) -> None:
-        if self._observe is not None:
+    def _tell(self) -> None:
+        if self._observe is not None and self._checked is not None:
             try:
-                self._observe(self._progress(checked))
+                self._observe(self._progress(self._checked))
             except Exception:
                 logger.exception("the observer of an import failed")
 

@@ -28,15 +28,19 @@ from chargeover_async.errors import JournalError, UsageError
 
 from ._journal_file import VERSION, Lock, journal_errors, open_to_read, open_to_write, owner
 from ._journal_writer import FORGET, Line, Writer
+from .checks import Finding, Remembered
+from .mapping import Problem
 from .mask import hidden_by_name, masked_payload, masked_text
+from .plan import Plan, plan_digest
 
 Verb = Literal["create", "update"]
 FINAL = frozenset({"created", "updated", "existing", "refused", "not_sent"})
 IN_DOUBT = frozenset({"sent", "unknown"})
 NEVER: tuple[str, Verb] = ("", "create")  # state and verb of a row that was never under way
-CHUNK = 5_000  # rows read at a time, so that no reading holds up the tidying of the log
+CHUNK = 20_000  # rows read at a time, so that no reading holds up the tidying of the log
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode_problem = msgspec.json.Decoder(Problem).decode
 
 _SENDING = """
 INSERT INTO rows (load, row, fingerprint, key, state, verb, sends, sent_at)
@@ -183,11 +187,18 @@ class Journal:
 
     # -- what it belongs to --------------------------------------------------------------------
 
-    def bind(self, plan: str, plan_name: str, account: str, inputs: Sequence[Input]) -> bool:
+    def bind(
+        self,
+        plan: str,
+        plan_name: str,
+        account: str,
+        inputs: Sequence[Input],
+        findings: Iterable[Finding],
+    ) -> bool:
         """Tie a new journal to a plan, an account and inputs, or see that it belongs to them.
 
-        Returns whether it was begun before. Raises JournalError that says what has changed, and
-        what can be done.
+        ``findings`` of the check are kept with a new one. Returns whether it was begun before.
+        Raises JournalError that says what has changed, and what can be done.
         """
         meta = self._meta()
         with journal_errors(self.path, "written"):
@@ -199,6 +210,9 @@ class Journal:
                             (i, one.object, one.file, one.stamp, one.rows)
                             for i, one in enumerate(inputs)
                         ],
+                    )
+                    self._connection.executemany(
+                        "INSERT INTO findings VALUES (?, ?, ?, ?)", map(_kept, findings)
                     )
                     self._set(plan=plan, plan_name=plan_name, account=account, created=_now())
                 return False
@@ -373,30 +387,76 @@ class Journal:
 class States:
     """The states of the rows of one load, read in chunks along with the file.
 
-    `of` must be asked in rising order of rows.
+    `is_there` and `of` must be asked in rising order of rows.
     """
 
     def __init__(self, path: Path, load: int) -> None:
         self._path = path
         self._load = load
-        self._chunk: dict[int, tuple[str, Verb]] = {}
+        self._there: frozenset[int] = frozenset()
+        self._others: dict[int, tuple[str, Verb]] = {}
         self._known_to = -1
 
-    def of(self, row: int) -> tuple[str, Verb]:
-        """State and verb of a row; ``""`` for one that was never under way."""
+    def is_there(self, row: int) -> bool:
+        """Whether the record of a row is there for good."""
         if row > self._known_to:
             self._read(row)
-        return self._chunk.get(row, NEVER)
+        return row in self._there
+
+    def of(self, row: int) -> tuple[str, Verb]:
+        """State and verb of a row that is not there; ``""`` for one that was never under way."""
+        if row > self._known_to:
+            self._read(row)
+        return self._others.get(row, NEVER)
 
     def _read(self, row: int) -> None:
         with journal_errors(self._path, "read"), _reader(self._path) as reader:
-            found = reader.execute(
-                "SELECT row, state, verb FROM rows WHERE load = ? AND row >= ? "
-                "ORDER BY row LIMIT ?",
+            there = reader.execute(
+                "SELECT row FROM rows WHERE load = ? AND row >= ? "
+                "AND state IN ('created', 'updated', 'existing') ORDER BY row LIMIT ?",
                 (self._load, row, CHUNK),
             ).fetchall()
-        self._chunk = {row: (state, verb) for row, state, verb in found}
-        self._known_to = found[-1][0] if len(found) == CHUNK else 2**63
+            self._there = frozenset(row for (row,) in there)
+            self._known_to = there[-1][0] if len(there) == CHUNK else 2**63 - 1
+            others = reader.execute(
+                "SELECT row, state, verb FROM rows WHERE load = ? AND row BETWEEN ? AND ? "
+                "AND state NOT IN ('created', 'updated', 'existing') ORDER BY row LIMIT ?",
+                (self._load, row, self._known_to, CHUNK),
+            ).fetchall()
+        self._others = {row: (state, verb) for row, state, verb in others}
+        if len(others) == CHUNK:
+            self._known_to = others[-1][0]
+
+
+def remembered(plan: Plan, path: Path) -> Remembered | None:
+    """What the journal at ``path`` keeps of the check of this plan and these very files, if so."""
+    if not path.is_file() or not path.stat().st_size:
+        return None
+    files = [*plan.loads, *(child for load in plan.loads for child in load.children)]
+    digests = [one.source.digest() for one in files]
+    with journal_errors(path, "read"), _reader(path) as reader:
+        meta = dict(reader.execute("SELECT name, value FROM meta WHERE name = 'plan'"))
+        held = reader.execute("SELECT stamp, rows FROM loads ORDER BY load").fetchall()
+    if meta.get("plan") != plan_digest(plan) or [stamp for stamp, _ in held] != digests:
+        return None
+    return Remembered(tuple(rows for _, rows in held), _findings(path))
+
+
+def _kept(one: Finding) -> tuple[int, int, int, str | None]:
+    if one.problem is None:
+        return one.load, one.line, one.round, None
+    message = masked_text(one.problem.message)
+    problem = msgspec.structs.replace(one.problem, message=message)
+    return one.load, one.line, 0, _encode(problem).decode()
+
+
+def _findings(path: Path) -> Iterator[Finding]:
+    with journal_errors(path, "read"), _reader(path) as reader:
+        for load, line, number, text in reader.execute(
+            "SELECT load, row, round, problem FROM findings ORDER BY rowid"
+        ):
+            problem = None if text is None else _decode_problem(text)
+            yield Finding(load, line, problem, number)
 
 
 def read_state(path: Path) -> JournalState:
@@ -486,4 +546,5 @@ __all__ = (
     "fingerprint",
     "read_rows",
     "read_state",
+    "remembered",
 )

@@ -11,10 +11,10 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TextIO, cast
 
 import msgspec
 
@@ -30,6 +30,11 @@ FORMATS = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
+
+
+Skip = Callable[[int], bool]
+if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
 
 
 class BadFile(UsageError):
@@ -86,13 +91,16 @@ class Source(msgspec.Struct, frozen=True):
         with self._open() as file, self._readable():
             return self._header(self._reader(file))
 
-    def rows(self) -> Iterator[Row | BadRow]:
-        """Every record in order; blank lines are passed over."""
+    def rows(self, skip: Skip | None = None) -> Iterator[Row | BadRow]:
+        """Every record in order; blank lines are passed over.
+
+        So are records at lines of which ``skip`` says so: quickly, without looking into them.
+        """
         if self.format == "csv":
-            return self._csv_rows()
+            return self._csv_rows(skip)
         if self.format == "parquet":
-            return self._parquet_rows()
-        return self._json_rows() if self.format == "jsonl" else self._failed_rows()
+            return self._parquet_rows(skip)
+        return self._json_rows(skip) if self.format == "jsonl" else self._failed_rows(skip)
 
     def stamp(self) -> tuple[int, int]:
         """Size and time of change, to notice a file that changes between two readings."""
@@ -113,19 +121,24 @@ class Source(msgspec.Struct, frozen=True):
         found.update(repr(how).encode())
         return found.hexdigest()
 
-    def _csv_rows(self) -> Iterator[Row | BadRow]:
+    def _csv_rows(self, skip: Skip | None) -> Iterator[Row | BadRow]:
         with self._open() as file, self._readable():
             reader = self._reader(file)
             header = self._header(reader)
             width = len(header)
             begin = reader.line_num + 1
-            for record in reader:
-                if len(record) == width:
-                    yield Row(begin, dict(zip(header, record, strict=True)))
-                elif record:
-                    message = f"the row has {len(record)} cells, the header has {width}"
-                    yield BadRow(begin, message, record)
-                begin = reader.line_num + 1
+            try:
+                for record in reader:
+                    if skip is not None and skip(begin):
+                        pass
+                    elif len(record) == width:
+                        yield Row(begin, dict(zip(header, record, strict=True)))
+                    elif record:
+                        message = f"the row has {len(record)} cells, the header has {width}"
+                        yield BadRow(begin, message, record)
+                    begin = reader.line_num + 1
+            except csv.Error as error:
+                raise self._no_csv(begin, error) from None
 
     def _parquet(self) -> ParquetRows:
         with self._open_bytes(), self._readable():
@@ -134,20 +147,21 @@ class Source(msgspec.Struct, frozen=True):
             except ValueError as error:
                 raise BadFile(f"{self.name} is not a Parquet file: {error}") from None
 
-    def _parquet_rows(self) -> Iterator[Row | BadRow]:
+    def _parquet_rows(self, skip: Skip | None) -> Iterator[Row | BadRow]:
         line = 0
         try:
             for line, cells in enumerate(self._parquet().rows(), 1):
-                yield Row(line, cells)
+                if skip is None or not skip(line):
+                    yield Row(line, cells)
         except ValueError as error:
             if isinstance(error, UsageError):
                 raise
             raise BadFile(f"{self.name} cannot be read behind row {line}: {error}") from None
 
-    def _json_rows(self) -> Iterator[Row | BadRow]:
+    def _json_rows(self, skip: Skip | None) -> Iterator[Row | BadRow]:
         with self._open() as file, self._readable():
             for line, text in enumerate(file, 1):
-                if not text.strip():
+                if not text.strip() or (skip is not None and skip(line)):
                     continue
                 try:
                     value = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
@@ -159,8 +173,8 @@ class Source(msgspec.Struct, frozen=True):
                 else:
                     yield BadRow(line, f"not a JSON object but {_json_type(value)}", value)
 
-    def _failed_rows(self) -> Iterator[Row | BadRow]:
-        for row in self._json_rows():
+    def _failed_rows(self, skip: Skip | None) -> Iterator[Row | BadRow]:
+        for row in self._json_rows(skip):
             if isinstance(row, BadRow):
                 if self.strays:
                     yield row
@@ -178,11 +192,17 @@ class Source(msgspec.Struct, frozen=True):
             else:
                 yield Row(row.line, cast("dict[str, Any]", data))
 
-    def _reader(self, file: TextIO) -> _Reader:
-        return _Reader(self.name, csv.reader(file, delimiter=self.delimiter, strict=True))
+    def _reader(self, file: TextIO) -> CsvReader:
+        return csv.reader(file, delimiter=self.delimiter, strict=True)
 
-    def _header(self, reader: _Reader) -> tuple[str, ...]:
-        header = tuple(next(reader, ()))
+    def _no_csv(self, line: int, error: csv.Error) -> BadFile:
+        return BadFile(f"{self.name} row {line} is not CSV: {error}")
+
+    def _header(self, reader: CsvReader) -> tuple[str, ...]:
+        try:
+            header = tuple(next(reader, ()))
+        except csv.Error as error:
+            raise self._no_csv(1, error) from None
         if not header:
             raise BadFile(f"{self.name} is empty; its first line must name the columns")
         twice = sorted({name for name in header if header.count(name) > 1})
@@ -222,29 +242,6 @@ class Source(msgspec.Struct, frozen=True):
     def _unreadable(self, error: OSError) -> NoReturn:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise BadFile(f"{self.path} cannot be read: {reason}") from None
-
-
-class _Reader:
-    """A csv reader whose errors name the file and the line where the record begins."""
-
-    def __init__(self, name: str, records: Any) -> None:
-        self._name = name
-        self._records = records
-
-    @property
-    def line_num(self) -> int:
-        """How many lines were read."""
-        return int(self._records.line_num)
-
-    def __iter__(self) -> _Reader:
-        return self
-
-    def __next__(self) -> list[str]:
-        begin = self.line_num + 1
-        try:
-            return list(next(self._records))
-        except csv.Error as error:
-            raise BadFile(f"{self._name} row {begin} is not CSV: {error}") from None
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -37,6 +37,13 @@ CREATE TABLE outbox (
   PRIMARY KEY (load, row)
 ) WITHOUT ROWID;
 
+CREATE TABLE findings (
+  load INTEGER NOT NULL,
+  row INTEGER NOT NULL,
+  round INTEGER NOT NULL,
+  problem TEXT
+);
+
 PRAGMA application_id = 1130909514;
 PRAGMA user_version = 1;
 

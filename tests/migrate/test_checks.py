@@ -174,7 +174,7 @@ company = "x"
 def test_parents_in_the_same_file_go_first(folder: Folder) -> None:
     """Rows are sent in as many rounds as the tree is deep, whatever their order in the file."""
     checked = folder.check(TREE, a_csv="Id,Parent\nleaf,mid\nmid,top\ntop,\nalone,\n")
-    assert checked.loads[0].rounds == {2: 2, 3: 1}
+    assert list(checked.scratch.rounds(0)) == [(2, 2), (3, 1)]
     assert checked.stages() == [[(0, 0)], [(0, 1)], [(0, 2)]]
 
 
