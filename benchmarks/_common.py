@@ -30,14 +30,14 @@ class Account:
 
 
 @contextlib.asynccontextmanager
-async def server(*module_and_options: str) -> AsyncGenerator[Account, None]:
+async def server(*module_and_options: str, within_s: float = 30) -> AsyncGenerator[Account, None]:
     """``python -m MODULE OPTIONS`` in a process of its own, which prints where it listens."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", *module_and_options, stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 30)
+        line = await asyncio.wait_for(process.stdout.readline(), within_s)
         yield Account(*line.decode().split())
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -89,6 +89,26 @@ def test_sandbox(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         result_of("sandbox", capsys, "--store", file)
 
 
+def test_export(capfd: pytest.CaptureFixture[str]) -> None:
+    """Everybody writes every record; the library with a fraction of the requests."""
+    pytest.importorskip("dlt", reason="the rivals are in the extra benchmark")
+    result = result_of("export", capfd, "--records", "1600")
+    others = {"dlt", "by_hand", "by_hand_at_once"}
+    assert result["library_over"].keys() == others
+    for name in ("library", *others):
+        row = result[name]
+        assert row.keys() == {
+            "seconds",
+            "per_second",
+            "last_tenth_over_first",
+            "peak_mb",
+            "requests",
+        }
+    assert (result["by_hand"]["requests"], result["by_hand_at_once"]["requests"]) == (4, 5)
+    assert result["library"]["requests"] == 5
+    assert result["requests_share"] == 1.25
+
+
 @pytest.mark.parametrize(
     ("name", "option"),
     [
@@ -97,6 +117,7 @@ def test_sandbox(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         ("import_", "--rows=0"),
         ("memory", "--large=0"),
         ("scale", "--most=0"),
+        ("export", "--records=0"),
     ],
 )
 def test_no_operations_is_a_mistake(
