@@ -46,13 +46,23 @@ _STATUS = (
     "package_status_str",
     "package_status_state",
 )
-# Ids 2, 3 and 5 and their names are recorded; those of the others are UNVERIFIED.
+# Id, name, string and state. Ids 2, 3 and 5 and their names are recorded; those of the others are
+# UNVERIFIED.
 _TRIAL = (1, "Trial", "active-trial", "a")
 _CURRENT = (2, "Current", "active-current", "a")
 _OVERDUE = (3, "Over Due", "active-overdue", "a")
 _CANCELED = (5, "Canceled manually", "canceled-manual", "c")
 _EXPIRED = (6, "Expired", "expired-expired", "e")
 _SUSPENDED = (8, "Suspended", "suspended-suspended", "s")
+_BY_STRING = {
+    status[2]: status
+    for status in (
+        *(_TRIAL, _CURRENT, _OVERDUE, _CANCELED, _EXPIRED, _SUSPENDED),
+        # Only a seed has these.
+        (4, "Canceled for non-payment", "canceled-nonpayment", "c"),
+        (7, "Expired trial", "expired-trial", "e"),
+    )
+}
 # UNVERIFIED: what the methods are called.
 _METHODS = {"inv": "Invoice", "crd": "Credit Card", "ach": "ACH/eCheck", "tok": "Tokenized"}
 _STORED = {"crd": "creditcard_id", "ach": "ach_id", "tok": "tokenized_id"}
@@ -158,7 +168,10 @@ def _seed(store: Store, row: Row, record: dict[str, Any]) -> None:
 
 
 def _status_of(store: Store, row: Row) -> tuple[int, str, str, str]:
-    """Id, name, string and state at this moment."""
+    """Id, name, string and state at this moment, or those of the status that a seed fixed."""
+    given = (row.given or {}).get("package_status_str")
+    if given in _BY_STRING:
+        return _BY_STRING[given]
     now, get = store.stamp(), row.data.get
     cancelled, start, end = (
         get(name) for name in ("cancel_datetime", "suspendfrom_datetime", "suspendto_datetime")

@@ -532,6 +532,22 @@ def test_datetimes_of_lines_follow_the_switch(make_account):
     assert line["tierset"]["write_datetime"] == "2026-03-01T09:30:00+00:00"
 
 
+@pytest.mark.parametrize(
+    ("string", "state"), [("canceled-nonpayment", "c"), ("expired-trial", "e"), ("other", "a")]
+)
+def test_a_seeded_status_brings_its_state(account, string, state):
+    """And no subscription that has ended recurs; an action has the status derived again."""
+    account.item(10)
+    lines = [{"item_id": 1}]
+    record = {"package_id": 600, "package_status_str": string, "line_items": lines}
+    account.store.seed("package", record)
+    package = account.ok("GET", "/package/600")
+    assert (package["package_status_str"], package["package_status_state"]) == (string, state)
+    assert package["mrr"] == (10 if state == "a" else 0)
+    account.ok("POST", "/package/600?action=unsuspend")
+    assert account.ok("GET", "/package/600")["package_status_str"] == "active-current"
+
+
 def test_a_list_by_status_follows_the_clock(account, subscribe):
     """Within a day and without any request in between, nothing stale is counted."""
     id_ = subscribe()
