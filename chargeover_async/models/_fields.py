@@ -36,7 +36,7 @@ class CustomFields(Record, frozen=True, kw_only=True):
     custom_20: Mixed = None
 
 
-class Addresses(CustomFields, frozen=True, kw_only=True):
+class Addresses(CustomFields, frozen=True, kw_only=True, inherited_after="ship_block"):
     """Billing and shipping address (and custom fields: msgspec allows one base with fields).
 
     An unset line is null after creation through the API and ``""`` after an edit; both mean empty

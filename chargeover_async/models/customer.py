@@ -14,7 +14,7 @@ from ._fields import Addresses, AddressesIn, CustomFieldsIn
 from ._write import Flag, Id, Text
 
 
-class Customer(Addresses, frozen=True, kw_only=True):
+class Customer(Addresses, frozen=True, kw_only=True, inherited_after="company"):
     """A customer of the account.
 
     Lists leave out ``tags``; the status fields are absent from answers of 2015. Unset ``class_id``

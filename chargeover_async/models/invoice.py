@@ -46,7 +46,7 @@ class LineItem(Record, frozen=True, kw_only=True):
     package_line_id: int | None = None
 
 
-class Invoice(Addresses, frozen=True, kw_only=True):
+class Invoice(Addresses, frozen=True, kw_only=True, inherited_after="refnumber"):
     """An invoice. Lists leave out ``line_items``.
 
     A void invoice has ``is_paid`` true, balance 0 and an unchanged total (recordings).

@@ -24,32 +24,32 @@ class SubscriptionLine(CustomFields, frozen=True, kw_only=True):
     UNVERIFIED.
     """
 
-    line_item_id: int | None = None
     item_id: int | None = None
     tierset_id: int | None = None
     external_key: str | None = None
     nickname: str | None = None
     descrip: str | None = None
-    line_quantity: Decimal | None = None
     trial_days: int | None = None
     trial_units: int | None = None
-    paycycle: str | None = None
     subscribe_datetime: dt.datetime | None = None
-    subscribe_prorate_from_datetime: dt.datetime | None = None
-    subscribe_prorate_to_datetime: dt.datetime | None = None
     cancel_datetime: dt.datetime | None = None
     expire_datetime: dt.datetime | None = None
     expire_recurs: int | None = None
     license: str | None = None
     item_name: str | None = None
     item_external_key: str | None = None
-    item_token: str | None = None
     item_accounting_sku: str | None = None
+    item_token: str | None = None
     item_units: str | None = None
+    line_item_id: int | None = None
     tierset: Tierset | None = None
+    line_quantity: Decimal | None = None
+    paycycle: str | None = None
+    subscribe_prorate_from_datetime: dt.datetime | None = None
+    subscribe_prorate_to_datetime: dt.datetime | None = None
 
 
-class Subscription(Addresses, frozen=True, kw_only=True):
+class Subscription(Addresses, frozen=True, kw_only=True, inherited_after="paycycle"):
     """A subscription of a customer; in the API its name is package.
 
     Lists leave out ``line_items`` unless they are asked for (``expand="line_items"``).
@@ -57,57 +57,57 @@ class Subscription(Addresses, frozen=True, kw_only=True):
     in lists and ``""`` in the single record (recordings `cancel_package`, `list_packages`).
     """
 
-    package_id: int
-    customer_id: int | None = None
-    brand_id: int | None = None
-    brand_name: str | None = None
-    class_id: int | None = None
-    class_name: str | None = None
+    terms_id: int | None = None
+    currency_id: int | None = None
     external_key: str | None = None
     token: str | None = None
     nickname: str | None = None
     paymethod: str | None = None
-    paymethod_name: str | None = None
-    paymethod_detail: str | None = None
+    paycycle: str | None = None
     creditcard_id: int | None = None
     ach_id: int | None = None
     tokenized_id: int | None = None
-    admin_id: int | None = None
-    admin_name: str | None = None
-    memo: str | None = None
-    currency_id: int | None = None
-    currency_iso4217: str | None = None
+    write_datetime: dt.datetime | None = None
+    mod_datetime: dt.datetime | None = None
+    suspendfrom_datetime: dt.datetime | None = None
+    suspendto_datetime: dt.datetime | None = None
+    cancel_datetime: dt.datetime | None = None
+    holduntil_datetime: dt.datetime | None = None
     currency_symbol: str | None = None
+    currency_iso4217: str | None = None
     amount_collected: Decimal | None = None
     amount_invoiced: Decimal | None = None
     amount_due: Decimal | None = None
-    amount_overdue: Decimal | None = None
-    suspendfrom_datetime: dt.datetime | None = None
-    suspendto_datetime: dt.datetime | None = None
     next_invoice_datetime: dt.datetime | None = None
-    is_overdue: bool | None = None
-    days_overdue: int | None = None
-    start_datetime: dt.datetime | None = None
-    cancel_datetime: dt.datetime | None = None
-    write_datetime: dt.datetime | None = None
-    mod_datetime: dt.datetime | None = None
-    holduntil_datetime: dt.datetime | None = None
+    package_id: int
+    customer_id: int | None = None
     package_status_id: int | None = None
     package_status_name: str | None = None
     package_status_str: str | None = None
     package_status_state: str | None = None
+    line_items: list[SubscriptionLine] | None = None
+    brand_id: int | None = None
+    brand_name: str | None = None
+    class_id: int | None = None
+    class_name: str | None = None
+    paymethod_name: str | None = None
+    paymethod_detail: str | None = None
+    admin_id: int | None = None
+    admin_name: str | None = None
+    memo: str | None = None
+    amount_overdue: Decimal | None = None
+    is_overdue: bool | None = None
+    days_overdue: int | None = None
+    start_datetime: dt.datetime | None = None
     mrr: Decimal | None = None
     arr: Decimal | None = None
     cancel_reason: str | None = None
-    terms_id: int | None = None
     terms_name: str | None = None
     terms_days: int | None = None
-    paycycle: str | None = None
     paycycle_name: str | None = None
     tags: list[str] | None = None
     url_self: str | None = None
     cache_next_invoice: dt.datetime | None = None
-    line_items: list[SubscriptionLine] | None = None
 
 
 class SubscriptionLineCreate(CustomFieldsIn, total=False):
