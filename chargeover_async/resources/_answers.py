@@ -84,8 +84,8 @@ class Reading:
             if isinstance(value, str) and _ID.fullmatch(value):
                 return int(value)
         else:
-            kind: type[Any] = type(one)
-            value = getattr(one, _attribute(kind, primary), None)
+            record: object = one
+            value = getattr(record, _attribute(type(record), primary), None)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -26,10 +26,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 from chargeover_async import (
     ChargeOver, Created, Customer, ExternalKey, F, Invoice, Item, Operation, QuotaSettings,
-    RetryPolicy, Token,
+    RetryPolicy, Subscription, Token, Usage,
 )
 from chargeover_async.models import LineItemCreate
-async def calls(co: ChargeOver, made: Operation[Created], lines: list[LineItemCreate]) -> None:
+from chargeover_async.webhooks import Event, Webhooks
+async def calls(
+    co: ChargeOver, made: Operation[Created], lines: list[LineItemCreate], event: Event,
+) -> None:
 """
 WRONG = [
     # misspelt, unknown, or of another call
@@ -96,6 +99,76 @@ WRONG = [
     "QuotaSettings(limit=None)",
     "co.stream([1, 2])",
     "made.ref(5)",
+    # of the other objects
+    'await co.subscriptions.create(paycyle="mon")',
+    "await co.subscriptions.create(customer_id=1, line_items=[{'tierset': {'base': 1.5}}])",
+    "await co.subscriptions.cancel(1, cancel_date=20260131)",
+    'await co.subscriptions.set_paycycle(1, "mon", form="body")',
+    "await co.subscriptions.set_paymethod(1, paymethod=5)",
+    "await co.subscriptions.upgrade(1, [{'line_item_idd': 5}])",
+    "await co.subscriptions.get(1, expand=5)",
+    "await co.subscriptions.delete(1)",
+    "await co.transactions.create(customer_id=1, amount=1.5)",
+    "await co.transactions.refund(1, amount=0.1)",
+    "await co.transactions.pay(1)",
+    'await co.transactions.update(1, amount="1")',
+    "await co.transactions.change_applied_amounts(1, [{'invoice_id': 1, 'applied': 1.5}])",
+    'await co.usage.create(line_item_id="5", usage_value=1)',
+    "await co.usage.create(line_item_id=5, usage_value=1.5)",
+    "await co.usage.upload([])",
+    "co.usage.upload([{'usage_val': 1}])",
+    "await co.terms.list(where=F.terms_id == 1)",
+    "await co.terms.get(1)",
+    "await co.log.list(limit=5)",
+    "await co.quotes.delete(1)",
+    "await co.notes.create(note=5)",
+    'await co.creditcards.create(number=4111, expdate_year="2030")',
+    'await co.ach.update(1, name="x")',
+    'await co.resthooks.create(target="https://x")',
+    'await co.config.set("x")',
+    "await co.teapot.get()",
+    'await co.reports.report_data(1, limit="5")',
+    'await co.aggregate("invoice", ["SUM(total)"], by=5)',
+    'await co.currencies.set_exchange_rate("USD", "CAD", 1.35)',
+    'await co.users.send_password_reset(1, action="reset")',
+    "h1: Usage = await co.subscriptions.get(1)",
+    "h2: Subscription = (await co.usage.list())[0]",
+    # of references
+    "await co.invoices.create(customer_id=made, line_items=lines)",
+    "await co.customers.create(company=made.ref())",
+    "h3: int = made.ref()",
+    "await co.invoices.void(made.ref().path)",
+    # of raw JSON
+    "h4: Customer = await co.customers.get(1, raw=True)",
+    "h5: Sequence[Customer] = await co.customers.list(raw=True)",
+    "await co.customers.get(1, raw=True, as_=Customer)",
+    "await co.customers.list(on_unreadable=5)",
+    "co.customers.iterate(on_unreadable=lambda: None)",
+    # of bulk scopes and streams
+    'co.bulk().customers.create(compny="x")',
+    "co.bulk(25)",
+    "await co.bulk().submit(5)",
+    'co.stream([made], ordered="yes")',
+    "for outcome in co.stream([made]): print(outcome)",
+    "async for outcome in co.stream([made]): print(outcome.valu)",
+    "h6: Customer = (await made.wait()).unwrap()",
+    # of authentication and options
+    'ChargeOver("https://x", "u", "p", auth="digest")',
+    'ChargeOver("https://x", "u", "p", flags=["emails"])',
+    'co.with_options(auth="basic")',
+    'ChargeOver("https://x", "u", "p", dates="%d.%m.%Y")',
+    # of webhooks
+    "Webhooks(5)",
+    'Webhooks("t").parse("text")',
+    "event.nme",
+    "h7: Customer = event.data.customer",
+    'event.read("customer")',
+    'event.name = "x"',
+    # of filters
+    "await co.customers.count(where=F.total)",
+    "await co.customers.count(where=[F.total > 1, True])",
+    "F.date < None",
+    "F.total.contains()",
 ]
 RIGHT = [
     'await co.customers.create(company="x", terms_id=3, no_taxes=True, tags=["a"])',
@@ -107,6 +180,14 @@ RIGHT = [
     'await co.invoices.void(Token("t"))',
     "await co.invoices.create(customer_id=1, line_items=lines, date=dt.date(2026, 1, 31))",
     "d3: int = await co.customers.count()",
+    "d4: bytes = await co.customers.get(1, raw=True)",
+    "d5: Subscription = await co.subscriptions.get(1, expand='line_items')",
+    "await co.transactions.refund(1, amount=Decimal('1.50'), form='path')",
+    "co.usage.upload([{'line_item_id': 1, 'usage_value': '1.5', 'from': dt.date(2026, 1, 1)}])",
+    "d6: Usage = (await co.usage.list(where=F.line_item_id == 5))[0]",
+    "d7: Customer | None = event.data.customer",
+    "async for d8 in co.stream([made], ordered=True): print(d8.unwrap().id)",
+    "print(d4, d5, d6, d7, Webhooks('t').parse(b''))",
     'print(d1, d2, d3, Decimal(1), RetryPolicy(attempts=3), ChargeOver("https://x", "u", "p"))',
 ]
 LINES = [*WRONG, *RIGHT]
@@ -175,4 +256,4 @@ def test_wrong_calls_are_refused_and_right_ones_are_not(checker: str) -> None:
     refused = {line: found[n] for n, line in enumerate(RIGHT, FIRST + len(WRONG)) if n in found}
     assert refused == {}
     assert {number for number in found if number < FIRST} == set()
-    assert len(WRONG) >= 25
+    assert len(WRONG) >= 40
