@@ -194,7 +194,8 @@ def _same(sent: Any, held: Any) -> bool:
 
     Numbers are compared as numbers, in text too (``"08"`` and 8, ``"2.95"`` and ``"2.950000"``),
     moments as moments (a date with the midnight it is stored as), text without regard to blanks.
-    Text may be held cut (recording `create_and_apply_credit`: ``transaction_detail`` at 32 characters).
+    Text may be held cut (``transaction_detail`` at 32 characters, recording
+    `create_and_apply_credit`).
     """
     if sent == held:
         return True

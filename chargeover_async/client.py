@@ -27,7 +27,7 @@ from .errors import NotSent, UsageError
 from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats, share
 from .models import Created
 from .models._codec import DateFormat, read_untyped
-from .models._write import check_json
+from .models._write import check_json, check_mapping
 from .observe import Observer, Stats
 from .operation import Operation, Outcome, Reader
 from .query import filter_text
@@ -87,6 +87,17 @@ class ChargeOver(Resources):
         trace_configs: list[TraceConfig] | None = None,
         random: random.Random | None = None,
     ) -> None:
+        for name, part, kind in (
+            ("quota", quota, QuotaSettings),
+            ("retry", retry, RetryPolicy),
+            ("timeouts", timeouts, Timeouts),
+            ("bulk", bulk, BulkSettings),
+            ("dates", dates, DateFormat),
+        ):
+            if part is not None and not isinstance(part, kind):
+                raise UsageError(f"{name} takes a {kind.__name__}, not {part!r}")
+        if not isinstance(connections, int) or connections < 1:
+            raise UsageError(f"connections must be at least 1, not {connections!r}")
         base = check_url(url, insecure_http=insecure_http)
         if transport is None:
             transport = AiohttpTransport(
@@ -180,6 +191,8 @@ class ChargeOver(Resources):
 
     def bulk(self, settings: BulkSettings | None = None) -> Bulk:
         """A scope that sends what is queued in it in as few requests as possible."""
+        if settings is not None and not isinstance(settings, BulkSettings):
+            raise UsageError(f"bulk takes BulkSettings, not {settings!r}")
         return Bulk(self._pipeline, settings or self._bulk, self._options)
 
     def stream(
@@ -199,6 +212,8 @@ class ChargeOver(Resources):
         Breaking off sends nothing more and awaits what is in flight. A ``journal`` knows of each
         operation before it is sent (see `bulk.StreamJournal`).
         """
+        if not isinstance(operations, (Iterable, AsyncIterable)):
+            raise UsageError(f"stream takes operations, not {type(operations).__name__}")
         if window < 1:
             raise UsageError(f"window must be at least 1, not {window}")
         settings = settings or self._bulk
@@ -231,10 +246,13 @@ class ChargeOver(Resources):
         JSON as it came. ``repeat`` says how safe it is to send twice; left out, GET, PUT and DELETE
         are repeated and POST is not.
         """
-        method = method.upper()
+        method = str(method).upper()
         if method not in {*METHODS, "POST"}:
             raise UsageError(f"method must be GET, POST, PUT or DELETE, not {method!r}")
         _check_path(path)
+        if repeat is not None and not isinstance(repeat, Repeat):
+            raise UsageError(f"repeat takes a Repeat, not {repeat!r}")
+        check_mapping(query or {}, "query")
         pairs = tuple(
             (filter_text(name, "a name in query"), filter_text(value, name))
             for name, value in (query or {}).items()
@@ -293,6 +311,8 @@ def quota_share_of_env(options: Mapping[str, Any]) -> dict[str, str]:
 
 def _check_path(path: str) -> None:
     # Nothing that a server, or a proxy before it, would read as another path.
+    if not isinstance(path, str):
+        raise UsageError(f"path must be text such as /customer/2, not {path!r}")
     if not path.startswith("/") or not path.isascii() or not path.isprintable():
         raise UsageError(f"path must start with / and be percent-encoded, not {path!r}")
     if any(char in path for char in "?#\\ ") or {".", ".."} & set(unquote(path).split("/")):

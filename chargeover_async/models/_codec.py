@@ -34,6 +34,13 @@ class DateFormat(msgspec.Struct, frozen=True, kw_only=True):
     date: str = "%Y-%m-%d"
     datetime: str = "%Y-%m-%d %H:%M:%S"
 
+    def __post_init__(self) -> None:
+        for pattern in (self.date, self.datetime):
+            try:
+                dt.datetime.strptime(dt.datetime(2026, 1, 31).strftime(pattern), pattern)  # noqa: DTZ001, DTZ007 - the API's are naive
+            except (TypeError, ValueError):
+                raise UsageError(f"{pattern!r} is no pattern of dates such as %d.%m.%Y") from None
+
 
 def untyped(raw: bytes | msgspec.Raw) -> Any:
     """JSON as dicts and lists, numbers with a fraction as Decimal; raises msgspec.DecodeError."""

@@ -40,15 +40,22 @@ Refs = list[tuple[Path, Ref]]
 class Shape:
     """The compiled form of one TypedDict: which names it has and what each may hold."""
 
-    __slots__ = ("checks", "has_secret", "kinds", "name")
+    __slots__ = ("checks", "has_secret", "kinds", "name", "nullable")
 
     def __init__(
-        self, name: str, kinds: dict[str, str], checks: dict[str, Check], *, has_secret: bool
+        self,
+        name: str,
+        kinds: dict[str, str],
+        checks: dict[str, Check],
+        nullable: frozenset[str],
+        *,
+        has_secret: bool,
     ) -> None:
         self.name = name
         self.has_secret = has_secret  # what is given in its place is shown by no message, either
         self.kinds = kinds  # field name -> "text", "money", "day", ..., "list", "object"
         self.checks = checks
+        self.nullable = nullable  # where None may be sent: never for a list that must be one
 
     def prepare(
         self,
@@ -78,7 +85,10 @@ class Shape:
                     continue
                 if check is None:
                     raise unknown_name(name, checks, self.name)
-                payload[name] = None if value is None else check(value, (name,), refs)
+                if value is None and name in self.nullable:
+                    payload[name] = None
+                else:
+                    payload[name] = check(value, (name,), refs)
             if extra:
                 _add_extra(payload, extra, refs)
         except UsageError as error:
@@ -89,6 +99,7 @@ class Shape:
 
 
 def _add_extra(payload: dict[str, Any], extra: Mapping[str, Any], refs: Refs) -> None:
+    check_mapping(extra, "extra")
     for name, value in extra.items():
         if not isinstance(name, str) or not name:
             raise UsageError(f"a name in extra must be text, not {name!r}")
@@ -319,7 +330,10 @@ def _nested(shape: Shape) -> Check:
             inner_check = shape.checks.get(name)
             if inner_check is None:
                 raise unknown_name(f"{dotted(path)}.{name}", _prefixed(path, shape), shape.name)
-            out[name] = None if inner is None else inner_check(inner, (*path, name), refs)
+            if inner is None and name in shape.nullable:
+                out[name] = None
+            else:
+                out[name] = inner_check(inner, (*path, name), refs)
         return out
 
     return check
@@ -377,11 +391,27 @@ def shape_of(typed_dict: type[Any]) -> Shape:
     """The check for one TypedDict, compiled on first use."""
     kinds: dict[str, str] = {}
     checks: dict[str, Check] = {}
+    nullable: set[str] = set()
     has_secret = False
     for name, annotation in get_type_hints(typed_dict, include_extras=True).items():
         kinds[name], checks[name], holds = _compile(name, annotation)
         has_secret = has_secret or holds
-    return Shape(typed_dict.__name__, kinds, checks, has_secret=has_secret)
+        if type(None) in _options(annotation):
+            nullable.add(name)
+    return Shape(typed_dict.__name__, kinds, checks, frozenset(nullable), has_secret=has_secret)
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union, of one that is annotated, too."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return get_args(annotation)
+
+
+def check_mapping(value: object, name: str) -> None:
+    """Raise UsageError for what has no names and values."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{name} must be a mapping of names to values, not {type(value).__name__}")
 
 
 def check_json(value: Any) -> Any:

@@ -7,13 +7,14 @@ it is decided by whoever owns the resource (the ``runner``).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Record
-from chargeover_async.models._write import Refs, shape_of
+from chargeover_async.models._write import Refs, check_mapping, shape_of
 from chargeover_async.operation import Operation, Reader, Runner
 from chargeover_async.query import QueryPairs
 from chargeover_async.retry import Repeat
@@ -126,12 +127,23 @@ class BaseResource(Generic[T]):
         *names: str | Sequence[str],
     ) -> None:
         """Raise UsageError unless each name, or one name of each group, is given a value."""
+        if extra is not None:
+            check_mapping(extra, f"{self.attribute}.{verb}: extra")
         given = {**(extra or {}), **fields}
         for name in names:
             group = (name,) if isinstance(name, str) else tuple(name)
             if all(given.get(one) in (None, "") for one in group):
                 wanted = group[0] if len(group) == 1 else f"one of {', '.join(group)}"
                 raise UsageError(f"{self.attribute}.{verb} needs {wanted}")
+
+    def _need_positive(self, verb: str, amount: Any, name: str = "amount") -> None:
+        """Raise UsageError for nothing or less than that: a server may take 0 for all there is."""
+        try:
+            if amount is None or Decimal(str(amount)) > 0:
+                return
+        except InvalidOperation:
+            return  # what is no number is refused by the check of its field
+        raise UsageError(f"{self.attribute}.{verb}: {name} must be more than 0, not {amount}")
 
     def _create(
         self,

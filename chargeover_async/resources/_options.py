@@ -9,6 +9,7 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models._codec import DateFormat
+from chargeover_async.models._write import check_mapping
 from chargeover_async.query import QueryPairs, filter_text
 
 ActionForm = Literal["query", "path"]
@@ -49,6 +50,7 @@ def call_query(
             if not isinstance(value, str) or not value:
                 raise UsageError(f"{name} must be text, not {value!r}")
             pairs.append((name, filter_text(value, name)))
+    check_mapping(flags or {}, "flags")
     for flag, number in (flags or {}).items():
         if not isinstance(flag, str) or not flag.isidentifier() or not isinstance(number, int):
             raise UsageError(f"a flag is a name and a whole number, not {flag!r}: {number!r}")

@@ -109,6 +109,7 @@ class Currencies(Unfiltered[Currency]):
 
         Source: page "Set an exchange rate"; the vendor's PHP example writes it as ``"query"``.
         """
+        self._need_positive("set_exchange_rate", exchange, "exchange")
         return self._action(
             None,
             "setExchangeRate",

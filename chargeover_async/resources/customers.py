@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypedDict, Unpack
 
+from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Customer, CustomerCreate, CustomerUpdate, SetPayMethod
 from chargeover_async.models._write import Integer
 from chargeover_async.operation import Operation
@@ -129,5 +130,7 @@ class Customers(Resource[Customer]):
         UNVERIFIED: the vendor's text describes this and gives the action no name; pass the one
         that your account's documentation shows.
         """
+        if not isinstance(action, str) or not action.isidentifier():
+            raise UsageError(f"customers.email: action must be a name, not {action!r}")
         fields = {} if message_id is None else {"message_id": message_id}
         return self._action(target, action, Repeat.ONCE, verb="email", fields=fields)

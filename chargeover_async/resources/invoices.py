@@ -151,7 +151,10 @@ class Invoices(Resource[Invoice]):
         if not payments:
             raise UsageError("invoices.schedule_payments was given no payment")
         for index, payment in enumerate(payments):
-            _need(f"schedule_payments: [{index}]", payment, "amount", "date")
+            verb = f"schedule_payments: [{index}]"
+            _need(verb, payment, "amount", "date")
+            if isinstance(payment, Mapping):
+                self._need_positive(verb, payment.get("amount"))
         return self._action(
             target,
             "schedule",

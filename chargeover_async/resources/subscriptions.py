@@ -12,7 +12,7 @@ other.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
@@ -67,6 +67,8 @@ class _Welcome(TypedDict, total=False):
 def _expand(expand: Expand) -> QueryPairs:
     if expand is None:
         return ()
+    if not isinstance(expand, Iterable):
+        raise UsageError(f'expand takes names such as "line_items", not {expand!r}')
     nodes = [expand] if isinstance(expand, str) else list(expand)
     for node in nodes:
         if not isinstance(node, str) or not node.replace(".", "_").isidentifier():
@@ -301,8 +303,10 @@ class Subscriptions(Resource[Subscription]):
         sent twice by itself: a second time would add the new lines again.
         Source: recordings `upgrade_a_package`, `add_line_item`, `update_package_line_item`.
         """
-        if isinstance(line_items, Sequence) and not line_items:
-            raise UsageError("subscriptions.upgrade needs at least one entry in line_items")
+        if isinstance(line_items, Iterable) and not isinstance(line_items, (str, Mapping)):
+            line_items = list(line_items)
+            if not line_items:
+                raise UsageError("subscriptions.upgrade needs at least one entry in line_items")
         fields = {"line_items": line_items}
         return self._action(
             target, "upgrade", Repeat.ONCE, verb="upgrade", fields=fields, extra=extra, form=form

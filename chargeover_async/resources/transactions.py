@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Unpack
 
+from chargeover_async.errors import UsageError
 from chargeover_async.models import (
     AppliedAmountIn,
     Created,
@@ -74,7 +75,7 @@ class Transactions(Resource[Transaction]):
             "transaction_type": TransactionType.CREDIT,
             "gateway_method": GatewayMethod.CREDIT,
         }
-        return self._create(fields, {**(extra or {}), **kind}, verb="create_credit")
+        return self._create_as("create_credit", kind, fields, extra)
 
     def create_refund(
         self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[RefundCreate]
@@ -85,7 +86,19 @@ class Transactions(Resource[Transaction]):
         gives money back is `refund`.
         """
         kind = {"transaction_type": TransactionType.REFUND}
-        return self._create(fields, {**(extra or {}), **kind}, verb="create_refund")
+        return self._create_as("create_refund", kind, fields, extra)
+
+    def _create_as(
+        self,
+        verb: str,
+        kind: Mapping[str, str],
+        fields: Mapping[str, Any],
+        extra: Mapping[str, Any] | None,
+    ) -> Operation[Created]:
+        for name, value in kind.items():
+            if name in (extra or ()):
+                raise UsageError(f"transactions.{verb}: {name} is {value!r}, not for extra to say")
+        return self._create(fields, {**(extra or {}), **kind}, verb=verb)
 
     # -- moving money ------------------------------------------------------------------------
 
@@ -103,6 +116,7 @@ class Transactions(Resource[Transaction]):
         sent twice by itself. Source: vendor's text, "On Behalf Of..."; page "Make a payment".
         """
         self._need("pay", fields, extra, CUSTOMER, ("amount", "applied_to"))
+        self._need_positive("pay", fields.get("amount"))
         return self._action(
             None,
             "pay",
@@ -127,6 +141,7 @@ class Transactions(Resource[Transaction]):
         Returns the new transaction. Never sent twice by itself. Source: clients of the vendor; no
         recording. UNVERIFIED: ``form="path"``.
         """
+        self._need_positive("refund", amount)
         fields = {} if amount is None else {"amount": amount}
         return self._action(
             target,

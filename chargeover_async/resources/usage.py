@@ -89,6 +89,8 @@ class UsageRecords(OffsetListable[Usage]):
         be right, naming its position. Source: page "Bulk Usage / metered data upload"; that the
         body is a plain list is UNVERIFIED.
         """
+        if not isinstance(records, Iterable):
+            raise UsageError(f"usage.bulk takes a list of records, not {type(records).__name__}")
         rows = [self._row(record, f"usage.bulk: [{n}]") for n, record in enumerate(records)]
         if not 1 <= len(rows) <= MAX_UPLOAD:
             raise UsageError(f"usage.bulk takes 1 to {MAX_UPLOAD} records, not {len(rows)}")
@@ -115,6 +117,11 @@ class UsageRecords(OffsetListable[Usage]):
         """
         if not 1 <= rows_per_call <= MAX_UPLOAD:
             raise UsageError(f"rows_per_call must be 1 to {MAX_UPLOAD}, not {rows_per_call}")
+        given: object = records
+        if isinstance(given, (str, bytes, dict)) or not isinstance(
+            given, (Iterable, AsyncIterable)
+        ):
+            raise UsageError(f"usage.upload takes records, not {type(records).__name__}")
         if concurrency < 1:
             raise UsageError(f"concurrency must be at least 1, not {concurrency}")
         return _upload(self, records, rows_per_call, concurrency)

@@ -6,11 +6,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 from decimal import Decimal
-from typing import Any, ForwardRef, get_args
+from types import NoneType, UnionType
+from typing import Any, ForwardRef, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.scripted import World, envelope
 
@@ -435,6 +436,88 @@ def test_any_record_is_read_or_is_a_decode_error(kind: type[Record], data: st.Da
             # Never a moment that nobody wrote.
             if isinstance(value, dt.datetime):
                 assert str(value.year).zfill(4) in str(document[name])
+
+
+def documented(hint: Any) -> st.SearchStrategy[tuple[Any, Any]]:
+    """What an answer may hold for a field of this type, and what is read from it."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        (inner,) = [one for one in arguments if one is not NoneType]
+        absent = [(None, None), *([] if inner is str else [("", None)])]
+        return st.sampled_from(absent) | documented(inner)
+    if origin is list:
+        return st.lists(documented(arguments[0]), max_size=2).map(
+            lambda pairs: ([one for one, _ in pairs], [two for _, two in pairs])
+        )
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return records_of(hint)
+    return SCALARS[hint]
+
+
+def either(*forms: Any) -> Any:
+    return lambda value: st.sampled_from([(form(value), value) for form in forms])
+
+
+SCALARS: dict[Any, st.SearchStrategy[tuple[Any, Any]]] = {
+    str: st.text(max_size=5).map(lambda text: (text, text))
+    | st.integers().map(lambda number: (number, str(number))),
+    bool: st.booleans().flatmap(either(bool, int, lambda flag: str(int(flag)))),
+    int: st.integers(0, 2**53).flatmap(either(int, str)),
+    Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=4).flatmap(
+        lambda value: st.sampled_from([(str(value), value), (Exact(str(value)), value)])
+    ),
+    dt.date: st.dates(dt.date(1900, 1, 1)).flatmap(either(str, lambda day: f"{day} 00:00:00")),
+    dt.datetime: st.datetimes(dt.datetime(1900, 1, 1)).flatmap(either(str, dt.datetime.isoformat)),
+    Any: st.sampled_from([(one, one) for one in (None, "", "x", 5, [1], {"a": "b"}, True)]),
+}
+
+
+class Exact(str):
+    """A number as it stands in the JSON."""
+
+    __slots__ = ()
+
+
+def records_of(kind: type[Any]) -> st.SearchStrategy[tuple[Any, Any]]:
+    """A record with some of its documented fields and others, and the struct that it is."""
+    hints = get_type_hints(kind)
+    fields = msgspec.structs.fields(kind)
+
+    def made(drawn: dict[str, Any]) -> tuple[Any, Any]:
+        extra = {"brand_new": [1, {"a": None}]}
+        document = {f.encode_name: drawn[f.name][0] for f in fields if f.name in drawn}
+        return document | extra, kind(**{name: value for name, (_, value) in drawn.items()})
+
+    required = {f.name: required_id() for f in fields if f.required}
+    optional = {f.name: documented(hints[f.name]) for f in fields if not f.required}
+    return st.fixed_dictionaries(required, optional=optional).map(made)
+
+
+def required_id() -> st.SearchStrategy[tuple[Any, Any]]:
+    return st.integers(1, 2**53).flatmap(either(int, str))
+
+
+def written(document: Any) -> str:
+    if isinstance(document, Exact):
+        return str(document)
+    if isinstance(document, dict):
+        return "{" + ",".join(f"{json.dumps(k)}:{written(v)}" for k, v in document.items()) + "}"
+    if isinstance(document, list):
+        return "[" + ",".join(map(written, document)) + "]"
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize("kind", STRUCTS, ids=lambda kind: kind.__name__)
+@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_record_of_documented_fields_is_read_in_every_form(
+    kind: type[Record], data: st.DataObject
+):
+    """Numbers and flags in strings, nulls, empty strings, extra keys: nothing is lost."""
+    document, expected = data.draw(records_of(kind))
+    encoded = written(document).encode()
+    assert read(encoded, kind) == expected
+    assert read_many(b"[" + encoded + b"," + encoded + b"]", kind) == [expected, expected]
 
 
 @pytest.mark.parametrize("kind", STRUCTS, ids=lambda kind: kind.__name__)
