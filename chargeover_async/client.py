@@ -175,8 +175,13 @@ class ChargeOver(Resources):
 
     @property
     def stats(self) -> Stats:
-        """Counters since the client was made."""
-        return self._pipeline.stats
+        """Counters since the client was made, and the limit that is kept to now.
+
+        More of the quota is in ``co.limiter.stats`` (`QuotaStats`).
+        """
+        stats = self._pipeline.stats
+        stats.limit = self._pipeline.limiter.stats.limit
+        return stats
 
     @property
     def url(self) -> str:

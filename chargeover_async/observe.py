@@ -65,12 +65,22 @@ class Stats:
     ``requests`` counts HTTP requests that left, ``operations`` what travelled in them (so
     ``operations / requests`` is the mean fill), ``retries`` operations sent again, ``lookups`` keys
     looked up after a lost answer, ``rate_limited`` answers with 429, ``unknown`` operations whose
-    outcome stayed unknown.
+    outcome stayed unknown. ``limit`` is no counter: it is how many requests a window takes now, what
+    the account allows or what 429s have left of it (0 without a quota), as of ``co.stats``.
     """
 
-    __slots__ = ("lookups", "operations", "rate_limited", "requests", "retries", "unknown")
+    __slots__ = (
+        "limit",
+        "lookups",
+        "operations",
+        "rate_limited",
+        "requests",
+        "retries",
+        "unknown",
+    )
 
     def __init__(self) -> None:
+        self.limit = 0
         self.requests = 0
         self.operations = 0
         self.retries = 0

@@ -16,6 +16,9 @@ from chargeover_async.limits.shared import BooksAway, SharedLimiter, WhenAway
 SCRIPT = files("chargeover_async.limits").joinpath("ledger.lua").read_text("utf-8")
 _SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
+_LASTING = ("WRONGTYPE", "can't run this command", "ACL failure")
+"""No such error passes by itself; the second is Redis's word for it, the third Valkey's."""
+
 _TIMEOUT_S = 2.0
 """For a connection and for an answer; somebody waits, and a permit's lease runs."""
 
@@ -137,7 +140,7 @@ class _RedisBooks:
         except (errors.RedisError, OSError, TimeoutError) as error:
             text = str(error)
             # The key is somebody else's, or the user may run the script and not what is in it.
-            lasting = "WRONGTYPE" in text or "can't run this command" in text
+            lasting = any(words in text for words in _LASTING)
             reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
             raise BooksAway(reason, lasting=lasting) from error
         return reply_of(answer)

@@ -117,3 +117,18 @@ async def test_a_permit_that_lapses_stops_the_request_before_its_first_byte(bulk
         assert len(sandbox.log) == co.stats.requests == 1
         assert await co.customers.count() == (3 if bulk else 1)
     assert limiter.unused == 2
+
+
+async def test_the_learnt_limit_shows_in_the_clients_stats():
+    """What the account allows, and what a 429 has left of it; 0 when there is no quota."""
+    async with Sandbox() as sandbox:
+        login = (sandbox.url, sandbox.username, sandbox.password)
+        quota = QuotaSettings(100, 0.5, guard_s=0.05, pause_s=0.01)
+        async with ChargeOver(*login, quota=quota) as co:
+            assert co.stats.limit == 100
+            sandbox.faults.next("429")
+            await co.customers.count()
+            assert co.stats.rate_limited == 1
+            assert 80 <= co.stats.limit < 100
+        async with ChargeOver(*login, limiter=NoLimit()) as co:
+            assert co.stats.limit == 0
