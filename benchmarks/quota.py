@@ -1,38 +1,34 @@
-"""How much of the request quota a stream of creates uses, and how often the server has to refuse.
+"""How much of the request quota mixed work uses, and how often the server has to refuse.
 
     python -m benchmarks.quota [--json] [--full] [--operations N]
 
 Real time, with the quota scaled to 250 requests per 6 s. The witness is a sandbox in a process of
 its own, with a strict rolling window: the figures are read from its log, not from the clients.
-Three clients send the same creates in batches of 25, each to a sandbox of its own: first the
-library, then, side by side, two as one would write them by hand with aiohttp, one behind
-``AsyncLimiter(250, 6)``, the other with a plain retry on 429.
+Half of the operations are creates, three tenths updates, two tenths reads of customers. Four
+clients do the same, each on a sandbox of its own: first the library, then, side by side, two as one
+would write them by hand with aiohttp in batches of 25, one behind ``AsyncLimiter(250, 6)``, the
+other with a plain retry on 429, and one that makes a call for each operation, one after the other,
+and waits on 429, as with the vendor's clients. That one gets one operation in 25.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import importlib.metadata
 import itertools
-import json
-import os
-import platform
 import random
-import sys
 import time
 from base64 import b64encode
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
 from aiolimiter import AsyncLimiter
 from yarl import URL
 
-from chargeover_async import ChargeOver, QuotaSettings
+from benchmarks._common import Account, finish, options_of, report, server
+from chargeover_async import ChargeOver, Operation, QuotaSettings
 
 LIMIT = 250
 WINDOW_S = 6.0
@@ -40,55 +36,64 @@ BATCH = 25
 WORKERS = 24
 """As many requests in flight as the library's own default."""
 
+SEEDED = 1_000
+"""Customers that are there before, to be updated and read."""
+
 DEFAULT_OPERATIONS = 20_000
 FULL_OPERATIONS = 100_000
 
-PACKAGES = ("chargeover-async", "aiohttp", "aiolimiter", "msgspec", "yarl")
 
-
-@dataclass(frozen=True)
-class Account:
-    """Where a sandbox listens, and what opens it."""
-
-    url: str
-    username: str
-    password: str
-
-
-@contextlib.asynccontextmanager
-async def sandbox() -> AsyncGenerator[Account, None]:
-    """A fresh sandbox in a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
+def sandbox() -> contextlib.AbstractAsyncContextManager[Account]:
+    """A fresh sandbox with the scaled quota, in a process of its own."""
+    return server(
         "chargeover_async.sandbox",
         f"--quota-limit={LIMIT}",
         f"--quota-window-s={WINDOW_S}",
         "--quota-kind=rolling",
-        stdout=asyncio.subprocess.PIPE,
     )
-    try:
-        assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), 30)
-        yield Account(*line.decode().split())
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
 
 
-# -- the three clients ---------------------------------------------------------------------------
+# -- what is to be done ----------------------------------------------------------------------------
+
+
+def kind(number: int) -> str:
+    """What the operation of this number is: half creates, three tenths updates, the rest reads."""
+    return "POST" if number % 10 < 5 else "PUT" if number % 10 < 8 else "GET"
+
+
+def target(number: int) -> int:
+    """The id of the customer that is updated or read; the same one comes again late."""
+    return 1 + number % SEEDED
+
+
+async def seed(account: Account) -> None:
+    """The customers that are there before, by the control plane: no request counts."""
+    url = URL(account.url).origin() / "_sandbox" / "seed"
+    customers = [{"company": f"s{number}"} for number in range(SEEDED)]
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json={"customer": customers}) as answer,
+    ):
+        answer.raise_for_status()
+
+
+# -- the four clients ------------------------------------------------------------------------------
 
 
 async def library(account: Account, operations: int) -> int:
-    """The library, as the README shows it; the number of records it says it has created."""
+    """The library, as the README shows it; the number of operations it says are done."""
     done = 0
     quota = QuotaSettings(limit=LIMIT, window_s=WINDOW_S)
     async with ChargeOver(account.url, account.username, account.password, quota=quota) as co:
-        creates = (
-            co.customers.create(company=f"c{i}", external_key=f"k{i}") for i in range(operations)
-        )
-        async for outcome in co.stream(creates):
+
+        def operation(number: int) -> Operation[Any]:
+            if kind(number) == "POST":
+                return co.customers.create(company=f"c{number}", external_key=f"k{number}")
+            if kind(number) == "PUT":
+                return co.customers.update(target(number), company=f"u{number}")
+            return co.customers.get(target(number))
+
+        async for outcome in co.stream(operation(number) for number in range(operations)):
             done += outcome.error is None
     return done
 
@@ -109,9 +114,9 @@ async def with_plain_retry(account: Account, operations: int) -> int:
 
 
 async def by_hand(account: Account, operations: int, permit: Callable[[], Awaitable[None]]) -> int:
-    """Workers that share an iterator of batches; the number of records created."""
+    """Workers that share an iterator of batches; the number of operations done."""
     chance = random.Random(0)
-    batches = batches_of_creates(operations)
+    batches = batches_of(operations)
     done = 0
 
     async def send(session: aiohttp.ClientSession, batch: list[dict[str, Any]]) -> int:
@@ -121,7 +126,7 @@ async def by_hand(account: Account, operations: int, permit: Callable[[], Awaita
                 if answer.status != 429:
                     answer.raise_for_status()
                     entries = (await answer.json())["response"]["_bulk"]
-                    return sum(entry["code"] == 201 for entry in entries)
+                    return sum(200 <= entry["code"] < 300 for entry in entries)
             await asyncio.sleep(chance.uniform(0, min(WINDOW_S, 0.25 * 2**attempt)))
         raise AssertionError("unreachable")
 
@@ -131,26 +136,53 @@ async def by_hand(account: Account, operations: int, permit: Callable[[], Awaita
             created = await send(session, batch)
             done += created
 
-    secret = b64encode(f"{account.username}:{account.password}".encode()).decode()
-    headers = {"Authorization": f"Basic {secret}"}
-    async with aiohttp.ClientSession(headers=headers) as session, asyncio.TaskGroup() as workers:
+    async with session_of(account) as session, asyncio.TaskGroup() as workers:
         for _ in range(WORKERS):
             workers.create_task(work(session))
     return done
 
 
-def batches_of_creates(operations: int) -> Iterator[list[dict[str, Any]]]:
+async def one_call_each(account: Account, operations: int) -> int:
+    """As with the vendor's clients: a call for each operation, one after the other."""
+    done = 0
+    async with session_of(account) as session:
+        for number in range(operations):
+            item = item_of(number)
+            url = URL(account.url).origin().with_path(item["uri"])
+            while True:
+                async with session.request(
+                    item["request_method"], url, json=item["payload"]
+                ) as answer:
+                    await answer.read()
+                if answer.status != 429:
+                    break
+                await asyncio.sleep(WINDOW_S / 60)
+            done += answer.ok
+    return done
+
+
+def session_of(account: Account) -> aiohttp.ClientSession:
+    """A session with the account's credentials."""
+    secret = b64encode(f"{account.username}:{account.password}".encode()).decode()
+    return aiohttp.ClientSession(headers={"Authorization": f"Basic {secret}"})
+
+
+def item_of(number: int) -> dict[str, Any]:
+    """One operation as an item of a batch."""
+    method, uri = kind(number), "/api/v3/customer"
+    payload: dict[str, str] | None = None
+    if method == "POST":
+        payload = {"company": f"c{number}", "external_key": f"k{number}"}
+    else:
+        uri = f"{uri}/{target(number)}"
+        payload = {"company": f"u{number}"} if method == "PUT" else None
+    return {"request_method": method, "uri": uri, "payload": payload, "id": None}
+
+
+def batches_of(operations: int) -> Iterator[list[dict[str, Any]]]:
     """What goes into each request, made when it is needed."""
     for first in range(0, operations, BATCH):
-        yield [
-            {
-                "request_method": "POST",
-                "uri": "/api/v3/customer",
-                "payload": {"company": f"c{i}", "external_key": f"k{i}"},
-                "id": None,
-            }
-            for i in range(first, min(first + BATCH, operations))
-        ]
+        yield [item_of(number) for number in range(first, min(first + BATCH, operations))]
 
 
 # -- what the witness saw ------------------------------------------------------------------------
@@ -195,6 +227,7 @@ async def measure(
 ) -> dict[str, Any]:
     """Run one client against a fresh sandbox; figures from the sandbox's log and one clock."""
     async with sandbox() as account:
+        await seed(account)
         began = time.perf_counter()
         done = await client(account, operations)
         seconds = time.perf_counter() - began
@@ -203,81 +236,65 @@ async def measure(
     return {
         "requests": len(seen),
         "operations": operations,
-        "created": done,
+        "done": done,
         "seconds": round(seconds, 3),
         "http_429": len(seen) - len(accepted),
         "quota_used": round(quota_used(accepted), 4),
         "worst_window": worst_window([at for at, _ in seen]),
+        "operations_a_window": round(quota_used(accepted) * LIMIT * operations / len(accepted), 1),
     }
 
 
 async def run(operations: int) -> dict[str, Any]:
-    """Measure all three; the library's figures on top, the others in ``beside``."""
-    report = await measure(library, operations)
-    aiolimiter, plain_retry = await asyncio.gather(
-        measure(behind_aiolimiter, operations), measure(with_plain_retry, operations)
+    """Measure all four; the library's figures on top, the others in ``beside``."""
+    figures = await measure(library, operations)
+    names = ("aiolimiter", "plain_retry", "one_call_each")
+    others = await asyncio.gather(
+        measure(behind_aiolimiter, operations),
+        measure(with_plain_retry, operations),
+        measure(one_call_each, max(1, operations // BATCH)),
     )
-    return {
-        "benchmark": "quota",
-        "limit": LIMIT,
-        "window_s": WINDOW_S,
-        **report,
-        "beside": {"aiolimiter": aiolimiter, "plain_retry": plain_retry},
-        "versions": versions(),
-        "machine": {
-            "python": platform.python_version(),
-            "implementation": platform.python_implementation(),
-            "system": platform.system(),
-            "machine": platform.machine(),
-            "cpus": os.cpu_count(),
+    beside = dict(zip(names, others, strict=True))
+    by_hand_seconds = min(beside[name]["seconds"] for name in names[:2])
+    each = beside["one_call_each"]["operations_a_window"]
+    return report(
+        "quota",
+        {
+            "limit": LIMIT,
+            "window_s": WINDOW_S,
+            **figures,
+            "times_one_call_each": round(figures["operations_a_window"] / each, 2) if each else 0.0,
+            "seconds_over_by_hand": round(figures["seconds"] / by_hand_seconds, 3),
+            "beside": beside,
         },
-    }
+        ("aiolimiter",),
+    )
 
 
-def versions() -> dict[str, str | None]:
-    """What is installed; None for the library when it is run from a checkout."""
-    found: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
-
-
-def show(report: dict[str, Any]) -> None:
+def table(result: dict[str, Any]) -> Iterator[str]:
     """The figures as a table."""
-    rows = [("chargeover_async", report), *report["beside"].items()]
-    print(f"{report['operations']} creates, {LIMIT} requests per {WINDOW_S:g} s, rolling")
-    print(f"{'':18}{'seconds':>9}{'requests':>10}{'429':>7}{'used':>9}{'worst window':>14}")
+    rows = [("chargeover_async", result), *result["beside"].items()]
+    yield f"{result['operations']} mixed operations, {LIMIT} requests per {WINDOW_S:g} s, rolling"
+    yield (
+        f"{'':18}{'operations':>12}{'seconds':>9}{'requests':>10}{'429':>7}{'used':>9}"
+        f"{'worst window':>14}{'a window':>10}"
+    )
     for name, row in rows:
-        print(
-            f"{name:18}{row['seconds']:>9.1f}{row['requests']:>10}{row['http_429']:>7}"
-            f"{row['quota_used']:>9.1%}{row['worst_window']:>14}"
+        yield (
+            f"{name:18}{row['operations']:>12}{row['seconds']:>9.1f}{row['requests']:>10}"
+            f"{row['http_429']:>7}{row['quota_used']:>9.1%}{row['worst_window']:>14}"
+            f"{row['operations_a_window']:>10.0f}"
         )
+    yield f"{result['times_one_call_each']:.1f} times as many operations a window as one call each"
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the options, measure, print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.quota",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    options = options_of(
+        "quota", __doc__, arguments, operations=(DEFAULT_OPERATIONS, FULL_OPERATIONS)
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
-    parser.add_argument("--full", action="store_true", help=f"{FULL_OPERATIONS} creates")
-    parser.add_argument("--operations", type=int, help=f"creates; default {DEFAULT_OPERATIONS}")
-    options = parser.parse_args(arguments)
-    operations = FULL_OPERATIONS if options.full else DEFAULT_OPERATIONS
-    if options.operations is not None:
-        operations = options.operations
-    if operations < 1:
-        parser.error("--operations must be at least 1")
-    report = asyncio.run(run(operations))
-    if options.json:
-        print(json.dumps(report))
-    else:
-        show(report)
+    result = asyncio.run(run(options.operations))
+    finish(result, table(result), as_json=options.json)
 
 
 if __name__ == "__main__":

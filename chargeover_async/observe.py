@@ -65,8 +65,9 @@ class Stats:
     ``requests`` counts HTTP requests that left, ``operations`` what travelled in them (so
     ``operations / requests`` is the mean fill), ``retries`` operations sent again, ``lookups`` keys
     looked up after a lost answer, ``rate_limited`` answers with 429, ``unknown`` operations whose
-    outcome stayed unknown. ``limit`` is no counter: it is how many requests a window takes now, what
-    the account allows or what 429s have left of it (0 without a quota), as of ``co.stats``.
+    outcome stayed unknown. ``limit`` is no counter: it is how many requests a window takes
+    now, what the account allows or what 429s have left of it (0 without a quota), as of
+    ``co.stats``.
     """
 
     __slots__ = (

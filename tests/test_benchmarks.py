@@ -109,9 +109,21 @@ def test_export(capfd: pytest.CaptureFixture[str]) -> None:
     assert result["requests_share"] == 1.25
 
 
+def test_fairness(capsys: pytest.CaptureFixture[str]) -> None:
+    """Latencies of both, in permits, and nobody refused the library."""
+    result = result_of("fairness", capsys, "--seconds", "3")
+    for row in (result, result["beside"]["shared_limiter"]):
+        assert row["direct_calls"] >= 1
+        assert 0 < row["median"] <= row["p99"] <= row["longest"]
+        assert row["requests"] > row["direct_calls"]
+    assert result["http_429"] == 0
+    assert result["to_reach"] == {"median": 1.0, "p99": 2.0}
+
+
 @pytest.mark.parametrize(
     ("name", "option"),
     [
+        ("fairness", "--seconds=0"),
         ("engine", "--operations=0"),
         ("decode", "--records=-5"),
         ("import_", "--rows=0"),

@@ -8,32 +8,32 @@ quota = pytest.importorskip(
     "benchmarks.quota", reason="benchmarks are part of the checkout, not of the wheel"
 )
 
-FIGURES = {"requests", "operations", "created", "seconds", "http_429", "quota_used", "worst_window"}
+FIGURES = {
+    *("requests", "operations", "done", "seconds", "http_429", "quota_used", "worst_window"),
+    "operations_a_window",
+}
+BESIDE = ["aiolimiter", "plain_retry", "one_call_each"]
 
 
 def test_a_tiny_run_prints_one_json_object_on_its_last_line(capsys):
-    """A hundred creates: every figure is there, every client creates every record."""
+    """A hundred operations: every figure is there, every client does every operation."""
     quota.main(["--json", "--operations", "100"])
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report.keys() >= FIGURES | {"benchmark", "limit", "window_s", "versions", "machine"}
-    assert report["beside"].keys() == {"aiolimiter", "plain_retry"}
+    assert report.keys() >= {"times_one_call_each", "seconds_over_by_hand"}
+    assert list(report["beside"]) == BESIDE
     for figures in (report, *report["beside"].values()):
         assert figures.keys() >= FIGURES
-        assert (figures["operations"], figures["created"]) == (100, 100)
+        assert figures["operations"] == figures["done"]
         assert (figures["requests"], figures["http_429"]) == (4, 0)
-    assert report["versions"].keys() == {
-        "chargeover-async",
-        "aiohttp",
-        "aiolimiter",
-        "msgspec",
-        "yarl",
-    }
+    assert report["operations"] == 100
+    assert report["beside"]["one_call_each"]["operations"] == 4
 
 
 def test_without_json_it_prints_a_table(capsys, monkeypatch):
     """One line for each client, the library's first."""
     figures = dict.fromkeys(FIGURES, 1)
-    report = {**figures, "beside": {"aiolimiter": figures, "plain_retry": figures}}
+    report = {**figures, "times_one_call_each": 25, "beside": dict.fromkeys(BESIDE, figures)}
 
     async def run(operations):
         assert operations == quota.DEFAULT_OPERATIONS
@@ -42,11 +42,16 @@ def test_without_json_it_prints_a_table(capsys, monkeypatch):
     monkeypatch.setattr(quota, "run", run)
     quota.main([])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[2:]] == [
-        "chargeover_async",
-        "aiolimiter",
-        "plain_retry",
-    ]
+    assert [line.split()[0] for line in lines[2:6]] == ["chargeover_async", *BESIDE]
+
+
+def test_the_work_is_mixed_and_no_record_comes_twice_within_a_batch():
+    """Half creates, three tenths updates, two tenths reads."""
+    kinds = [quota.kind(number) for number in range(1000)]
+    assert [kinds.count(one) for one in ("POST", "PUT", "GET")] == [500, 300, 200]
+    for batch in quota.batches_of(5000):
+        uris = [item["uri"] for item in batch if item["request_method"] != "POST"]
+        assert 10 <= len(uris) == len(set(uris))
 
 
 @pytest.mark.parametrize("size", ["0", "-5", "many"])
