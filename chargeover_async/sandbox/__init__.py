@@ -5,21 +5,21 @@
     async with Sandbox() as sandbox:
         co = ChargeOver(sandbox.url, sandbox.username, sandbox.password)
 
-It has customers, users, items, invoices, transactions, stored pay methods, subscriptions
-(``package``), usage, quotes, notes, coupons, item categories, custom fields and the lists of an
-account; queries with ``where``, ``order``, ``limit``, ``offset`` and ``expand``; ``_count`` and
-``_revision``; external keys and tokens; actions on records and collections in both spellings;
-``_bulk`` with JSONPath; the request quota; and faults on demand (`Faults`). `Variant` switches the
-behaviours that no source shows. Every fact in the code names its source; what has none is marked
-UNVERIFIED.
+It has all objects of the vendor's pages: customers, users, items, invoices, transactions, stored
+pay methods, subscriptions (``package``), usage, quotes, notes, coupons, item categories, custom
+fields, REST hooks that really post, reports, aggregates and the lists of an account. And queries
+with ``where``, ``order``, ``limit``, ``offset`` and ``expand``; ``_count`` and ``_revision``;
+external keys and tokens; actions on records and collections in both spellings; ``_bulk`` with
+JSONPath; the request quota; and faults on demand (`Faults`). `Variant` switches the behaviours that
+no source shows. Every fact in the code names its source; what has none is marked UNVERIFIED.
 
 Records live in memory, or in a file that survives the end of the process: ``Sandbox(path=...)``.
 
 A control plane under ``/_sandbox/`` needs no credentials: ``POST reset``, ``POST seed``
 (``{"customer": [...]}``), ``POST snapshot`` and ``POST restore`` (``{"name": "before"}``; without a
 name the answer holds the snapshot), ``POST faults`` (``{"script": [...], "rates": {...}}``),
-``GET state``, ``GET log``. `Sandbox` can begin with records from files (``seeds``). It shares no
-code with the client but the field names of the models.
+``GET state``, ``GET log``, ``GET webhooks``. `Sandbox` can begin with records from files
+(``seeds``). It shares no code with the client but the field names of the models.
 
 The root (``sandbox.page_url``) is a page for a browser: the objects with their records, the log and
 the quota live, faults to switch on. It and the control plane answer this machine only: an address,
@@ -44,8 +44,14 @@ What it does not imitate:
   seed adds more. An id of an admin, brand, class, campaign or language is accepted unchecked.
 - Rates of exchange: it knows those that were set.
 - Templates: a description is stored as it is.
-- Nodes of ``expand`` but the nested parts of a record; flags (``_flag_*``) and ``on_behalf_*``:
-  accepted, logged, without effect.
+- Nodes of ``expand`` but the nested parts of a record.
+- Flags (``_flag_*``) are kept in the log; only ``_flag_webhooks=0`` has an effect. Of
+  ``on_behalf_*`` the address is kept with what was paid or stored, the rest in the log.
+- Webhooks but those that a source shows; the one of an invoice that becomes overdue, as nothing
+  happens by itself; encrypted payloads. All hooks share one token, and a host that is not this
+  machine is posted to only if it is asked for by name.
+- Reports but three, and their formats; what rows of reports and aggregates look like is a guess.
+  Requests of ChargeOver.js come from a seed only; what is set through ``_config`` changes nothing.
 - Expiry of login links, limits on nonces and clocks of signatures, several accounts, TLS.
 - The account's zone is that of ``now``, UTC by default (the vendor's is usually America/Chicago).
 """

@@ -438,6 +438,26 @@ async def test_log_has_requests_in_order_of_arrival(call):
     assert bulk.at <= listing.at
 
 
+async def test_log_has_flags_and_the_end_customer(call):
+    """Of a request and of the batch around others, in the log and in the control plane."""
+    said = "on_behalf_addr=10.1.2.3&on_behalf_details=jo%40example.com"
+    await call("GET", f"/customer?_flag_emails=0&_flag_webhooks=1&{said}")
+    await call("GET", "/customer")
+    await call("POST", f"/_bulk?{said}", batch(1))
+    first, plain, bulk = (entry.caller for entry in call.sandbox.log)
+    assert (first.addr, first.details) == ("10.1.2.3", "jo@example.com")
+    assert first.flags == {"emails": "0", "webhooks": "1"}
+    assert (plain.addr, plain.details, plain.flags) == (None, None, {})
+    assert bulk.addr == "10.1.2.3"
+    _, log = await control(call, "GET", "log")
+    shown = {key: log[0][key] for key in ("on_behalf_addr", "on_behalf_details", "flags")}
+    assert list(shown.values()) == ["10.1.2.3", "jo@example.com", first.flags]
+    card = {"customer_id": 1, "number": "4242424242424242", "expdate": "2030-01-01"}
+    item = {"request_method": "POST", "uri": "/api/v3/creditcard", "payload": card}
+    await call("POST", f"/_bulk?{said}", [item])
+    assert call.sandbox.store.find("creditcard", 1)["write_ipaddr"] == "10.1.2.3"
+
+
 async def test_log_numbers_and_times_every_request(connect):
     """Numbers go on when the sandbox starts again; the clock's own time is what a request took."""
     time = [0.0]
