@@ -42,23 +42,26 @@ WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 FILES = Path(chargeover_async.__file__).parent / "sandbox" / "page"
 
 
-@asynccontextmanager
-async def chromium(*more: str) -> AsyncIterator[Any]:
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", *more],
-        )
-        try:
-            yield browser
-        finally:
-            await browser.close()
+@pytest.fixture(scope="module")
+def netlog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the browser logs every connection and packet of these tests."""
+    return tmp_path_factory.mktemp("browser") / "net.json"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Any]:
-    async with chromium() as running:
-        yield running
+async def browser(netlog: Path) -> AsyncIterator[Any]:
+    async with playwright.async_playwright() as driver:
+        running = await driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                f"--log-net-log={netlog}",
+            ],
+        )
+        try:
+            yield running
+        finally:
+            await running.close()
 
 
 class Seen:
@@ -428,15 +431,15 @@ async def test_everything_has_a_name_and_the_keyboard_reaches_it(browser):
         seen.check()
 
 
-async def test_no_request_leaves_loopback(tmp_path):
-    """By the DevTools and by the browser's own log of every connection and every packet."""
-    netlog = tmp_path / "net.json"
-    async with chromium(f"--log-net-log={netlog}") as browser, looking(browser) as seen:
+async def test_no_request_leaves_loopback(browser, netlog):
+    """By the browser's own log of all that it did in these tests; the last one, for it ends it."""
+    async with looking(browser) as seen:
         await fill(seen.co)
         for hash_ in ("#/", "#/customer", "#/customer/1"):
             await seen.open(hash_)
         await seen.page.wait_for_selector("#fields tr")
-        seen.check()
+        seen.check()  # and by the DevTools
+    await browser.close()
     log = json.loads(netlog.read_text("utf-8"))
     names = {number: name for name, number in log["constants"]["logEventTypes"].items()}
     events = [(names[each["type"]], each.get("params", {})) for each in log["events"]]
