@@ -89,6 +89,7 @@ class Customers(Resource[Customer]):
         target: Target,
         *,
         extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "path",
         **fields: Unpack[SetPayMethod],
     ) -> Operation[bool]:
         """Set the default payment method, by default of existing subscriptions, too.
@@ -102,16 +103,16 @@ class Customers(Resource[Customer]):
             verb="set_default_payment_method",
             fields=fields,
             extra=extra,
-            form="path",
+            form=form,
         )
 
-    def disconnect_parent(self, target: Target) -> Operation[bool]:
+    def disconnect_parent(self, target: Target, *, form: ActionForm = "path") -> Operation[bool]:
         """Detach a customer from its parent, which must not have paid anything for it.
 
         Source: page "Disconnect a customer from its parent customer".
         """
         return self._action(
-            target, "disconnectParent", Repeat.IDEMPOTENT, verb="disconnect_parent", form="path"
+            target, "disconnectParent", Repeat.IDEMPOTENT, verb="disconnect_parent", form=form
         )
 
     def set_primary_contact(self, target: Target, user_id: int) -> Operation[Created]:
@@ -123,7 +124,12 @@ class Customers(Resource[Customer]):
         return self.update(target, superuser_id=user_id)
 
     def email(
-        self, target: Target, *, action: str, message_id: int | None = None
+        self,
+        target: Target,
+        *,
+        action: str,
+        message_id: int | None = None,
+        form: ActionForm = "query",
     ) -> Operation[bool]:
         """Send a customer a mail from a template, the welcome message when ``message_id`` is None.
 
@@ -133,4 +139,4 @@ class Customers(Resource[Customer]):
         if not isinstance(action, str) or not action.isidentifier():
             raise UsageError(f"customers.email: action must be a name, not {action!r}")
         fields = {} if message_id is None else {"message_id": message_id}
-        return self._action(target, action, Repeat.ONCE, verb="email", fields=fields)
+        return self._action(target, action, Repeat.ONCE, verb="email", fields=fields, form=form)

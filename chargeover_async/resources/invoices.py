@@ -139,7 +139,11 @@ class Invoices(Resource[Invoice]):
         )
 
     def schedule_payments(
-        self, target: Target, schedule: Sequence[ScheduledPayment]
+        self,
+        target: Target,
+        schedule: Sequence[ScheduledPayment],
+        *,
+        form: ActionForm = "path",
     ) -> Operation[bool]:
         """Schedule payments, each with ``amount`` and ``date``.
 
@@ -161,7 +165,7 @@ class Invoices(Resource[Invoice]):
             Repeat.ONCE,
             verb="schedule_payments",
             fields={"schedule": payments},
-            form="path",
+            form=form,
         )
 
     def void(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
@@ -176,15 +180,18 @@ class Invoices(Resource[Invoice]):
         target: Target,
         *,
         extra: Mapping[str, Any] | None = None,
+        form: ActionForm = "query",
         **fields: Unpack[InvoiceEmail],
     ) -> Operation[bool]:
         """Mail the invoice; the fields override the template. Source: recording `send_invoice`."""
-        return self._action(target, "email", Repeat.ONCE, verb="email", fields=fields, extra=extra)
+        return self._action(
+            target, "email", Repeat.ONCE, verb="email", fields=fields, extra=extra, form=form
+        )
 
     def print(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Print the invoice and send it by post; needs a print vendor subscription."""
         return self._action(target, "print", Repeat.ONCE, verb="print", form=form)
 
-    def approve(self, target: Target) -> Operation[bool]:
+    def approve(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Approve an invoice. UNVERIFIED: a client sample only."""
-        return self._action(target, "approve", Repeat.ONCE, verb="approve")
+        return self._action(target, "approve", Repeat.ONCE, verb="approve", form=form)

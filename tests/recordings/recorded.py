@@ -112,13 +112,17 @@ def call_of(co: ChargeOver, recorded: Recorded) -> Operation[Any]:
     if recorded.method == "GET":
         return _get(resource, segments[1:], given)
     if recorded.method == "POST" and len(segments) == 1:
-        return _write(resource.create, (), body)
+        return (
+            _write(resource.create, (), body)
+            if action is None
+            else _action(resource, (), action, body or {})
+        )
     target = _target(segments[1])
     if recorded.method == "PUT":
         return _write(resource.update, (target,), body)
     if recorded.method == "DELETE":
         return resource.delete(target)
-    return _action(resource, target, str(action), body or {})
+    return _action(resource, (target,), str(action), body or {})
 
 
 def _target(segment: str) -> Any:
@@ -183,19 +187,28 @@ def _names(shape: Any) -> set[str]:
 
 
 def _action(
-    resource: Resource[Any], target: Any, action: str, body: dict[str, Any]
+    resource: Resource[Any], target: tuple[Any, ...], action: str, body: dict[str, Any]
 ) -> Operation[Any]:
-    for name, _ in inspect.getmembers(type(resource), inspect.isfunction):
+    """The method that sends this action with this body, in the form that is its default."""
+    for name, method in inspect.getmembers(type(resource), inspect.isfunction):
         if (
             name.startswith("_")
             or hasattr(Resource, name)
             or name in {"create", "update", "delete"}
         ):
             continue
-        for arguments in ({**body}, {"action": action, **body}):
+        known = _names(resource.writes[name]) if name in resource.writes else set()
+        rest = {one: value for one, value in body.items() if one not in known}
+        plain = {one: value for one, value in body.items() if one in known}
+        attempts: list[dict[str, Any]] = [body, {"action": action, **body}]
+        if rest and "extra" in inspect.signature(method).parameters:
+            attempts.append({**plain, "extra": rest})
+        for arguments in attempts:
             try:
-                call = getattr(resource, name)(target, **arguments)
+                call = getattr(resource, name)(*target, **arguments)
             except (TypeError, UsageError):
+                continue
+            if not isinstance(call, Operation):
                 continue
             same = dict(call.query).get("action") == action or call.path.endswith(f"/{action}")
             if same and call.payload == body:

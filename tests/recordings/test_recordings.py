@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from recorded import FILE, Recorded, call_of, differences, recordings, to_json
 from support.raw_server import RawServer, http
+from support.scripted import World
 
 from chargeover_async import (
     ApiError,
@@ -93,6 +94,27 @@ def test_the_recordings_show_every_kind_of_call():
     assert {("DELETE", 4, False), ("POST", 4, True)} <= shapes
     assert {one.object for one in ALL} >= SHOWN
     assert len(ALL) >= 80
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "body"),
+    [
+        ("transaction", "action=pay", {"customer_id": 5, "amount": 5}),
+        ("transaction", "action=pay", {"customer_id": 5, "amount": "1.5", "new": "x"}),
+        ("invoice/7", "action=email", {"email": "a@example.com", "new": [1]}),
+        ("package/7", "action=upgrade", {"line_items": [{"line_item_id": 1}]}),
+        ("package/external_key:a%2Fb", "action=cancel", {}),
+        ("user/token:x", "action=login", {}),
+    ],
+)
+def test_an_action_of_any_shape_finds_its_method(path: str, query: str, body: Any):
+    """Of a record or of the object as a whole, with fields that our tables do not know."""
+    recorded = Recorded("x", "POST", f"/api/v3/{path}", query, body, 200, b"")
+    call = call_of(World().co, recorded)
+    call.close()
+    assert (call.method, f"/api/v3{call.path}") == ("POST", recorded.path)
+    assert dict(call.query) == dict(parse_qsl(query))
+    assert call.payload == body
 
 
 # -- the comparison itself -------------------------------------------------------------------
