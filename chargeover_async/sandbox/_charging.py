@@ -12,7 +12,7 @@ from ._creditcard import decline_of as card_decline
 from ._creditcard import expiry, is_expired
 from ._due import money_moved
 from ._events import happened
-from ._gateway import BRANDS, EXPIRED, brand_of, card_number, mask_account, mask_card
+from ._gateway import BRANDS, EXPIRED, METHODS, brand_of, card_number, mask_account, mask_card
 from ._refs import named
 from ._store import Row, Store
 from ._values import is_array, is_object, text
@@ -20,8 +20,6 @@ from ._wire import INVALID, Answer, Refused, missing
 
 # Recordings: test card payments have 201, what the API records 205.
 CHARGED_BY = 201
-_METHODS = ("creditcard", "ach", "tokenized")
-_KINDS = {"crd": "creditcard", "ach": "ach", "tok": "tokenized"}
 
 
 class Method(NamedTuple):
@@ -39,7 +37,7 @@ def given(store: Store, fields: dict[str, Any]) -> Method:
 
     A new one is used once and not stored (UNVERIFIED).
     """
-    for object_ in _METHODS:
+    for object_ in METHODS.values():
         row = named(store, fields, object_, object_)
         if row is not None:
             return stored(store, object_, row)
@@ -94,7 +92,7 @@ def listed(store: Store, customer: Row, sent: Any) -> list[Method]:
     for entry in sent:
         if not is_object(entry):
             raise Refused(INVALID)
-        for object_ in _METHODS:
+        for object_ in METHODS.values():
             row = named(store, entry, object_, object_)
             if row is not None and row.data.get("customer_id") != customer.id:
                 raise Refused(f"This {object_} is not one of customer {customer.id}.")
@@ -114,14 +112,14 @@ def on_file(store: Store, customer: Row, invoice: Row | None = None) -> list[Met
     for owner, prefix in ((package, ""), (customer, "default_")):
         if owner is None:
             continue
-        object_ = _KINDS.get(owner.data.get(f"{prefix}paymethod") or "")
+        object_ = METHODS.get(owner.data.get(f"{prefix}paymethod") or "")
         if object_ is None:
             continue
         id_ = owner.data.get(f"{prefix}{object_}_id")
         for row in store.of_customer(object_, customer.id):
             if id_ in (None, row.id):
                 ordered[object_, row.id] = None
-    for object_ in _METHODS:
+    for object_ in METHODS.values():
         for row in store.of_customer(object_, customer.id):
             ordered[object_, row.id] = None
     return [stored(store, object_, store.table(object_).rows[id_]) for object_, id_ in ordered]

@@ -11,6 +11,7 @@ from ._account import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
 from ._applying import counts, held_by, touching
 from ._due import RECURRING, STATUS, TOTALS
 from ._events import happened
+from ._gateway import METHODS
 from ._package import follow
 from ._refs import named
 from ._store import Derive, Row, Spec, Store
@@ -208,16 +209,13 @@ def _paid(store: Store, row: Row) -> Decimal:
     return total
 
 
-_METHODS = {"crd": "creditcard", "ach": "ach", "tok": "tokenized"}
-
-
 def _set_pay_method(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     """Sets the default method: a stored one, or a kind of method.
 
     The page names ``creditcard_id`` only; the fields of the other kinds are UNVERIFIED.
     """
     changes: dict[str, Any] = {}
-    for kind, object_ in _METHODS.items():
+    for kind, object_ in METHODS.items():
         method = named(store, fields, object_, object_)
         if method is None:
             continue
@@ -226,7 +224,7 @@ def _set_pay_method(store: Store, row: Row, fields: dict[str, Any]) -> bool:
         changes = {"default_paymethod": kind, f"default_{object_}_id": method.id}
     if fields.get("paymethod") is not None:
         kind = text(fields["paymethod"])
-        if kind not in (*_METHODS, "inv", "any"):
+        if kind not in (*METHODS, "inv", "any"):
             raise Refused(INVALID)
         changes["default_paymethod"] = kind
     if not changes:
@@ -236,7 +234,7 @@ def _set_pay_method(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     row.data.update(changes)
     kind = changes["default_paymethod"]
     if also and kind != "any":
-        name = f"default_{_METHODS[kind]}_id" if kind in _METHODS else ""
+        name = f"default_{METHODS[kind]}_id" if kind in METHODS else ""
         follow(store, row, kind, row.data.get(name))
     if "default_ach_id" in changes:
         happened(store, "ach", store.table("ach").rows[changes["default_ach_id"]], "autopay")

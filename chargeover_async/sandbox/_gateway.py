@@ -28,6 +28,9 @@ DECLINED_ACCOUNTS: Mapping[str, str] = {
 }
 DECLINED_TOKEN = "declined"  # noqa: S105 - a word within a token, such as tok_chargeDeclined
 
+# ``paymethod`` -> the object that a stored method of that kind is.
+METHODS: Mapping[str, str] = {"crd": "creditcard", "ach": "ach", "tok": "tokenized"}
+
 _SHORTEST, _LONGEST = 12, 19
 _BIN, _LAST = 6, 4
 

@@ -151,7 +151,10 @@ def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
 
 
 def _pay(store: Store, fields: dict[str, Any]) -> Any:
-    """Charges now; without an amount the invoices that are named decide it."""
+    """Charges now; without an amount the invoices that are named decide it.
+
+    UNVERIFIED: what no invoice is named for stays unapplied.
+    """
     customer = needed(store, fields, "customer", "customer")
     asked = wishes(store, customer, fields.get("applied_to"))
     if fields.get("amount") is not None:

@@ -618,7 +618,7 @@ def play(account, kind: str, first: int, rest: Any = None) -> None:
 
 
 @settings(
-    max_examples=int(os.environ.get("CHARGEOVER_MONEY_EXAMPLES", "120")),
+    max_examples=int(os.environ.get("CHARGEOVER_MONEY_EXAMPLES", "50")),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(step, max_size=12))
