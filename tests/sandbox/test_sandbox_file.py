@@ -401,21 +401,33 @@ async def test_stopped_sandbox_lets_go_of_its_file(path, connect):
 
 
 class Server:
-    """A sandbox in a process of its own."""
+    """A sandbox in a process of its own, until the block ends or it is killed."""
 
     def __init__(self, path):
         command = [sys.executable, "-m", "chargeover_async.sandbox", "--store", str(path)]
         self.process = subprocess.Popen(  # noqa: S603 - our own program
             [*command, "--quota-kind", "none"], stdout=subprocess.PIPE, text=True
         )
-        self.url = self.process.stdout.readline().split()[0]
+        try:
+            self.url = self.process.stdout.readline().split()[0]
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.communicate()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exc):
+        if self.process.poll() is None:
+            self.kill()
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.timeout(60 + 20 * KILLS)
 async def test_what_was_answered_survives_kill_9(path):
     """Killed at random moments: each acknowledged record is there, once; each batch all or none."""
     chance = random.Random(7)
@@ -424,27 +436,27 @@ async def test_what_was_answered_survives_kill_9(path):
     sent = 0
     auth = {"Authorization": aiohttp.encode_basic_auth("sandbox", "sandbox")}
     for _ in range(KILLS):
-        server = Server(path)
-        killer = threading.Timer(chance.uniform(0.02, 0.6), server.kill)
-        async with aiohttp.ClientSession(headers=auth) as session:
-            killer.start()
-            while True:
-                batch = customers(25, sent)
-                gone = sorted(acknowledged - deleted)[:1]
-                for key in gone:
-                    uri = f"/api/v3/customer/external_key:{key}"
-                    batch[-1] = {"request_method": "DELETE", "uri": uri}
-                sent += 25
-                try:
-                    async with session.post(f"{server.url}/_bulk", json=batch) as response:
-                        entries = (await response.json())["response"]["_bulk"]
-                except (aiohttp.ClientError, ConnectionError):
-                    break
-                assert all(entry["code"] < 300 for entry in entries)
-                deleted.update(gone)
-                keys = [each["payload"]["external_key"] for each in batch if "payload" in each]
-                acknowledged.update(keys)
-        killer.join()
+        with Server(path) as server:
+            killer = threading.Timer(chance.uniform(0.02, 0.6), server.kill)
+            async with aiohttp.ClientSession(headers=auth) as session:
+                killer.start()
+                while True:
+                    batch = customers(25, sent)
+                    gone = sorted(acknowledged - deleted)[:1]
+                    for key in gone:
+                        uri = f"/api/v3/customer/external_key:{key}"
+                        batch[-1] = {"request_method": "DELETE", "uri": uri}
+                    sent += 25
+                    try:
+                        async with session.post(f"{server.url}/_bulk", json=batch) as response:
+                            entries = (await response.json())["response"]["_bulk"]
+                    except (aiohttp.ClientError, ConnectionError):
+                        break
+                    assert all(entry["code"] < 300 for entry in entries)
+                    deleted.update(gone)
+                    made = [each["payload"] for each in batch if "payload" in each]
+                    acknowledged.update(payload["external_key"] for payload in made)
+            killer.join()
         store = new_store(path=path)
         stored = [record["external_key"] for record in store.records("customer")]
         taken = set(store.table("customer").keys)

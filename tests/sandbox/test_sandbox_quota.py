@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from itertools import accumulate
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +90,38 @@ def test_no_window_holds_more_than_promised(gaps, limit, kind):
     bound = limit if kind == "rolling" else 2 * limit
     for position, end in enumerate(passed):
         assert sum(1 for time in passed[: position + 1] if time > end - 10) <= bound
+
+
+def by_hand(kind, limit, window, times):
+    """Who is let through, counted with whole numbers and fractions."""
+    passed: list[int] = []
+    level, at = Fraction(limit), times[0]
+    for now in times:
+        if kind == "rolling":
+            free = sum(time > now - window for time in passed) < limit
+        elif kind == "fixed":
+            free = sum(time // window == now // window for time in passed) < limit
+        else:
+            level = min(Fraction(limit), level + Fraction((now - at) * limit, window))
+            at = now
+            free = level >= 1
+            level -= free
+        if free:
+            passed.append(now)
+        yield free
+
+
+@given(
+    st.lists(st.integers(0, 30), min_size=1, max_size=60),
+    st.sampled_from([1, 2, 7, 250, 5000]),
+    st.sampled_from([1, 6, 60, 3600]),
+    st.sampled_from(["rolling", "fixed", "bucket"]),
+)
+def test_each_kind_agrees_with_counting_by_hand(gaps, limit, window, kind):
+    """At any scale neither too many nor too few are let through."""
+    times = [each for gap, each in zip(gaps, accumulate(gaps), strict=True) for _ in range(gap % 4)]
+    quota = Quota(limit=limit, window_s=window, kind=kind)
+    assert admitted(quota, times) == list(by_hand(kind, limit, window, times or [0]))[: len(times)]
 
 
 @pytest.mark.parametrize(
