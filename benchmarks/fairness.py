@@ -84,6 +84,7 @@ async def by_hand(account: Account, seconds: float) -> list[float]:
     """Workers and direct calls that wait for one limiter."""
     bucket = AsyncLimiter(LIMIT, WINDOW_S)
     numbers = itertools.count()
+    chance = random.Random(0)
 
     async def send(method: str, url: str, payload: Any = None) -> None:
         for attempt in itertools.count():
@@ -93,7 +94,7 @@ async def by_hand(account: Account, seconds: float) -> list[float]:
             if answer.status != 429:
                 answer.raise_for_status()
                 return
-            await asyncio.sleep(min(WINDOW_S, 0.25 * 2**attempt))
+            await asyncio.sleep(chance.uniform(0, min(2.0, 0.25 * 2**attempt)))
 
     async def work() -> None:
         while True:
