@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,7 +13,7 @@ from chargeover_async._wire.bulk import PATH, decode_entries
 from chargeover_async._wire.envelope import Reply
 from chargeover_async._wire.request import query_string
 from chargeover_async.bulk.wire import API_PATH
-from chargeover_async.errors import DecodeError, UsageError
+from chargeover_async.errors import ConnectFailed, DecodeError, UsageError
 from chargeover_async.limits import Priority
 from chargeover_async.operation import Operation
 from chargeover_async.query import QueryPairs
@@ -20,6 +21,9 @@ from chargeover_async.resources._base import BaseResource
 from chargeover_async.retry import Repeat
 
 T = TypeVar("T")
+
+HASTY = 2  # sends of a batch before it is halved
+_HASTY = object()
 
 Target = tuple[str, QueryPairs]  # path and query of a GET
 
@@ -35,6 +39,12 @@ class Asker:
                 "a bulk scope"
             )
         self._pipeline = pipeline
+        # A batch that fails is halved, which helps sooner than asking for the whole for minutes.
+        self._hasty = copy(pipeline)
+        policy = pipeline.policy
+        self._hasty.policy = msgspec.structs.replace(
+            policy, attempts=min(policy.attempts, HASTY), few=min(policy.few, HASTY)
+        )
         self._more = resource._options.query
         self.object = resource.object
         self.requests = 0
@@ -44,8 +54,9 @@ class Asker:
 
     async def run(self, operation: Operation[Any]) -> None:
         """Send one operation and settle it."""
+        pipeline = self._hasty if operation.tag is _HASTY else self._pipeline
         try:
-            await self._pipeline.run(operation, Priority.BULK)
+            await pipeline.run(operation, Priority.BULK)
         finally:
             outcome = operation.outcome
             self.requests += 1 if outcome is None else outcome.attempts
@@ -67,8 +78,16 @@ class Asker:
     async def get_many(self, targets: Sequence[Target]) -> list[Reply | None]:
         """Up to 25 GETs in one request, an answer each; None for one that is not the API's.
 
-        Raises DecodeError when the number of answers is not that of the targets.
+        Gives up soon when it is answered badly or not at all, so that the caller can ask for less;
+        a connection that does not come to be is waited for like any other. Raises DecodeError when
+        the number of answers is not that of the targets.
         """
+        try:
+            return await self._send_many(targets, _HASTY)
+        except ConnectFailed:
+            return await self._send_many(targets, None)
+
+    async def _send_many(self, targets: Sequence[Target], tag: object) -> list[Reply | None]:
         payload = [
             {
                 "request_method": "GET",
@@ -89,6 +108,7 @@ class Asker:
         operation: Operation[list[Reply | None]] = Operation(
             self, self.object, "POST", PATH, reader, Repeat.READ, payload=payload
         )
+        operation.tag = tag
         return await operation
 
 

@@ -23,6 +23,7 @@ NAMES = ("Ünï çødé", 'quo"ted, and comma', "two\nlines", "back\\slash / sla
 @contextlib.asynccontextmanager
 async def account(
     *,
+    retry: RetryPolicy = NO_WAITS,
     ids: Iterable[int] = (),
     variant: Variant | None = None,
     faults: Faults | None = None,
@@ -31,7 +32,7 @@ async def account(
     async with (
         Sandbox(quota=None, variant=variant, faults=faults) as sandbox,
         ChargeOver(
-            sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit(), retry=NO_WAITS
+            sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit(), retry=retry
         ) as co,
     ):
         fill(sandbox, ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from contextlib import aclosing
 from typing import Any
@@ -14,7 +15,8 @@ from chargeover_async.errors import DecodeError, ServerError, UsageError
 from chargeover_async.export import reader, records
 from chargeover_async.export.reader import Reader
 from chargeover_async.resources import Customers
-from chargeover_async.sandbox import Faults, LogEntry, Variant, _bulk, _where
+from chargeover_async.retry import RetryPolicy
+from chargeover_async.sandbox import Faults, LogEntry, Sandbox, Variant, _bulk, _where
 
 NO_QUERIES = Variant(accept_query=False)
 BOTH = pytest.mark.parametrize("variant", [Variant(), NO_QUERIES], ids=["bulk", "plain"])
@@ -157,6 +159,52 @@ async def test_a_batch_that_is_too_much_for_the_server_is_halved(
             assert [one async for page in pages for one in page.ids] == ids_in(sandbox)
         assert 1 < whole._batch.size <= 6
         assert whole.requests < 30
+
+
+async def test_a_batch_without_an_answer_is_halved_soon() -> None:
+    """Two tries, not eight: a request that takes the server too long would take it long again."""
+    async with account(ids=range(1, 2_001)) as (sandbox, co):
+        sandbox.faults.script([None] * 4 + ["502"] * 4)
+        whole = Reader(co.customers, page=50)
+        async with aclosing(whole.pages()) as pages:
+            assert [one async for page in pages for one in page.ids] == ids_in(sandbox)
+        sizes = [len(one.items) for one in sandbox.log if one.path.endswith("_bulk") and one.items]
+        assert max(sizes) <= 13
+
+
+async def test_a_server_that_is_away_for_a_while_is_waited_for() -> None:
+    """With the patience of the client's own policy, and without asking for less afterwards."""
+    patient = RetryPolicy(attempts=8, base_s=0.2, cap_s=0.2)
+    async with account(ids=range(1, 2_001), retry=patient) as (sandbox, co):
+        whole = Reader(co.customers, page=50)
+        found: list[int] = []
+        async with aclosing(whole.pages()) as pages:
+            async for page in pages:
+                if not found:
+                    await sandbox.kill()
+                    asyncio.get_running_loop().call_later(0.3, _start_again, sandbox)
+                found += page.ids
+        assert found == ids_in(sandbox)
+        assert whole.uses_bulk
+
+
+def _start_again(sandbox: Sandbox) -> None:
+    _STARTING.append(asyncio.create_task(sandbox.start()))
+
+
+_STARTING: list[asyncio.Task[Sandbox]] = []
+
+
+async def test_notes_are_read_by_offset() -> None:
+    """The API does not filter them by their id."""
+    async with account() as (sandbox, co):
+        for number in range(1, 121):
+            sandbox.store.seed("note", {"note": f"Ünï {number}"})
+        whole = Reader(co.notes, page=50)
+        async with aclosing(whole.pages()) as pages:
+            found = [one async for page in pages for one in page.ids]
+        assert found == list(sandbox.store.table("note").ids)
+        assert all("offset=" in one.query for one in sandbox.log)
 
 
 async def test_an_item_of_a_batch_that_fails_is_asked_for_again() -> None:
