@@ -264,6 +264,9 @@ def moment_text(value: dt.date) -> str:
     """
     if not isinstance(value, dt.datetime):
         return value.isoformat()
+    offset = value.utcoffset()
+    if offset is not None and offset % dt.timedelta(minutes=1):
+        value = value.astimezone(dt.UTC)  # local times of long ago: no form has seconds there
     return value.isoformat("T" if value.tzinfo else " ", timespec="seconds")
 
 

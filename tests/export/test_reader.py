@@ -96,12 +96,12 @@ async def test_a_bulk_that_answers_queries_differently_is_not_used(
     """The comparison notices a server that drops the query of a batch, or a part of it."""
     truly = _bulk._run
 
-    def other(api: Any, item: dict[str, Any], method: str, uri: str, named: Any) -> Any:
+    def other(api: Any, item: dict[str, Any], method: str, uri: str, *rest: Any) -> Any:
         path, _, query = uri.partition("?")
         parts = [] if how == "ignored" else query.split("&")
         dropped = "limit=" if how == "default_limit" else "order="
         uri = f"{path}?{'&'.join(one for one in parts if not one.startswith(dropped))}"
-        return truly(api, item, method, uri, named)
+        return truly(api, item, method, uri, *rest)
 
     monkeypatch.setattr(_bulk, "_run", other)
     async with account(ids=range(1, 701)) as (sandbox, co):
@@ -117,12 +117,12 @@ async def test_a_bulk_that_goes_wrong_later_is_left(monkeypatch: pytest.MonkeyPa
     truly = _bulk._run
     calls = 0
 
-    def other(api: Any, item: dict[str, Any], method: str, uri: str, named: Any) -> Any:
+    def other(api: Any, item: dict[str, Any], method: str, uri: str, *rest: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls > 10:
             uri = uri.partition("?")[0] + "?limit=50"
-        return truly(api, item, method, uri, named)
+        return truly(api, item, method, uri, *rest)
 
     monkeypatch.setattr(_bulk, "_run", other)
     async with account(ids=range(1, 3_001)) as (sandbox, co):

@@ -244,6 +244,10 @@ def test_a_wrong_value_is_refused_and_named(kind: str, value: Any, words: str):
         (dt.datetime(2026, 1, 31, 9, 30, 15, 999_999), "2026-01-31 09:30:15"),
         (dt.datetime(2026, 1, 31, 9, 30, tzinfo=CENTRAL), "2026-01-31T09:30:00-05:00"),
         (dt.datetime(2026, 1, 31, tzinfo=dt.UTC), "2026-01-31T00:00:00+00:00"),
+        (
+            dt.datetime(1930, 1, 1, tzinfo=dt.timezone(dt.timedelta(minutes=19, seconds=32))),
+            "1929-12-31T23:40:28+00:00",
+        ),
         (dt.date(2026, 1, 31), "2026-01-31"),
         ("2026-01-31", "2026-01-31"),
         ("2026-01-31 09:30:15", "2026-01-31 09:30:15"),
