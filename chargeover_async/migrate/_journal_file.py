@@ -40,7 +40,7 @@ CREATE TABLE loads (
 CREATE TABLE rows (
   load INTEGER NOT NULL,
   row INTEGER NOT NULL,
-  fingerprint BLOB NOT NULL,
+  fingerprint INTEGER NOT NULL,
   key TEXT NOT NULL,
   state TEXT NOT NULL,
   verb TEXT NOT NULL,

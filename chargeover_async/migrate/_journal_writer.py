@@ -5,37 +5,51 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from chargeover_async.errors import JournalError
 
 from ._journal_file import journal_errors
 
-Change = tuple[str, list[tuple[Any, ...]]]  # a statement, and its parameters row by row
+Changes = dict[str, list[tuple[Any, ...]]]  # a statement, and the rows it is to write
 Line = tuple[int, int, str]  # a line for the failure file: load, row, text
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Writer:
     """The only one who writes to a journal while a job runs.
 
-    Invariants: 1. `durable` returns only when all that was added before it is committed. 2. Changes
-    are committed in the order in which they were added. 3. After the first error nothing more is
+    Invariants: 1. `durable` returns only when all that was added before it is committed. 2. What
+    was added earlier is never committed later; within a commit the statements run in the order in
+    which they were given. 3. After the first error nothing more is
     committed, and every `durable` raises it. 4. A line is handed to ``append`` only when the row it
     tells of is committed, and forgotten only when ``append`` has returned.
+
+    A statement takes its rows as one parameter, a JSON array of arrays: with a call for each row
+    this thread would ask for the interpreter's lock as often, and wait each time until the other
+    one gives it up.
 
     ``append`` writes lines to the failure file and sees them on disk; it runs in the thread.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, path: Path, append: Callable[[list[str]], None] | None
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        statements: Sequence[str],
+        append: Callable[[list[str]], None] | None,
     ) -> None:
+        self._statements = statements
         self._connection = connection
         self._path = path
         self._append = append
-        self._changes: list[Change] = []
+        self._changes: Changes = {}
         self._lines: list[Line] = []
         self._waiters: list[asyncio.Future[None]] = []  # for what is in `_changes`
         self._flying: list[asyncio.Future[None]] = []  # for what is being committed
@@ -53,7 +67,7 @@ class Writer:
         """Commit these soon; in an event loop."""
         if self._error is not None:
             return  # nothing can be kept any more, and who waits is told
-        self._changes.append((statement, list(rows)))
+        self._changes.setdefault(statement, []).extend(rows)
         self._lines += lines
         if not self._planned:
             # All that is added in one step of the loop shares a commit.
@@ -78,7 +92,7 @@ class Writer:
         if self._error is not None:
             raise self._error
         if self._changes:
-            changes, lines, self._changes, self._lines = self._changes, self._lines, [], []
+            changes, lines, self._changes, self._lines = self._changes, self._lines, {}, []
             self._write(changes, lines)
 
     # `_planned` is true from `add` until there is nothing left to commit.
@@ -88,7 +102,7 @@ class Writer:
             self._planned = False
             return
         changes, lines, self._flying = self._changes, self._lines, self._waiters
-        self._changes, self._lines, self._waiters = [], [], []
+        self._changes, self._lines, self._waiters = {}, [], []
         loop = asyncio.get_running_loop()
         self._commit_ = self._thread.submit(self._write, changes, lines)
 
@@ -121,19 +135,19 @@ class Writer:
             failed = JournalError(f"the journal {self._path} cannot be written: {failed!r}")
         self._error = failed
 
-    def _write(self, changes: list[Change], lines: list[Line]) -> None:
+    def _write(self, changes: Changes, lines: list[Line]) -> None:
         with journal_errors(self._path, "written"):
-            self._commit(changes)
+            self._commit([(one, changes[one]) for one in self._statements if one in changes])
             if lines and self._append is not None:
                 self._append([text for _, _, text in lines])
                 self._commit([(FORGET, [(load, row) for load, row, _ in lines])])
 
-    def _commit(self, changes: list[Change]) -> None:
+    def _commit(self, changes: list[tuple[str, list[tuple[Any, ...]]]]) -> None:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
             for statement, rows in changes:
-                connection.executemany(statement, rows)
+                connection.execute(statement, (_encode(rows).decode(),))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:  # a full disk may have rolled it back
@@ -141,6 +155,9 @@ class Writer:
             raise
 
 
-FORGET = "DELETE FROM outbox WHERE load = ? AND row = ?"
+FORGET = """
+DELETE FROM outbox WHERE (load, row) IN
+  (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))
+"""
 
 __all__ = ("FORGET", "Line", "Writer")

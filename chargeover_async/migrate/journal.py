@@ -10,6 +10,7 @@ there), ``open`` (surely not there: it is sent when the import goes on). A row w
 never under way.
 """
 
+# ruff: noqa: S608 - what is put into the statements is our own
 from __future__ import annotations
 
 import contextlib
@@ -42,22 +43,30 @@ CHUNK = 20_000  # rows read at a time, so that no reading holds up the tidying o
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode_problem = msgspec.json.Decoder(Problem).decode
 
-_SENDING = """
-INSERT INTO rows (load, row, fingerprint, key, state, verb, sends, sent_at)
-VALUES (?, ?, ?, ?, 'sent', ?, 1, ?)
+
+def _columns(count: int) -> str:
+    return ", ".join(f"json_extract(value, '$[{number}]')" for number in range(count))
+
+
+# Each takes its rows as a JSON array of arrays; see `Writer`.
+_SENDING = f"""
+INSERT INTO rows (load, row, fingerprint, key, verb, sent_at, state, sends)
+SELECT {_columns(6)}, 'sent', 1 FROM json_each(?) WHERE true
 ON CONFLICT (load, row) DO UPDATE SET state = 'sent', fingerprint = excluded.fingerprint,
   verb = excluded.verb, sends = sends + 1, sent_at = excluded.sent_at,
   id = NULL, error = NULL, message = NULL, data = NULL, settled_at = NULL
 """
-_SETTLED = """
-INSERT INTO rows (load, row, fingerprint, key, state, verb, sends, id, error, message, data,
-  settled_at)
-VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)
+_SETTLED = f"""
+INSERT INTO rows (load, row, key, state, verb, id, error, message, data, settled_at, fingerprint,
+  sends)
+SELECT {_columns(10)}, 0, 0 FROM json_each(?) WHERE true
 ON CONFLICT (load, row) DO UPDATE SET state = excluded.state, id = excluded.id,
   error = excluded.error, message = excluded.message, data = excluded.data,
   settled_at = excluded.settled_at
 """
-_OUTBOX = "INSERT OR REPLACE INTO outbox (load, row, line) VALUES (?, ?, ?)"
+_OUTBOX = f"""
+INSERT OR REPLACE INTO outbox (load, row, line) SELECT {_columns(3)} FROM json_each(?)
+"""
 _ROW = """
 SELECT l.file, r.row, l.object, r.key, r.state, r.verb, r.id, r.error, r.message, r.data,
   r.sends, r.sent_at, r.settled_at, r.load FROM rows r JOIN loads l USING (load)
@@ -265,8 +274,10 @@ class Journal:
                 self.will_write(failures)
                 left = self._connection.execute("SELECT load, row, line FROM outbox").fetchall()
                 append([line for _, _, line in left if not has_line(line)])
-                self._connection.executemany(FORGET, [(load, row) for load, row, _ in left])
-        self._writer = Writer(self._connection, self.path, append)
+                done = _encode([(load, row) for load, row, _ in left]).decode()
+                self._connection.execute(FORGET, (done,))
+        statements = (_SENDING, _SETTLED, _OUTBOX)
+        self._writer = Writer(self._connection, self.path, statements, append)
 
     # -- while the job runs --------------------------------------------------------------------
 
@@ -294,7 +305,6 @@ class Journal:
                 (
                     one.load,
                     one.row,
-                    b"" if one.payload is None else fingerprint(one.payload),
                     masked_text(one.key),
                     one.state,
                     one.verb,
@@ -497,10 +507,11 @@ def read_rows(path: Path, states: Iterable[str] | None = None) -> Iterator[Journ
         after = (found[-1][-1], found[-1][1])
 
 
-def fingerprint(payload: dict[str, Any]) -> bytes:
-    """Eight bytes that change with what is sent; of the masked form."""
+def fingerprint(payload: dict[str, Any]) -> int:
+    """A number of 64 bits that changes with what is sent; of the masked form."""
     text = masked_text(_encode(hidden_by_name(payload)).decode())
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _counts(reader: sqlite3.Connection) -> dict[int, dict[str, int]]:

@@ -14,7 +14,7 @@ CREATE TABLE loads (
 CREATE TABLE rows (
   load INTEGER NOT NULL,
   row INTEGER NOT NULL,
-  fingerprint BLOB NOT NULL,
+  fingerprint INTEGER NOT NULL,
   key TEXT NOT NULL,
   state TEXT NOT NULL,
   verb TEXT NOT NULL,
@@ -52,7 +52,7 @@ INSERT INTO meta VALUES ('created', '2026-11-22 22:00:00+00:00');
 INSERT INTO meta VALUES ('plan', '5f');
 INSERT INTO meta VALUES ('plan_name', 'plan.toml');
 INSERT INTO loads VALUES (0, 'customer', 'customers.csv', 'a0', 6);
-INSERT INTO rows VALUES (0, 2, x'01', 'c-1', 'created', 'create', 14, NULL, NULL, NULL, 1, 1790000000.0, 1790000001.0);
-INSERT INTO rows VALUES (0, 3, x'02', 'c-2', 'refused', 'create', NULL, 'AlreadyExists', 'taken', NULL, 1, 1790000000.0, 1790000001.0);
-INSERT INTO rows VALUES (0, 4, x'03', 'c-3', 'sent', 'create', NULL, NULL, NULL, NULL, 1, 1790000000.5, NULL);
-INSERT INTO rows VALUES (0, 5, x'04', 'c-4', 'unknown', 'create', NULL, 'OutcomeUnknown', 'no answer', '{"company":"D"}', 2, 1790000000.5, 1790000001.5);
+INSERT INTO rows VALUES (0, 2, 1, 'c-1', 'created', 'create', 14, NULL, NULL, NULL, 1, 1790000000.0, 1790000001.0);
+INSERT INTO rows VALUES (0, 3, 2, 'c-2', 'refused', 'create', NULL, 'AlreadyExists', 'taken', NULL, 1, 1790000000.0, 1790000001.0);
+INSERT INTO rows VALUES (0, 4, 3, 'c-3', 'sent', 'create', NULL, NULL, NULL, NULL, 1, 1790000000.5, NULL);
+INSERT INTO rows VALUES (0, 5, 4, 'c-4', 'unknown', 'create', NULL, 'OutcomeUnknown', 'no answer', '{"company":"D"}', 2, 1790000000.5, 1790000001.5);
