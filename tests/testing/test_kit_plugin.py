@@ -114,4 +114,4 @@ def test_the_example_and_the_documented_tests_pass(pytester: pytest.Pytester):
         shutil.copy(SERVICE / name, pytester.path / name)
     pytester.makepyfile(**{f"test_block_{n}": block for n, block in enumerate(blocks)})
     result = pytester.runpytest_subprocess(*CAREFUL)
-    result.assert_outcomes(passed=4 + 3 + 1 + 1)
+    result.assert_outcomes(passed=4 + 3 + 1 + 1 + 1)
