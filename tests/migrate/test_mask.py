@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from chargeover_async.migrate.mask import masked, masked_text
+from chargeover_async.migrate.mask import masked, masked_payload, masked_text
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,24 @@ def test_secret_names_are_masked_at_any_depth() -> None:
         "Account": "00017",
         "amount": Decimal("12.50"),
         "flag": True,
+    }
+
+
+def test_what_is_sent_is_masked_by_the_names_of_the_api() -> None:
+    """A bank account's `number` and `routing` have no form by which they could be known."""
+    sent = {
+        "number": "00123456",
+        "routing": "072403004",
+        "cvv": "123",
+        "name": "A",
+        "nested": [{"password": "x", "number": "4111111111111111", "memo": "4111111111111111"}],
+        "empty": None,
+    }
+    assert masked_payload(sent) == {
+        "number": "[masked]",
+        "routing": "[masked]",
+        "cvv": "[masked]",
+        "name": "A",
+        "nested": [{"password": "[masked]", "number": "[masked]1111", "memo": "[masked]1111"}],
+        "empty": None,
     }
