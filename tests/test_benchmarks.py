@@ -100,6 +100,7 @@ def test_export(capfd: pytest.CaptureFixture[str]) -> None:
         assert row.keys() == {
             "seconds",
             "per_second",
+            "cpu_s",
             "last_tenth_over_first",
             "peak_mb",
             "requests",
