@@ -121,6 +121,37 @@ def test_fairness(capsys: pytest.CaptureFixture[str]) -> None:
     assert result["to_reach"] == {"median": 1.0, "p99": 2.0}
 
 
+def test_the_chart_is_drawn_from_results(tmp_path: Path) -> None:
+    """A picture that is not blank, from figures of every benchmark that it shows."""
+    chart = pytest.importorskip("benchmarks.chart", exc_type=ModuleNotFoundError)
+    rates = {"stream": 3.0, "handles": 2.0, "by_hand": 1.0}
+    results = {
+        "engine": {"sandbox": {"per_second": rates}, "answering": {"per_second": rates}},
+        "quota": {"operations": 5, "http_429": 0, "beside": {"plain_retry": {"http_429": 7}}},
+        "decode": {"invoice": {"per_second": {"library": 3.0, "json": 1.0}}},
+        "import_": {"per_second": {"with_journal": 1.0, "by_hand": 2.0}},
+        "memory": {
+            "large": 10,
+            "stream": {"peak_mb_large": 40.0},
+            "gather": {"peak_mb_large": 400.0},
+        },
+    }
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    chart.main([f"--results={tmp_path / 'results.json'}", f"--to={tmp_path / 'chart.png'}"])
+    picture = (tmp_path / "chart.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 20_000
+
+
+def test_the_figure_that_decides_is_in_each_result(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the chart takes the median by is what the benchmark prints."""
+    chart = pytest.importorskip("benchmarks.chart", exc_type=ModuleNotFoundError)
+    figure: Any = result_of("decode", capsys, "--records", "500", "--rounds", "1")
+    for key in chart.TAKEN["decode"]:
+        figure = figure[key]
+    assert figure > 0
+
+
 @pytest.mark.parametrize(
     ("name", "option"),
     [
