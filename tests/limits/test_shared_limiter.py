@@ -10,7 +10,7 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shared_world import BULK, DIRECT, Store, World, now
+from shared_world import BULK, DIRECT, START_US, Store, World, now
 from support.fake_loop import run
 
 from chargeover_async.errors import NotSent, UsageError
@@ -286,10 +286,50 @@ def test_1_a_permit_is_sent_within_its_lease_or_not_at_all():
 
 
 def test_1_a_lease_is_renewed_while_the_ledger_is_there():
-    """A connection that takes 9 s costs its quota, and is not refused in the end."""
-    world = arrivals_with(lambda _, at: (9.0, 0.0, 0.1))
+    """Connections that take 15 s cost their quota, and are not refused in the end."""
+    world = arrivals_with(lambda _, at: (15.0 if at < 25 else 0.0, 0.0, 0.1))
     assert world.worst <= 10
-    assert len(world.arrivals) >= 80
+    early = [at for at in world.arrivals if at < 41]
+    assert len(early) >= 10
+    assert len(world.arrivals) >= 150
+
+
+@pytest.mark.parametrize("trip_s", [0.0, 0.05, 0.4])
+def test_no_slot_is_used_before_it_is_due_where_the_ledger_is(trip_s):
+    """However long the answer takes: what is due in 0.2 s is due 0.2 s after it has come."""
+
+    async def main():
+        world = World(store=Store(lambda: trip_s))
+        limiter = world.limiter()
+        unreported = Rules.of(QuotaSettings()).unreported
+
+        async def one():
+            permit = await limiter.acquire(BULK)
+            due_at = (world.store.ledger.slots[permit.slot] - unreported - START_US) / SECOND
+            assert due_at - 1e-5 <= now()
+
+        await asyncio.gather(*(one() for _ in range(20)))
+        await close(limiter)
+
+    run(main())
+
+
+def test_1_the_lease_runs_from_before_asking():
+    """A slow answer of the ledger is no longer lease."""
+
+    async def main():
+        world = World(store=Store(lambda: 1.0))
+        limiter = world.limiter()
+        permit = await limiter.acquire(BULK)
+        assert now() == pytest.approx(2.0, abs=0.1)
+        limiter._books.cut = True
+        await asyncio.sleep(3.2)
+        with pytest.raises(NotSent):
+            permit.sent()
+        permit.unused()
+        await close(limiter)
+
+    run(main())
 
 
 def test_1_sent_after_the_lease_raises_and_what_is_held_is_not_sent():
