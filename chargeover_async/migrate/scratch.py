@@ -55,7 +55,8 @@ class Scratch:
     """The tables; see the module. Raises UsageError when the temporary folder is full."""
 
     def __init__(self, loads: int) -> None:
-        self._db = sqlite3.connect("", isolation_level=None)
+        # A check may run in another thread than the import, and end in a third.
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.executescript(f"PRAGMA cache_size = -{CACHE_KB}; {_TABLES}")
         for load in range(loads):
             self._db.executescript(_TABLES_OF_LOAD.format(load))
