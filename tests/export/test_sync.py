@@ -12,11 +12,12 @@ import pytest
 from export_world import NO_WAITS, customer, lines, requests
 
 from chargeover_async import ChargeOver
-from chargeover_async.errors import ServerError, UsageError
+from chargeover_async.errors import BadRequest, ServerError, UsageError
 from chargeover_async.export import ExportProgress, SyncJob
 from chargeover_async.export import sync as module
+from chargeover_async.export.reader import Reader
 from chargeover_async.limits import NoLimit
-from chargeover_async.sandbox import Sandbox, Variant, _crud
+from chargeover_async.sandbox import Sandbox, Variant
 
 FOLDER = Path("synced")
 
@@ -189,29 +190,18 @@ async def test_a_run_that_was_killed_before_its_note_tells_all_of_it_again() -> 
         assert told() == world.stored()
 
 
-async def test_objects_without_time_of_change_are_followed_by_id(
+async def test_an_api_that_does_not_tell_changes_is_followed_by_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """New ones are told, with an overlap of ids; that changes are not is said."""
     monkeypatch.setattr(module, "OVERLAP_IDS", 5)
+
+    async def refuse(self: Reader, order: str) -> None:
+        raise BadRequest(f"You cannot order by: {order}.", status=400)
+
+    monkeypatch.setattr(Reader, "first_by", refuse)
     async with World() as world:
         world.put(*range(1, 41))
-        plain = _crud._row_test
-
-        def refuse(store: Any, spec: Any, clause: Any) -> Any:
-            if clause.field == "mod_datetime":
-                raise _crud.Refused("You cannot filter by: mod_datetime.")
-            return plain(store, spec, clause)
-
-        monkeypatch.setattr(_crud, "_row_test", refuse)
-        ordered = _crud._where.parse_order
-
-        def no_order(order: str) -> Any:
-            if "mod_datetime" in order:
-                raise _crud.Refused("You cannot order by: mod_datetime.")
-            return ordered(order)
-
-        monkeypatch.setattr(_crud._where, "parse_order", no_order)
         summary = await SyncJob("customer", FOLDER).run(world.co)
         assert (summary.by, summary.records, summary.since) == ("id", 40, None)
         world.put(41, 43)
@@ -219,6 +209,20 @@ async def test_objects_without_time_of_change_are_followed_by_id(
         world.put(42)  # visible late
         world.put(3, name="not seen")
         assert await world.sync() == [42]
+
+
+async def test_an_object_without_time_of_change_is_followed_by_id() -> None:
+    """It is known beforehand; nothing is asked for it."""
+    async with World() as world:
+        for number in range(3):
+            world.sandbox.store.seed("item_category", {"name": f"category {number}"})
+        there = world.sandbox.store.count("item_category")
+        job = SyncJob("item_category", FOLDER)
+        summary = await job.run(world.co)
+        assert (summary.by, summary.records, summary.requests) == ("id", there, 2)
+        world.sandbox.store.seed("item_category", {"name": "a new one"})
+        assert (await job.run(world.co)).records == 1
+        assert (await job.run(world.co)).records == 0
 
 
 async def test_another_question_needs_another_folder() -> None:
