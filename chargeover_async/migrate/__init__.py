@@ -14,6 +14,7 @@ The plan's format is described in ``docs/import.md``.
 from __future__ import annotations
 
 from .checks import BadInput, Forecast
+from .given import rows_plan
 from .job import ImportJob, Preview, Progress
 from .journal import Journal, JournalLoad, JournalRow, JournalState, read_rows, read_state
 from .mapping import Problem
@@ -39,4 +40,5 @@ __all__ = (
     "read_plan",
     "read_rows",
     "read_state",
+    "rows_plan",
 )
