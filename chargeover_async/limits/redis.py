@@ -44,7 +44,7 @@ class RedisLimiter(SharedLimiter):
     ``redis`` is a URL as redis-py reads it (``redis://``, ``rediss://``, ``unix://``), or a client
     of redis-py's asyncio (``Redis``, ``RedisCluster``, a Sentinel's master), which stays yours to
     close. ``account`` names the quota: the key is ``chargeover:{account}:quota``, a single one, so
-    that a cluster keeps it in one place. It never expires, is a few kilobytes, and need not
+    that a cluster keeps it in one place. It never expires, is about ten kilobytes, and need not
     survive: an absent one costs a wait of about a window (see ``trust_empty``).
 
     The user needs the commands ``evalsha``, ``eval``, ``time``, ``info``, ``hgetall``, ``hset``,
