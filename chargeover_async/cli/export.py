@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -97,7 +98,7 @@ def export_command(
             fail(error, "Nothing was read")
         _stopped(job, str(error), as_json)
     except BrokenPipeError:  # who reads our output has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         raise SystemExit(Exit.SOME_FAILED) from None
     except OSError as error:
         assert job is not None

@@ -54,9 +54,8 @@ class Part:
         self._saving = threading.Lock()
         try:
             # Without O_TRUNC: what is there is ours only once the lock is.
-            self._file: BinaryIO = os.fdopen(
-                os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "rb+"
-            )
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._file: BinaryIO = os.fdopen(os.open(self.path, flags, 0o666), "rb+")
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror or error}") from None
         try:

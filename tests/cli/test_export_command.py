@@ -206,6 +206,24 @@ def sync(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["sync", *arguments], prog_name="chargeover-async")
 
 
+def test_a_reader_that_has_seen_enough_ends_it_quietly(account: Sandbox) -> None:
+    """As head does: no traceback, and a code that is not 0."""
+    fill(account, 3000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chargeover_async", "export", "customer"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert json.loads(process.stdout.readline())["customer_id"] == 1
+    process.stdout.close()
+    words = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(60), words) == (1, b"")
+
+
 def test_progress_lines_tell_rate_and_time_left() -> None:
     """Only what this run has read counts for the rate."""
     progress = ExportProgress(records=3000, total=5000, requests=7, seconds=2.0, resumed_at=1000)
