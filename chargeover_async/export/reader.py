@@ -126,8 +126,9 @@ class Reader:
         last = first.ids[-1] if first.ids else self._after
         full = len(first.ids)
         if full < self._page and last >= highest:
-            if first.ids:
-                yield await self._finished(first)
+            page = await self._finished(first)
+            if page.ids:
+                yield page
             self.total = full
             return
         # A page that is short although there is more: this server's pages are smaller.
@@ -144,23 +145,26 @@ class Reader:
             density=_density(first.ids, self._after, highest, self.total),
             window=size * BULK_IN_FLIGHT if size > 1 else PLAIN_IN_FLIGHT,
         )
-        yield await self._finished(first)
-        flights: dict[asyncio.Task[list[Page]], list[Range]] = {}
+        page = await self._finished(first)
+        if page.ids:
+            yield page
+        flights: dict[asyncio.Task[list[tuple[list[int], Page]]], list[Range]] = {}
         try:
             while True:
                 most = BULK_IN_FLIGHT if self._batch.size > 1 else PLAIN_IN_FLIGHT
                 while len(flights) < most and (asked := ranges.take(self._batch.size)):
                     flights[asyncio.create_task(self._fetch(asked))] = asked
                 for page in ranges.ready():
-                    yield page
+                    if page.ids:
+                        yield page
                 if not flights:
                     if ranges.done:
                         return
                     continue
                 done, _ = await asyncio.wait(flights, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    for one, page in zip(flights.pop(task), task.result(), strict=True):
-                        ranges.answer(one, page.ids, page)
+                    for one, (listed, page) in zip(flights.pop(task), task.result(), strict=True):
+                        ranges.answer(one, listed, page)
         finally:
             for task in flights:
                 task.cancel()
@@ -205,9 +209,13 @@ class Reader:
         except (BadRequest, NotFound, DecodeError):
             return None  # it is an estimate: what is read does not depend on it
 
-    async def _fetch(self, asked: Sequence[Range]) -> list[Page]:
+    async def _fetch(self, asked: Sequence[Range]) -> list[tuple[list[int], Page]]:
+        """For each range the ids that the list told, and the page to hand out.
+
+        The page may hold fewer: what was deleted since the list says nothing of how full that was.
+        """
         pages = await self._fetch_lists(asked)
-        return [await self._finished(page) for page in pages] if self._nested else pages
+        return [(page.ids, await self._finished(page)) for page in pages]
 
     async def _fetch_lists(self, asked: Sequence[Range]) -> list[Page]:
         if len(asked) == 1:
@@ -387,9 +395,11 @@ class Reader:
                 last, went_back = fresh[-1][0], False
                 if not is_ordered:
                     seen.update(one for one, _ in fresh)
-                yield await self._finished(
+                whole = await self._finished(
                     joined((one for one, _ in fresh), (part for _, part in fresh))
                 )
+                if whole.ids:
+                    yield whole
             if not is_paged or not page.ids or (not fresh and (len(page.ids) == 1 or seen)):
                 return
             offset += len(page.ids) - is_ordered

@@ -203,9 +203,8 @@ class ImportJob:
         self._before = 0
         self._open: dict[int, Operation[Any]] = {}
         self._to_update: deque[_Row] = deque()
-        self._updatable = {
-            one.object: _updatable(one.object) if update else frozenset[str]() for one in plan.loads
-        }
+        # Without `update`, too: an earlier run with the same journal may have left one under way.
+        self._updatable = {one.object: _updatable(one.object) for one in plan.loads}
         self._elsewhere = 0
         self._stopped = ""
         self._began = 0.0
@@ -292,7 +291,7 @@ class ImportJob:
             try:
                 for stage in checked.stages():
                     await self._send(co, self._operations(co, checked, stage))
-                    while self._to_update:
+                    while self._to_update and not self._stopped:
                         await self._send(co, self._updates(co))
                     if self._stopped:
                         break

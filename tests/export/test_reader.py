@@ -379,3 +379,41 @@ async def test_a_server_that_does_not_page_by_id_is_an_error(
     async with account(ids=range(1, 2001)) as (_, co):
         with pytest.raises(DecodeError, match="does not page customer by customer_id"):
             await read(co)
+
+
+@BOTH
+async def test_a_record_deleted_between_list_and_get_hides_no_other(
+    variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How full a page was is told by the list, not by what was left of it afterwards."""
+    ids = [*range(1, 2_000, 40), *range(2_000, 2_300)]
+    async with account(ids=ids, variant=variant) as (_, co):
+        gone: set[int] = set()
+        truly = Reader._singles
+
+        async def singles(self: Reader, chunk: Any) -> Any:
+            if chunk[0] > 1:
+                gone.add(chunk[0])
+            found = await truly(self, chunk)
+            return [pair for pair in found if pair[0] not in gone]
+
+        monkeypatch.setattr(Reader, "_singles", singles)
+        found = await read(co, nested=True)
+        assert gone
+        assert found == [one for one in ids if one not in gone]
+
+
+@BOTH
+async def test_a_page_of_which_nothing_is_left_is_not_handed_out(
+    variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a page deleted between the list and the GETs."""
+
+    async def singles(self: Reader, chunk: Any) -> Any:
+        return []
+
+    monkeypatch.setattr(Reader, "_singles", singles)
+    async with account(ids=range(1, 120), variant=variant) as (_, co):
+        whole = Reader(co.customers, page=50, nested=True)
+        async with aclosing(whole.pages()) as pages:
+            assert [page async for page in pages] == []

@@ -462,3 +462,38 @@ async def test_results_map_keys_to_ids_over_all_runs(folder: Folder, account: Ac
         f"{number + 2}"
         for number in range(300)
     ]
+
+
+async def test_an_update_that_is_open_sends_its_fields_whatever_is_said_later(
+    account: Account, folder: Folder
+) -> None:
+    """A row that an earlier run was changing is changed by the next, ``update`` or not."""
+    plan = folder.plan(CUSTOMERS, customers_csv="Id,Name\n1,new\n")
+    await account.co.customers.create(external_key="c-1", company="old")
+    await load(account, plan, update=True)
+    with sqlite3.connect(account.journal) as journal:  # as a kill before the answer leaves it
+        journal.execute("UPDATE rows SET state = 'sent', id = NULL")
+    journal.close()
+    await account.co.customers.update(ExternalKey("c-1"), company="old")
+    summary = await load(account, plan)
+    assert (summary.updated, account.records("customer")["c-1"]["company"]) == (1, "new")
+
+
+async def test_an_update_that_stops_leaves_what_was_to_be_changed(
+    account: Account, folder: Folder
+) -> None:
+    """Records found to exist are not changed after the stop; the import ends, and can go on."""
+    for number in range(5):
+        await account.co.customers.create(external_key=f"c-{number}", company="old")
+    plan = folder.plan(CUSTOMERS, customers_csv=many(5))
+    job = ImportJob(plan, update=True, journal=account.journal, failures=account.failures)
+    settle = job._settle
+
+    def settle_and_stop(outcome: Any) -> None:
+        settle(outcome)
+        job._stopped = "a row was not sent"
+
+    job._settle = settle_and_stop  # type: ignore[method-assign]
+    summary = await job.run(account.co)
+    assert (summary.updated, summary.not_reached) == (0, 5)
+    assert (await load(account, plan, update=True)).updated == 5
