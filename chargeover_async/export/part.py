@@ -60,6 +60,8 @@ class Part:
             raise UsageError(f"{self.path} cannot be written: {error.strerror or error}") from None
         try:
             _lock(self._file, self.path)
+            if not self._is_in_place():
+                raise UsageError(f"another process has just finished {output}; start again")
             if not restart:
                 self._take_over(question)
             self._file.truncate(self.state.size)
@@ -67,6 +69,13 @@ class Part:
         except BaseException:
             self._file.close()
             raise
+
+    def _is_in_place(self) -> bool:
+        """Whether the file that is locked is still the part, and not the output since."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def _take_over(self, question: dict[str, Any]) -> None:
         if not os.fstat(self._file.fileno()).st_size:
@@ -118,8 +127,13 @@ class Part:
     def finish(self) -> None:
         """Make the part the output."""
         self.flush()
-        self._file.close()
-        self.path.replace(self.output)
+        if os.name == "posix":
+            # Before the lock is let go, or another process could take the output for a part.
+            self.path.replace(self.output)
+            self._file.close()
+        else:  # an open file cannot be renamed there
+            self._file.close()
+            self.path.replace(self.output)
         self.note.unlink(missing_ok=True)
         _sync_folder(self.output.parent)
 

@@ -97,11 +97,17 @@ def _advice(error: sqlite3.Error) -> str:
     return text
 
 
+def lock_of(path: Path) -> Path:
+    """The file that is locked for a journal: one, by whatever name the journal is reached."""
+    whole = path.resolve()
+    return whole.with_name(whole.name + ".lock")
+
+
 class Lock:
     """The right to write one journal, held by one process at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
+        self._path = lock_of(path)
         self._held = sqlite3.connect(self._path, isolation_level=None, timeout=0.5)
         try:
             self._held.execute("BEGIN EXCLUSIVE")

@@ -27,7 +27,15 @@ import msgspec
 
 from chargeover_async.errors import JournalError, UsageError
 
-from ._journal_file import VERSION, Lock, journal_errors, open_to_read, open_to_write, owner
+from ._journal_file import (
+    VERSION,
+    Lock,
+    journal_errors,
+    lock_of,
+    open_to_read,
+    open_to_write,
+    owner,
+)
 from ._journal_writer import FORGET, Line, Writer
 from .checks import Finding, Remembered
 from .mapping import Problem
@@ -528,7 +536,7 @@ def _counts(reader: sqlite3.Connection) -> dict[int, dict[str, int]]:
 
 
 def _is_held(path: Path) -> bool:
-    lock = path.with_name(path.name + ".lock")
+    lock = lock_of(path)
     if not lock.exists():
         return False
     try:

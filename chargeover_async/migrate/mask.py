@@ -24,6 +24,9 @@ _SECRET_NAMES = re.compile(
 # 13 to 19 digits, alone or in groups, beginning as cards do; "+" in front makes it a phone number.
 _CARD = re.compile(r"(?<![\d+.])[2-6](?:[ -]?\d){12,18}(?![\d])")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
+# What each of them must hold: nearly every text has neither, which is seen in a third of the time.
+_CARD_LIKE = re.compile(r"\d(?:[ -]?\d){12}")
+_IBAN_LIKE = re.compile(r"[A-Z]{2}\d\d")
 
 
 def masked(value: Any, name: str = "") -> Any:
@@ -96,8 +99,11 @@ def masked_text(text: str) -> str:
     """``text`` with card numbers and IBANs in it masked."""
     if len(text) < 13:  # the shortest card number; most keys and ids are shorter
         return text
-    text = _CARD.sub(lambda found: _hide(found[0]) if _luhn(found[0]) else found[0], text)
-    return _IBAN.sub(lambda found: _hide(found[0]) if _iban(found[0]) else found[0], text)
+    if _CARD_LIKE.search(text):
+        text = _CARD.sub(lambda found: _hide(found[0]) if _luhn(found[0]) else found[0], text)
+    if _IBAN_LIKE.search(text):
+        text = _IBAN.sub(lambda found: _hide(found[0]) if _iban(found[0]) else found[0], text)
+    return text
 
 
 def _hide(number: str) -> str:

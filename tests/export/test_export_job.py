@@ -319,3 +319,17 @@ async def test_lists_without_paging_are_exported_too() -> None:
             one.currency_id for one in await co.currencies.list()
         ]
         assert (summary.resumed_at, summary.counted, leftovers()) == (0, None, {"c.jsonl"})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="an open file cannot be renamed there")
+def test_a_part_that_has_become_the_output_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opened it just before, and gets its lock just after, does not cut off the output."""
+    first = Part(OUT, {"object": "customer"})
+    first.append(b"whole\n")
+    late = os.open(first.path, os.O_RDWR)
+    first.finish()
+    monkeypatch.setattr("chargeover_async.export.part.os.open", lambda *_: os.dup(late))
+    with pytest.raises(UsageError, match="just finished"):
+        Part(OUT, {"object": "customer"})
+    os.close(late)
+    assert OUT.read_bytes() == b"whole\n"

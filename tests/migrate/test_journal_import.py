@@ -324,6 +324,16 @@ async def test_second_importer_is_refused(folder: Folder, account: Account) -> N
     assert (await load(account, plan)).created == 100
 
 
+async def test_a_journal_has_one_writer_by_whatever_name(folder: Folder, account: Account) -> None:
+    """A link to a journal in use is refused like the journal itself."""
+    plan = folder.plan(CUSTOMERS, customers_csv=many(100))
+    with Journal(account.journal):
+        link = folder.path / "link"
+        link.symlink_to(account.journal)
+        with pytest.raises(JournalError, match="another import uses"):
+            await load(account, plan, journal=link)
+
+
 @pytest.mark.parametrize("kind", ["folder", "no folder", "no journal", "other sqlite", "newer"])
 async def test_journal_that_cannot_be_used_stops_before_anything_is_sent(
     folder: Folder, account: Account, kind: str
