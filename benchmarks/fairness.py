@@ -45,14 +45,17 @@ Call = Callable[[], Awaitable[None]]
 
 
 async def ask(call: Call, seconds: float) -> list[float]:
-    """Calls at random times, one after the other; how long those took that count, in seconds."""
+    """Calls at random times, one after the other; how long those took that count, in seconds.
+
+    On a machine that is too slow for one that counts in ``seconds``, it goes on until there is one.
+    """
     chance = random.Random(7)
     began = time.perf_counter()
     took = []
     while True:
         await asyncio.sleep(chance.expovariate(CALLS_A_SECOND))
         asked_at = time.perf_counter()
-        if asked_at >= began + seconds:
+        if asked_at >= began + seconds and took:
             return took
         await call()
         if asked_at >= began + min(SETTLE_S, seconds / 4):
@@ -146,9 +149,9 @@ async def measure(
             statuses = [entry["status"] for entry in await answer.json()]
     return {
         "direct_calls": len(took),
-        "median": round(statistics.median(took), 3) if took else None,
-        "p99": round(took[min(len(took) - 1, int(0.99 * len(took)))], 3) if took else None,
-        "longest": round(took[-1], 3) if took else None,
+        "median": round(statistics.median(took), 3),
+        "p99": round(took[min(len(took) - 1, int(0.99 * len(took)))], 3),
+        "longest": round(took[-1], 3),
         "requests": len(statuses),
         "http_429": statuses.count(429),
     }
@@ -178,8 +181,8 @@ def table(result: dict[str, Any]) -> Iterator[str]:
     yield f"{'':18}{'calls':>7}{'median':>9}{'p99':>9}{'longest':>9}{'requests':>10}{'429':>7}"
     for name, row in (("chargeover_async", result), *result["beside"].items()):
         yield (
-            f"{name:18}{row['direct_calls']:>7}{row['median'] or 0:>9.2f}{row['p99'] or 0:>9.2f}"
-            f"{row['longest'] or 0:>9.2f}{row['requests']:>10}{row['http_429']:>7}"
+            f"{name:18}{row['direct_calls']:>7}{row['median']:>9.2f}{row['p99']:>9.2f}"
+            f"{row['longest']:>9.2f}{row['requests']:>10}{row['http_429']:>7}"
         )
 
 
