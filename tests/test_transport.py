@@ -269,6 +269,13 @@ async def transport_to(
         await transport.aclose()
 
 
+def let_pass(seconds: float) -> None:
+    """The running loop's clock goes on by so much: what is due by then is due now."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
+
+
 GET = Request("GET", "/customer")
 POST = Request("POST", "/customer", (), b"{}")
 
@@ -424,8 +431,11 @@ async def test_a_connection_that_fails_after_the_request_is_lost(step: Any):
 
 async def test_no_answer_in_time_is_lost():
     """The total timeout counts after the request was sent."""
-    async with RawServer(None) as server, transport_to(server.url, total_s=0.05) as transport:
-        answer = await transport.send(POST, CountedPermit())
+    async with RawServer(None) as server, transport_to(server.url, total_s=900) as transport:
+        sending = asyncio.create_task(transport.send(POST, CountedPermit()))
+        await server.wait_for(1)
+        let_pass(901)
+        answer = await sending
     assert isinstance(answer, NoAnswer)
     assert answer.fault is Fault.LOST
     assert "Timeout" in answer.reason
@@ -448,11 +458,19 @@ async def test_no_connection_in_time_never_left(monkeypatch: pytest.MonkeyPatch)
 
 async def test_no_free_connection_in_time_never_left():
     """The pool is full: the third request waits, and gives up unsent."""
-    async with RawServer(None, None) as server, transport_to(server.url, pool_s=0.05) as transport:
+    async with (
+        RawServer(None, None) as server,
+        transport_to(server.url, pool_s=900, total_s=1_000_000) as transport,
+    ):
         held = [asyncio.create_task(transport.send(POST, CountedPermit())) for _ in range(2)]
         await server.wait_for(2)
         permit = CountedPermit()
-        answer = await transport.send(POST, permit)
+        third = asyncio.create_task(transport.send(POST, permit))
+        while not third.done():
+            await asyncio.sleep(0)
+            let_pass(100)
+        answer = await third
+        assert not any(task.done() for task in held)
         for task in held:
             task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
