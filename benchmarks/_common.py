@@ -30,7 +30,7 @@ class Account:
 
 
 @contextlib.asynccontextmanager
-async def server(*module_and_options: str, within_s: float = 30) -> AsyncGenerator[Account, None]:
+async def server(*module_and_options: str, within_s: float = 300) -> AsyncGenerator[Account, None]:
     """``python -m MODULE OPTIONS`` in a process of its own, which prints where it listens."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", *module_and_options, stdout=asyncio.subprocess.PIPE

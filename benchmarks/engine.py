@@ -270,7 +270,7 @@ async def measure(account: Account, operations: int, rounds: int) -> dict[str, f
     async with (
         ChargeOver(url, account.username, account.password, limiter=NoLimit()) as co,
         aiohttp.ClientSession(connector=connections, headers=headers) as session,
-        httpx.AsyncClient(headers=headers, limits=limits, timeout=60) as client,
+        httpx.AsyncClient(headers=headers, limits=limits, timeout=600) as client,
     ):
         few = max(operations // ONE_CALL_EACH, 1)
         whole = max(operations // BATCH, 1) * BATCH

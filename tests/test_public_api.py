@@ -173,7 +173,7 @@ def run(code: str, **environment: str) -> str:
         check=False,
         cwd=Path(chargeover_async.__file__).parents[1],
         env=os.environ | environment,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -224,7 +224,7 @@ def test_the_command_line_names_the_extra_that_it_needs():
         text=True,
         check=False,
         cwd=Path(chargeover_async.__file__).parents[1],
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode != 0
     assert "chargeover-async[cli]" in done.stderr

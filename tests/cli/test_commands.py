@@ -50,11 +50,11 @@ def running() -> Iterator[Sandbox]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     sandbox = Sandbox(quota=None)
-    asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(300)
     yield sandbox
-    asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(300)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(300)
     loop.close()
 
 
@@ -348,13 +348,13 @@ def test_sandbox_command_serves_until_it_is_told_to_stop(monkeypatch: pytest.Mon
         url, username, password = process.stdout.readline().split()
         page = process.stderr.readline().split()[-1]
         assert page == url.removesuffix("api/v3")
-        with urlopen(page, timeout=20) as answer:  # noqa: S310 - http, as we have just seen
+        with urlopen(page, timeout=300) as answer:  # noqa: S310 - http, as we have just seen
             assert b"<title>ChargeOver sandbox</title>" in answer.read()
         monkeypatch.setenv("CHARGEOVER_USERNAME", username)
         monkeypatch.setenv("CHARGEOVER_PASSWORD", password)
         result = run("check", "--url", url)
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(300) == 0
     assert result.exit_code == 0, result.output
 
 

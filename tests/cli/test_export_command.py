@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from support.waiting import wait_until
 
 from chargeover_async import __main__
 from chargeover_async.cli import cli
@@ -37,13 +38,13 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     sandbox = Sandbox(quota=None, variant=Variant(accept_query=False))
-    asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(300)
     for name, value in zip(ENV, (sandbox.url, sandbox.username, sandbox.password), strict=True):
         monkeypatch.setenv(name, value)
     yield sandbox
-    asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(300)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(300)
     loop.close()
 
 
@@ -155,7 +156,7 @@ def test_killed_again_and_again_it_ends_whole(account: Sandbox) -> None:
         assert not Path("c.jsonl").exists()
     account.faults.clear()
     process = start("customer", "--output", "c.jsonl", "--json")
-    _, words = process.communicate(timeout=60)
+    _, words = process.communicate(timeout=600)
     assert process.returncode == 0, words
     assert json.loads(words.splitlines()[-1])["resumed_at"] > 0
     found = [json.loads(one)["customer_id"] for one in Path("c.jsonl").read_bytes().splitlines()]
@@ -167,12 +168,10 @@ def test_ctrl_c_keeps_what_was_read(account: Sandbox) -> None:
     fill(account, 10_000)
     account.faults.set_rates({"delay_before=0.3": 1.0})
     process = start("customer", "--output", "c.jsonl", "--where", "customer_id > 5")
-    for _ in range(1500):
-        if Path("c.jsonl.part").exists() and Path("c.jsonl.part").stat().st_size:
-            break
-        time.sleep(0.01)
+    part = Path("c.jsonl.part")
+    wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size > 0))
     process.send_signal(signal.SIGINT)
-    _, words = process.communicate(timeout=60)
+    _, words = process.communicate(timeout=600)
     assert process.returncode == 1, words
     assert b"Stopped: interrupted" in words
     assert b"records are in c.jsonl.part; the same command goes on from there" in words
@@ -221,7 +220,7 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(account: Sandbox) -> None
     process.stdout.close()
     words = process.stderr.read()
     process.stderr.close()
-    assert (process.wait(60), words) == (1, b"")
+    assert (process.wait(600), words) == (1, b"")
 
 
 def test_progress_lines_tell_rate_and_time_left() -> None:

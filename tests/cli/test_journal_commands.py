@@ -42,13 +42,13 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     sandbox = Sandbox(quota=None)
-    asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(300)
     for name, value in zip(ENV, (sandbox.url, sandbox.username, sandbox.password), strict=True):
         monkeypatch.setenv(name, value)
     yield sandbox
-    asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(300)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
+    thread.join(300)
     loop.close()
 
 
@@ -169,13 +169,13 @@ def test_ctrl_c_drains_and_says_how_to_go_on(account: Sandbox) -> None:
     process = subprocess.Popen(  # noqa: S603 - the interpreter that runs this
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not account.store.count("customer"):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 1, err
     assert "what is under way is awaited" in err
     assert "Stopped: interrupted" in err

@@ -78,7 +78,7 @@ def mixed(
             made += 1
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", VARIANTS)
 async def test_nothing_is_lost_doubled_or_misreported(kind: str) -> None:
     """Every keyed create is settled, every record is there once, and unknown is true."""

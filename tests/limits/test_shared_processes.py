@@ -34,7 +34,7 @@ RECOVERY_S = Rules.of(QuotaSettings(LIMIT, WINDOW_S, guard_s=GUARD_S)).recovery 
 
 long_only = pytest.mark.skipif(not LONG, reason="set CHARGEOVER_LONG_TESTS=1 to run it")
 needs_redis = pytest.mark.skipif(BINARY is None, reason=MISSING)
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 
 class Bench:
@@ -63,7 +63,7 @@ class Bench:
         )
         self.processes.append(process)
         assert process.stdout is not None
-        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"ready\n"
+        assert await asyncio.wait_for(process.stdout.readline(), 300) == b"ready\n"
         return process
 
     async def ends(self) -> list[dict[str, int]]:
@@ -91,7 +91,7 @@ async def bench(share: str) -> AsyncIterator[Bench]:
         stdout=asyncio.subprocess.PIPE,
     )
     assert sandbox.stdout is not None
-    line = await asyncio.wait_for(sandbox.stdout.readline(), 60)
+    line = await asyncio.wait_for(sandbox.stdout.readline(), 300)
     one = Bench(share, line.decode().split())
     try:
         yield one

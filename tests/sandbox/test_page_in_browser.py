@@ -29,6 +29,8 @@ from chargeover_async.sandbox._faults import KINDS
 from chargeover_async.sandbox._objects import OBJECTS
 
 playwright = pytest.importorskip("playwright.async_api")
+PATIENCE_MS = 300_000  # for a machine that is busy with other things
+playwright.expect.set_options(timeout=PATIENCE_MS)
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
 pytestmark = [
@@ -53,6 +55,7 @@ async def browser(netlog: Path) -> AsyncIterator[Any]:
     async with playwright.async_playwright() as driver:
         running = await driver.chromium.launch(
             executable_path=CHROMIUM,
+            timeout=PATIENCE_MS,
             args=[
                 "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 f"--log-net-log={netlog}",
@@ -105,7 +108,7 @@ async def looking(browser: Any, **options: Any) -> AsyncIterator[Seen]:
         ChargeOver(sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit()) as co,
     ):
         page = await browser.new_page(viewport=viewport, color_scheme=scheme)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         seen = Seen(page, sandbox, co)
         try:
             yield seen

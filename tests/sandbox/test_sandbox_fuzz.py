@@ -456,6 +456,6 @@ async def test_no_bytes_on_the_wire_are_a_500():
             future = asyncio.run_coroutine_threadsafe(
                 send(sent_method, path, raw_query, body), loop
             )
-            future.result(timeout=10)
+            future.result(timeout=300)
 
         await asyncio.to_thread(play)

@@ -101,7 +101,7 @@ def test_the_kit_needs_no_pytest():
         "asyncio.run(main())\n"
     )
     command = [sys.executable, "-W", "error", "-c", program]
-    subprocess.run(command, check=True, timeout=60)  # noqa: S603 - our own text
+    subprocess.run(command, check=True, timeout=600)  # noqa: S603 - our own text
 
 
 def test_the_example_and_the_documented_tests_pass(pytester: pytest.Pytester):

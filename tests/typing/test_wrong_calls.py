@@ -214,7 +214,7 @@ def mypy_lines() -> dict[int, str]:
         done = subprocess.run(
             [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file", "",
              "--cache-dir", str(Path(folder) / "cache"), path.name],
-            capture_output=True, text=True, check=False, cwd=folder, env=environment(), timeout=300,
+            capture_output=True, text=True, check=False, cwd=folder, env=environment(), timeout=900,
         )  # fmt: skip
     assert done.returncode in (0, 1), done.stdout + done.stderr
     matches = re.finditer(r"^wrong\.py:(\d+): error: (.*)$", done.stdout, re.MULTILINE)
@@ -234,7 +234,7 @@ def pyright_lines() -> dict[int, str]:
         done = subprocess.run(
             [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable,
              "--project", folder],
-            capture_output=True, text=True, check=False, cwd=folder, timeout=300,
+            capture_output=True, text=True, check=False, cwd=folder, timeout=900,
         )  # fmt: skip
     report = json.loads(done.stdout)
     return {
@@ -244,7 +244,7 @@ def pyright_lines() -> dict[int, str]:
     }
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_wrong_calls_are_refused_and_right_ones_are_not(checker: str) -> None:
     """Every wrong line has an error, and no other line has one."""
