@@ -13,7 +13,18 @@ from typing import Any
 import msgspec
 
 from ._ref import Ref
-from ._wire.envelope import Answer, Fault, NoAnswer, Reply, error_of, fault_of, is_taken_key, parse
+from ._wire.envelope import (
+    Answer,
+    Fault,
+    NoAnswer,
+    PageReader,
+    Reply,
+    Whole,
+    error_of,
+    fault_of,
+    is_taken_key,
+    parse,
+)
 from .errors import (
     AlreadyExists,
     ChargeOverError,
@@ -25,12 +36,15 @@ from .errors import (
 )
 from .models._codec import untyped
 from .models._write import SECRETS
-from .operation import Operation, Outcome
+from .operation import Operation, Outcome, Reader
 from .retry import TABLE, Next, Repeat, RetryPolicy
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What one send brought for one operation: a reply, or a fault with its story."""
+    """What one send brought for one operation: a reply, or a fault with its story.
+
+    A good answer that was read as a whole is in ``whole``, and there is no ``reply``.
+    """
 
     fault: Fault | None
     reply: Reply | None = None
@@ -39,12 +53,22 @@ class Result(msgspec.Struct, frozen=True):
     body: bytes = b""
     cause: BaseException | None = None
     retry_after_s: float | None = None
+    whole: Whole[Any] | None = None
 
 
-def result_of(answer: Answer | NoAnswer, retry_after: float | None = None) -> Result:
-    """The result of a request that carried one operation."""
+def result_of(
+    answer: Answer | NoAnswer, retry_after: float | None = None, reader: Reader | None = None
+) -> Result:
+    """The result of a request that carried one operation.
+
+    A good answer is read as a whole if a ``reader`` is given that can do so.
+    """
     if isinstance(answer, NoAnswer):
         return Result(answer.fault, reason=answer.reason, cause=answer.cause)
+    if isinstance(reader, PageReader) and 200 <= answer.status < 300:
+        whole = reader.whole(answer)
+        if whole is not None and whole.ok:
+            return Result(None, None, answer.status, whole=whole)
     reply = parse(answer)
     fault = fault_of(answer.status, reply)
     reason = ""

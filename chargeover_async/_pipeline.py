@@ -300,6 +300,9 @@ class _Call:
         started = loop.time()
         while True:
             result = await self._send(request)
+            if result.whole is not None:
+                value = result.whole.response
+                return Outcome(operation, "done", value, None, self.attempts), None
             if result.fault is None:
                 assert result.reply is not None
                 reply = result.reply
@@ -332,14 +335,17 @@ class _Call:
                 if found is not None:
                     return found
 
-    async def _send(self, request: Request) -> Result:
+    async def _send(self, request: Request, *, is_look_up: bool = False) -> Result:
         permit = await self.pipeline.limiter.acquire(self.priority)
         self.in_flight = True
         answer = await self.pipeline.exchange(request, permit)
         self.in_flight = False
         if not (isinstance(answer, NoAnswer) and answer.fault is Fault.NEVER_LEFT):
             self.attempts += 1
-        result = result_of(answer, retry_after(answer if isinstance(answer, Answer) else None))
+        wait_s = retry_after(answer if isinstance(answer, Answer) else None)
+        # Whoever is referred to keeps the answer as it came, also if that was said meanwhile.
+        apart = is_look_up or self.operation.keep_answer
+        result = result_of(answer, wait_s, None if apart else self.operation.reader)
         if result.fault is not Fault.THROTTLED:
             self.tries += 1
         return result
@@ -351,7 +357,7 @@ class _Call:
         sends, sent_tries = self.attempts, self.tries
         tries = 0
         while True:
-            result = await self._send(lookup_request(operation))
+            result = await self._send(lookup_request(operation), is_look_up=True)
             # A look-up is no attempt of the operation.
             self.attempts, self.tries = sends, sent_tries
             tries += result.fault is not Fault.THROTTLED

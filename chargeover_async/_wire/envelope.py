@@ -6,7 +6,9 @@ Source: recordings (envelope, HTTP status equals ``code``); vendor's text, "HTTP
 from __future__ import annotations
 
 import enum
-from typing import Any
+from abc import ABC, abstractmethod
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -20,6 +22,9 @@ from chargeover_async.errors import (
     RateLimited,
     ServerError,
 )
+from chargeover_async.models._codec import fast_page
+
+T = TypeVar("T")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -30,18 +35,43 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Reply(msgspec.Struct, frozen=True, gc=False):  # 25 an answer, and none in a circle
-    """The API's envelope; ``response`` is not decoded yet."""
+class Head(msgspec.Struct, frozen=True, gc=False):  # 25 an answer, and none in a circle
+    """What the API's envelope says of its ``response``."""
 
     code: int
     status: str = "OK"
     message: str | None = ""
-    response: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
     def ok(self) -> bool:
         """Whether the API says that it did what was asked."""
         return self.status == "OK" and 200 <= self.code < 300
+
+
+class Reply(Head, frozen=True, gc=False):
+    """The API's envelope; ``response`` is not decoded yet."""
+
+    response: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Whole(Head, Generic[T], frozen=True, gc=False, kw_only=True):
+    """The API's envelope with what it holds, read in one pass over the bytes."""
+
+    response: T
+
+
+class PageReader(ABC):
+    """A reader of responses that can also take an answer as a whole, in one pass over its bytes."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def __call__(self, response: msgspec.Raw) -> Any:
+        """As every reader does."""
+
+    @abstractmethod
+    def whole(self, answer: Answer) -> Whole[Any] | None:
+        """The envelope with what the call returns; None says to read one after the other."""
 
 
 class Fault(enum.Enum):
@@ -71,6 +101,21 @@ def parse(answer: Answer) -> Reply | None:
         return _decode(answer.body)
     except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: not UTF-8
         return None
+
+
+def parse_page(answer: Answer, kind: type[T]) -> Whole[list[T]] | None:
+    """The envelope and its records, where both are as expected; None says to look closer.
+
+    `parse` would go over all of the answer only to find where it ends: a fifth of the time.
+    """
+    try:
+        page = fast_page(answer.body, Whole[list[kind]], kind, _response)  # type: ignore[valid-type]  # a type at run time
+    except Exception:  # noqa: BLE001 - it comes again, and is told, when the response is read
+        return None
+    return cast("Whole[list[T]]", page)
+
+
+_response = attrgetter("response")
 
 
 def fault_of(status: int, reply: Reply | None) -> Fault | None:

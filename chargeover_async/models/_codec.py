@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import cache
 from types import NoneType, UnionType
@@ -64,6 +64,11 @@ def decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, strict=False, float_hook=Decimal)
 
 
+@cache
+def _strict_decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, float_hook=Decimal)
+
+
 def check_kind(kind: Any) -> Any:
     """``kind`` if JSON can be decoded as it; raises UsageError otherwise."""
     try:
@@ -79,6 +84,7 @@ def check_kind(kind: Any) -> Any:
 # -- numbers where a datetime is documented ----------------------------------------------------
 # msgspec takes such a number, or one in a string, for Unix seconds, and so reports a moment that
 # nobody wrote. It comes out in UTC, so only an answer that holds UTC is looked at a second time.
+# A strict decoder refuses such a number by itself.
 
 
 @cache
@@ -136,19 +142,39 @@ def _holds_utc(records: Any, kind: type[Any]) -> bool:
     return False
 
 
-def _fast(raw: bytes | msgspec.Raw, kind: Any, record: Any) -> Any:
-    """``raw`` decoded in one go; raises ValueError when the patient way has to look at it.
-
-    ``record`` is the struct that ``kind`` is, or lists.
-    """
-    value = decoder(kind).decode(raw)
+def _check_moments(raw: bytes | msgspec.Raw, records: Iterable[Any], kind: Any) -> None:
+    """Raise ValueError if a number was taken for a datetime in one of the ``records``."""
     number = _number_for_moment(kind)
-    if number is not None and (
-        not _is_struct(record) or _holds_utc(value if isinstance(value, list) else (value,), record)
-    ):
-        found = number.search(raw)
-        if found:
-            raise ValueError("a number where a datetime is documented")
+    if number is None or (_is_struct(kind) and not _holds_utc(records, kind)):
+        return
+    if number.search(raw):
+        raise ValueError("a number where a datetime is documented")
+
+
+def _fast(raw: bytes | msgspec.Raw, kind: Any) -> Any:
+    """``raw`` decoded in one go; raises ValueError when the patient way has to look at it."""
+    value = decoder(kind).decode(raw)
+    _check_moments(raw, (value,), kind)
+    return value
+
+
+def fast_page(
+    raw: bytes | msgspec.Raw,
+    page: Any,
+    kind: Any,
+    records: Callable[[Any], Iterable[Any]] = iter,
+) -> Any:
+    """The same for a ``page``, a type that holds records of a ``kind`` where ``records`` tells.
+
+    Strictly at first, which spares the look at every datetime: a twentieth of the time. What is
+    not strict, such as a number in a string, stands in the first record as a rule, so that little
+    is read twice. (Not so in one record: ``is_taxed`` is a string in every invoice's lines.)
+    """
+    try:
+        return _strict_decoder(page).decode(raw)
+    except msgspec.ValidationError:
+        value = decoder(page).decode(raw)
+    _check_moments(raw, records(value), kind)
     return value
 
 
@@ -160,7 +186,7 @@ def read(raw: bytes | msgspec.Raw, kind: type[T], dates: DateFormat | None = Non
     """``raw`` as a ``kind``; raises DecodeError naming object, id and field."""
     if dates is None:
         try:
-            return cast("T", _fast(raw, kind, kind))
+            return cast("T", _fast(raw, kind))
         except (msgspec.DecodeError, ValueError, RecursionError):
             pass
     return convert(read_untyped(raw), kind, bytes(raw), dates)
@@ -183,7 +209,7 @@ def read_each(
     """The same; with ``keep_errors`` the error stands in the place of its record."""
     if dates is None:
         try:
-            return cast("list[T | DecodeError]", _fast(raw, list[kind], kind))  # type: ignore[valid-type]  # a type at run time
+            return cast("list[T | DecodeError]", fast_page(raw, list[kind], kind))  # type: ignore[valid-type]  # a type at run time
         except (msgspec.DecodeError, ValueError, RecursionError):
             pass
     found: list[T | DecodeError] = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
+from msgspec import structs
 
+from chargeover_async._wire.envelope import Answer, PageReader, Whole, parse_page
 from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.models import Created
 from chargeover_async.models._codec import (
@@ -57,16 +59,31 @@ class Reading:
         """The answer of a get."""
         return bytes(raw) if self._raw else read(raw, self._kind, self._dates)
 
-    def every(self, raw: msgspec.Raw) -> list[Any]:
+    @property
+    def every(self) -> PageReader:
         """A page: each record, or the DecodeError in its place where errors are listened to."""
+        return _Page(self, self._each)
+
+    @property
+    def many(self) -> PageReader:
+        """The answer of a list, without what could not be read."""
+        return _Page(self, self._readable)
+
+    def _each(self, raw: msgspec.Raw) -> list[Any]:
         if self._raw:
             return [bytes(one) for one in split(raw)]
         keep = self._on_unreadable is not None
         return read_each(raw, self._kind, self._dates, keep_errors=keep)
 
-    def many(self, raw: msgspec.Raw) -> Sequence[Any]:
-        """The answer of a list, without what could not be read."""
-        return [one for one in self.every(raw) if self.is_readable(one)]
+    def _readable(self, raw: msgspec.Raw) -> list[Any]:
+        return [one for one in self._each(raw) if self.is_readable(one)]
+
+    def whole(self, answer: Answer) -> Whole[list[Any]] | None:
+        """A page with its envelope, if every record of it is as documented; else None."""
+        if self._raw:
+            found = parse_page(answer, msgspec.Raw)
+            return found and structs.replace(found, response=[bytes(one) for one in found.response])
+        return parse_page(answer, self._kind) if self._dates is None else None
 
     def is_readable(self, one: Any) -> bool:
         """Whether an entry of a page is a record; who listens is told of it if it is none."""
@@ -87,6 +104,20 @@ class Reading:
             record: object = one
             value = getattr(record, _attribute(type(record), primary), None)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+class _Page(PageReader):
+    __slots__ = ("_apart", "_reading")
+
+    def __init__(self, reading: Reading, apart: Callable[[msgspec.Raw], list[Any]]) -> None:
+        self._reading = reading
+        self._apart = apart
+
+    def __call__(self, response: msgspec.Raw) -> list[Any]:
+        return self._apart(response)
+
+    def whole(self, answer: Answer) -> Whole[list[Any]] | None:
+        return self._reading.whole(answer)
 
 
 _ID = re.compile("[0-9]{1,19}")
