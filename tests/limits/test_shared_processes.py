@@ -2,6 +2,11 @@
 
 Real time, scaled, and most of it is processes starting: about 45 s by default on a busy machine;
 ``CHARGEOVER_LONG_TESTS=1`` runs all of it for longer, some minutes.
+
+The processes say how well the machine kept up. What a quota promises holds if requests arrive
+within the guard, and all of it is used by those that may run when it is their turn. Where a promise
+is missed and the machine did not do its part, the test is skipped, with the figures; the same
+promises are tested in a time that is a number in ``test_shared_limiter.py``.
 """
 
 from __future__ import annotations
@@ -11,9 +16,8 @@ import contextlib
 import json
 import os
 import sys
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -28,8 +32,11 @@ from chargeover_async.limits.ledger import SECOND, Rules
 WORKER = Path(__file__).parent.parent / "support" / "quota_worker.py"
 LONG = "CHARGEOVER_LONG_TESTS" in os.environ
 PROCESSES = 4
-# The short form is slow: on a busy machine a process may not run for a tenth of a second.
-LIMIT, WINDOW_S, GUARD_S = (250, 6.0, 0.3) if LONG else (45, 3.0, 0.2)
+# The short form is slow: on a busy machine a process may not run for a tenth of a second. The guard
+# is wide, which costs nothing while answers come soon.
+LIMIT, WINDOW_S, GUARD_S = (250, 6.0, 0.3) if LONG else (45, 3.0, 1.0)
+LATE_S = WINDOW_S / LIMIT / 4
+"""Beyond a quarter of a turn a process is late for it."""
 RECOVERY_S = Rules.of(QuotaSettings(LIMIT, WINDOW_S, guard_s=GUARD_S)).recovery / SECOND
 
 long_only = pytest.mark.skipif(not LONG, reason="set CHARGEOVER_LONG_TESTS=1 to run it")
@@ -44,6 +51,7 @@ class Bench:
         self.share = share
         self.url, self.username, self.password = account
         self.processes: list[asyncio.subprocess.Process] = []
+        self.figures: list[dict[str, float]] = []
 
     async def start(self, number: int, seconds: float, **more) -> asyncio.subprocess.Process:
         job = {
@@ -59,21 +67,57 @@ class Bench:
             **more,
         }
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(WORKER), json.dumps(job), stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            str(WORKER),
+            json.dumps(job),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
         )
         self.processes.append(process)
         assert process.stdout is not None
         assert await asyncio.wait_for(process.stdout.readline(), 300) == b"ready\n"
         return process
 
-    async def ends(self) -> list[dict[str, int]]:
+    def go(self) -> None:
+        """All of them begin."""
+        for process in self.processes:
+            assert process.stdin is not None
+            process.stdin.write(b"go\n")
+
+    async def ends(self) -> list[dict[str, float]]:
         """The figures of those that came to their end."""
-        figures = []
         for process in self.processes:
             out, _ = await process.communicate()
             if process.returncode == 0:
-                figures.append(json.loads(out))
-        return figures
+                self.figures.append(json.loads(out))
+        return self.figures
+
+    @contextlib.contextmanager
+    def unless_the_machine_is_slow(self) -> Iterator[None]:
+        """What fails in here is excused if the machine did not let the processes run in time."""
+        try:
+            yield
+        except AssertionError:
+            late = max(each["late_s"] for each in self.figures)
+            slowest = max(each["slowest_s"] for each in self.figures)
+            if late < LATE_S and slowest < 2 * LATE_S:
+                raise
+            pytest.skip(
+                "this machine is too busy to tell: a timer came"
+                f" {late:.3f} s late, the slowest answer took {slowest:.3f} s"
+            )
+
+    def check_exact(self, seen: list[tuple[float, int, str]]) -> None:
+        """No window had more requests than it may have, and none was refused."""
+        try:
+            assert [status for _, status, _ in seen].count(429) == 0
+            assert worst_window((at for at, _, _ in seen), WINDOW_S) <= LIMIT
+            assert sum(each["http_429"] for each in self.figures) == 0
+        except AssertionError:
+            slowest = max(each["slowest_s"] for each in self.figures)
+            if slowest < GUARD_S:
+                raise
+            pytest.skip(f"an answer took {slowest:.3f} s, which is beyond the guard")
 
     async def log(self) -> list[tuple[float, int, str]]:
         """Arrival, status and path of each request."""
@@ -137,18 +181,18 @@ async def test_four_processes_use_the_quota_fairly_and_never_more(share):
             for number in range(PROCESSES)
         ]
         await asyncio.gather(*starts)
-        figures = await one.ends()
+        one.go()
+        assert len(await one.ends()) == PROCESSES
         seen = await one.log()
+    one.check_exact(seen)
     arrivals = [at for at, _, _ in seen]
-    assert [status for _, status, _ in seen].count(429) == 0
-    assert worst_window(arrivals, WINDOW_S) <= LIMIT
     since = arrivals[0] + WINDOW_S / 2
     until = since + windows * WINDOW_S
-    assert used(arrivals, since, until) >= 0.95
     by_process = Counter(path for at, _, path in seen if since <= at < until)
-    assert len(by_process) == len(figures) == PROCESSES
-    assert min(by_process.values()) >= sum(by_process.values()) / PROCESSES / 2
-    assert sum(figure["http_429"] for figure in figures) == 0
+    with one.unless_the_machine_is_slow():
+        assert used(arrivals, since, until) >= 0.95
+        assert len(by_process) == PROCESSES
+        assert min(by_process.values()) >= sum(by_process.values()) / PROCESSES / 2
 
 
 @pytest.mark.parametrize(
@@ -161,16 +205,17 @@ async def test_one_process_is_killed_and_the_others_use_its_share(share):
     async with bench(share) as one:
         seconds = (12 if LONG else 4.5) * WINDOW_S
         victim, *_ = await asyncio.gather(*(one.start(n, seconds) for n in range(PROCESSES)))
+        one.go()
         await asyncio.sleep(1.5 * WINDOW_S)
         victim.kill()
         assert len(await one.ends()) == PROCESSES - 1
         seen = await one.log()
+    one.check_exact(seen)
     arrivals = [at for at, _, _ in seen]
-    assert [status for _, status, _ in seen].count(429) == 0
-    assert worst_window(arrivals, WINDOW_S) <= LIMIT
-    killed_at = max(at for at, _, path in seen if path.endswith("/0"))
-    assert killed_at < arrivals[-1] - 2 * WINDOW_S
-    assert used(arrivals, killed_at + WINDOW_S / 2, arrivals[-1] - 0.1) >= 0.95
+    with one.unless_the_machine_is_slow():
+        killed_at = max((at for at, _, path in seen if path.endswith("/0")), default=arrivals[-1])
+        assert killed_at < arrivals[-1] - 2 * WINDOW_S
+        assert used(arrivals, killed_at + WINDOW_S / 2, arrivals[-1] - 0.1) >= 0.95
 
 
 async def trouble(redis: RedisServer, what: Callable[[], Awaitable[None]]) -> None:
@@ -178,20 +223,18 @@ async def trouble(redis: RedisServer, what: Callable[[], Awaitable[None]]) -> No
     async with bench(redis.url) as one:
         seconds = 4 * WINDOW_S + RECOVERY_S
         await asyncio.gather(*(one.start(n, seconds, skew_s=-30.0 * n) for n in range(PROCESSES)))
-        began = time.monotonic()
+        one.go()
         await asyncio.sleep(1.5 * WINDOW_S)
         await what()
         assert len(await one.ends()) == PROCESSES
-        ended = time.monotonic()
         seen = await one.log()
+    one.check_exact(seen)
     arrivals = [at for at, _, _ in seen]
-    assert [status for _, status, _ in seen].count(429) == 0
-    assert worst_window(arrivals, WINDOW_S) <= LIMIT
-    # They worked before, and they all do at the end.
-    first = arrivals[0]
-    assert used(arrivals, first, first + WINDOW_S) >= 0.8
-    last = first + (ended - began) - WINDOW_S
-    assert len({path for at, _, path in seen if at > last}) == PROCESSES
+    first, end = arrivals[0], arrivals[0] + seconds
+    with one.unless_the_machine_is_slow():
+        # They worked before, and they all do at the end.
+        assert used(arrivals, first, first + WINDOW_S) >= 0.8
+        assert len({path for at, _, path in seen if end - WINDOW_S <= at < end}) == PROCESSES
 
 
 @needs_redis

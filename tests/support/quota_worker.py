@@ -1,7 +1,9 @@
 """One process that wants as many requests as it can get, through a shared quota.
 
-Run as a program with one JSON object as argument; prints ``ready`` when it begins and its figures
-at the end. Its wall clock is skewed on request: nothing may depend on it.
+Run as a program with one JSON object as argument; prints ``ready``, begins when it is sent a line,
+and prints its figures at the end. They tell how well the machine kept up, too: how late a timer
+came, and how long the slowest answer took. Its wall clock is skewed on request: nothing may depend
+on it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from chargeover_async import BulkSettings, ChargeOver, QuotaSettings
 from chargeover_async.limits.file import FileLimiter
 from chargeover_async.limits.redis import RedisLimiter
 from chargeover_async.limits.shared import SharedLimiter, steady_clock
+from chargeover_async.observe import Event, RequestSent
+
+TICK_S = 0.01
 
 
 def limiter_of(job: dict[str, Any]) -> SharedLimiter:
@@ -31,8 +36,26 @@ def limiter_of(job: dict[str, Any]) -> SharedLimiter:
     return FileLimiter(job["share"], settings, **options)
 
 
+class Machine:
+    """How well it keeps up with us."""
+
+    def __init__(self) -> None:
+        self.late_s = 0.0
+        self.slowest_s = 0.0
+
+    def see(self, event: Event) -> None:
+        if isinstance(event, RequestSent):
+            self.slowest_s = max(self.slowest_s, event.duration_s)
+
+    async def tick(self) -> None:
+        while True:
+            due = time.monotonic() + TICK_S
+            await asyncio.sleep(TICK_S)
+            self.late_s = max(self.late_s, time.monotonic() - due)
+
+
 async def work(job: dict[str, Any]) -> dict[str, Any]:
-    ends = time.monotonic() + job["seconds"]
+    machine = Machine()
 
     def operations():
         for _ in itertools.takewhile(lambda _: time.monotonic() < ends, itertools.count()):
@@ -40,14 +63,26 @@ async def work(job: dict[str, Any]) -> dict[str, Any]:
 
     async with (
         limiter_of(job) as limiter,
-        ChargeOver(job["url"], job["username"], job["password"], limiter=limiter) as co,
+        ChargeOver(
+            job["url"], job["username"], job["password"], limiter=limiter, on_event=machine.see
+        ) as co,
     ):
         print("ready", flush=True)
+        sys.stdin.readline()
+        ends = time.monotonic() + job["seconds"]
+        ticking = asyncio.create_task(machine.tick())
         settings = BulkSettings(max_batch_ops=1)
         async for _ in co.stream(operations(), window=24, settings=settings):
             pass
+        ticking.cancel()
         stats = limiter.stats
-        return {"requests": co.stats.requests, "http_429": stats.throttled, "limit": stats.limit}
+        return {
+            "requests": co.stats.requests,
+            "http_429": stats.throttled,
+            "limit": stats.limit,
+            "late_s": machine.late_s,
+            "slowest_s": machine.slowest_s,
+        }
 
 
 def main() -> None:
