@@ -20,6 +20,7 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 from aioresponses import core as aioresponses_core
+from support.ports import free_port
 from support.raw_server import OK, RawServer, http
 from support.scripted import CountedPermit
 from yarl import URL
@@ -278,12 +279,6 @@ def let_pass(seconds: float) -> None:
 
 GET = Request("GET", "/customer")
 POST = Request("POST", "/customer", (), b"{}")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 async def test_an_answer_comes_with_status_headers_and_body():

@@ -20,7 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.kill_world import free_port, kill, start, start_sandbox
+from support.kill_world import kill, start, start_sandbox
+from support.ports import free_port
 
 from chargeover_async.errors import JournalError
 from chargeover_async.migrate import read_rows, read_state

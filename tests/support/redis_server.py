@@ -11,6 +11,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from support.ports import free_port
+
 BINARY = os.environ.get("CHARGEOVER_TEST_REDIS") or shutil.which("redis-server")
 """Another server to test with, a Valkey say, may be named in the environment."""
 
@@ -26,7 +28,7 @@ class RedisServer:
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.options = options
-        self.port = _free_port()
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -45,6 +47,7 @@ class RedisServer:
         )
         end = time.monotonic() + 300
         while time.monotonic() < end:
+            assert self.process.poll() is None, "redis-server has ended"
             with contextlib.suppress(OSError):
                 if self.command("PING").startswith(b"+PONG"):
                     return self
@@ -96,15 +99,6 @@ class RedisServer:
             if name.startswith("cmdstat_") and name[8:] not in inside:
                 total += int(rest.split(",")[0])
         return total
-
-
-def _free_port() -> int:
-    while True:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port: int = sock.getsockname()[1]
-        if port < 55_000:  # a cluster's node listens 10,000 above it, too
-            return port
 
 
 __all__ = ("BINARY", "MISSING", "RedisServer")
