@@ -7,16 +7,19 @@ and the forms of the recordings. What is measured is the processor time from the
 answer to the records: for the library the envelope, its checks and structs with Decimal and
 datetime, as a direct call does it; for the others the same bytes to dicts (json, orjson), which
 leaves money as binary fractions and dates as text, and to pydantic models with the same fields and
-types.
+types. ``without`` is how fast the library's decoder would be if it did less, to show where its time
+goes: binary fractions for Decimal, text for dates, and no field kept at all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import time
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -28,7 +31,7 @@ import pydantic
 from benchmarks._common import finish, options_of, rates, report
 from chargeover_async import ChargeOver, Customer, Invoice
 from chargeover_async._judge import result_of
-from chargeover_async._wire.envelope import Answer, PageReader
+from chargeover_async._wire.envelope import Answer, Whole, WholeReader
 from chargeover_async.limits import NoLimit
 from chargeover_async.models import Record
 from chargeover_async.resources._answers import Reading
@@ -74,7 +77,7 @@ async def pages() -> dict[str, bytes]:
 # -- the contenders ------------------------------------------------------------------------------
 
 
-def library(reader: PageReader, page: bytes) -> int:
+def library(reader: WholeReader, page: bytes) -> int:
     """What the library does with the answer to a list."""
     result = result_of(Answer(200, {}, page), None, reader)
     assert result.fault is None
@@ -115,6 +118,31 @@ def with_pydantic(model: Any, page: bytes) -> int:
     return len(model.model_validate_json(page).response)
 
 
+def without(kind: type[Record], page: bytes) -> dict[str, Callable[[], int]]:
+    """The library's decoder with less to do, to show what each kind of value costs."""
+    hints = typing.get_type_hints(kind)
+
+    def reading(*as_others: tuple[type, Any]) -> Callable[[], int]:
+        fields = dict(hints)
+        for of, other in as_others:
+            fields |= {name: other for name, one in hints.items() if of in typing.get_args(one)}
+        return _reader([(name, one, None) for name, one in fields.items()], page)
+
+    numbers = (Decimal, float | None)
+    texts = [(one, str | None) for one in (dt.date, dt.datetime)]
+    return {
+        "decimals": reading(numbers),
+        "decimals_and_dates": reading(numbers, *texts),
+        "any_field": _reader([], page),
+    }
+
+
+def _reader(fields: list[Any], page: bytes) -> Callable[[], int]:
+    record: Any = msgspec.defstruct("Less", fields, frozen=True, kw_only=True)
+    decode = msgspec.json.Decoder(Whole[list[record]]).decode
+    return lambda: len(decode(page).response)
+
+
 # -- measuring -----------------------------------------------------------------------------------
 
 
@@ -130,17 +158,20 @@ async def run(records: int, rounds: int) -> dict[str, Any]:
             "orjson": partial(with_orjson, page),
             "pydantic": partial(with_pydantic, pydantic_model(kind), page),
         }
-        for way, read in ways.items():
+        less = without(kind, page)
+        every = ways | less
+        for way, read in every.items():
             if read() != PAGE:
                 raise SystemExit(f"{way} did not read the page: these figures mean nothing")
         seen = await rates(
-            {way: (times * PAGE, partial(again, read, times)) for way, read in ways.items()},
+            {way: (times * PAGE, partial(again, read, times)) for way, read in every.items()},
             rounds,
             clock=time.process_time,
         )
         figures[name] = {
             "page_bytes": len(page),
-            "per_second": {way: round(rate) for way, rate in seen.items()},
+            "per_second": {way: round(seen[way]) for way in ways},
+            "without": {way: round(seen[way]) for way in less},
             "library_over": {
                 way: round(seen["library"] / rate, 2)
                 for way, rate in seen.items()
@@ -171,6 +202,8 @@ def table(result: Mapping[str, Any]) -> Iterator[str]:
                 "" if over is None else f"   library is {over:.2f} x (to reach {TO_REACH[way]:g})"
             )
             yield f"{way:12}{rate:>10} records/s{ratio}"
+        for way, rate in row["without"].items():
+            yield f"{'':12}{rate:>10} records/s   the library without {way.replace('_', ' ')}"
 
 
 def main(arguments: list[str] | None = None) -> None:

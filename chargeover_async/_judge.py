@@ -17,9 +17,9 @@ from ._wire.envelope import (
     Answer,
     Fault,
     NoAnswer,
-    PageReader,
     Reply,
     Whole,
+    WholeReader,
     error_of,
     fault_of,
     is_taken_key,
@@ -65,7 +65,7 @@ def result_of(
     """
     if isinstance(answer, NoAnswer):
         return Result(answer.fault, reason=answer.reason, cause=answer.cause)
-    if isinstance(reader, PageReader) and 200 <= answer.status < 300:
+    if isinstance(reader, WholeReader) and 200 <= answer.status < 300:
         whole = reader.whole(answer)
         if whole is not None and whole.ok:
             return Result(None, None, answer.status, whole=whole)

@@ -47,6 +47,9 @@ def test_decode(capsys: pytest.CaptureFixture[str]) -> None:
         assert result[kind]["per_second"].keys() == {"library", "json", "orjson", "pydantic"}
         assert result[kind]["library_over"].keys() == {"json", "orjson", "pydantic"}
         assert result[kind]["page_bytes"] > 100_000
+        less = result[kind]["without"]
+        assert less.keys() == {"decimals", "decimals_and_dates", "any_field"}
+        assert less["any_field"] > result[kind]["per_second"]["library"]
 
 
 def test_import(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ class Whole(Head, Generic[T], frozen=True, gc=False, kw_only=True):
     response: T
 
 
-class PageReader(ABC):
+class WholeReader(ABC):
     """A reader of responses that can also take an answer as a whole, in one pass over its bytes."""
 
     __slots__ = ()

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from chargeover_async._pipeline import Pipeline
-from chargeover_async._wire.bulk import PATH, decode_entries
-from chargeover_async._wire.envelope import Reply
+from chargeover_async._wire.bulk import PATH, decode_entries, parse_batch
+from chargeover_async._wire.envelope import Answer, Reply, Whole, WholeReader
 from chargeover_async._wire.request import query_string
 from chargeover_async.bulk.wire import API_PATH
 from chargeover_async.errors import ConnectFailed, DecodeError, UsageError
@@ -96,20 +96,32 @@ class Asker:
             }
             for path, query in targets
         ]
-
-        def reader(raw: msgspec.Raw) -> list[Reply | None]:
-            entries = decode_entries(raw)
-            if entries is None or len(entries) != len(targets):
-                found = "no" if entries is None else len(entries)
-                raise DecodeError(f"{found} answers to the {len(targets)} requests of a batch")
-            return entries
-
         # A POST that only reads: repeating it changes nothing.
         operation: Operation[list[Reply | None]] = Operation(
-            self, self.object, "POST", PATH, reader, Repeat.READ, payload=payload
+            self, self.object, "POST", PATH, _Entries(len(targets)), Repeat.READ, payload=payload
         )
         operation.tag = tag
         return await operation
+
+
+class _Entries(WholeReader):
+    """Reads as many answers as there were requests in a batch."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __call__(self, response: msgspec.Raw) -> list[Reply | None]:
+        entries = decode_entries(response)
+        if entries is None or len(entries) != self._count:
+            found = "no" if entries is None else len(entries)
+            raise DecodeError(f"{found} answers to the {self._count} requests of a batch")
+        return entries
+
+    def whole(self, answer: Answer) -> Whole[list[Reply]] | None:
+        whole = parse_batch(answer)
+        return whole if whole is not None and len(whole.response) == self._count else None
 
 
 __all__ = ("Asker", "Target")

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import structs
 
-from chargeover_async._wire.envelope import Answer, PageReader, Whole, parse_page
+from chargeover_async._wire.envelope import Answer, Whole, WholeReader, parse_page
 from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.models import Created
 from chargeover_async.models._codec import (
@@ -60,12 +60,12 @@ class Reading:
         return bytes(raw) if self._raw else read(raw, self._kind, self._dates)
 
     @property
-    def every(self) -> PageReader:
+    def every(self) -> WholeReader:
         """A page: each record, or the DecodeError in its place where errors are listened to."""
         return _Page(self, self._each)
 
     @property
-    def many(self) -> PageReader:
+    def many(self) -> WholeReader:
         """The answer of a list, without what could not be read."""
         return _Page(self, self._readable)
 
@@ -106,7 +106,7 @@ class Reading:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-class _Page(PageReader):
+class _Page(WholeReader):
     __slots__ = ("_apart", "_reading")
 
     def __init__(self, reading: Reading, apart: Callable[[msgspec.Raw], list[Any]]) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargeover_async._wire.bulk import decode_entries, encode_batch, encode_item
-from chargeover_async._wire.envelope import Reply
+from chargeover_async._wire.bulk import decode_entries, encode_batch, encode_item, parse_batch
+from chargeover_async._wire.envelope import Answer, Reply, parse
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -97,3 +97,39 @@ def test_an_entry_that_is_not_the_apis_keeps_the_others_in_their_places():
         assert entries[0] is None
         assert entries[1] is not None
         assert entries[1].code == 201
+
+
+ENTRIES = (
+    b'{"_bulk":[{"code":"200","response":{"id":1}},{"code":400,"status":"Error","message":"no"}]}'
+)
+
+
+def whole(response: bytes, tail: bytes = b"}") -> Answer:
+    return Answer(200, {}, b'{"code":200,"status":"OK","message":"","response":' + response + tail)
+
+
+def test_a_batch_that_is_read_in_one_pass_is_what_it_is_in_two():
+    """Entries that failed are entries."""
+    answer = whole(ENTRIES)
+    found, apart = parse_batch(answer), parse(answer)
+    assert found is not None
+    assert apart is not None
+    assert (found.code, found.status, found.message) == (200, "OK", "")
+    assert found.response == decode_entries(apart.response)
+    assert len(found.response) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        whole(b'{"_bulk":[1]}'),
+        whole(b'{"_bulk":null}'),
+        whole(b"false"),
+        whole(ENTRIES, b""),
+        whole(b'{"_bulk":[{"code":200,"message":"\xff"}]}'),
+        whole(b'{"_bulk":[' + b"[" * 100_000),
+    ],
+)
+def test_what_is_no_batch_is_left_to_the_closer_look(answer: Answer):
+    """Which finds out what of it can be read."""
+    assert parse_batch(answer) is None
