@@ -15,7 +15,7 @@ import msgspec
 from chargeover_async.errors import UsageError
 
 from ._names import did_you_mean
-from .mapping import Problem, map_record, match_value, named_columns
+from .mapping import Problem, Record, RecordMaker, match_value, named_columns
 from .plan import Children, Load, Plan, Rows
 from .scratch import Notes, Scratch
 from .sources import BadFile, BadRow, Row, Source
@@ -88,6 +88,7 @@ class LoadCheck:
         self._child_columns = [[child for child, _ in one.match] for one in load.children]
         self._parent_columns = [[parent for _, parent in one.match] for one in load.children]
         self._has_children = [False] * len(load.children)
+        self._make = RecordMaker(load)
 
     @property
     def operations(self) -> int:
@@ -104,6 +105,10 @@ class LoadCheck:
             rows = self._scratch.children(self.child_numbers[i], value)
             found[one.field] = rows if self._has_children[i] else []
         return found
+
+    def record(self, row: Row, children: dict[str, list[Row]] | None = None) -> Record:
+        """The record that a row stands for; its child rows are looked for unless they are given."""
+        return self._make(row, self.children_of(row) if children is None else children)
 
     def claim(self, row: Row, children: dict[str, list[Row]]) -> None:
         """Note that the child rows of ``row`` have a parent."""
@@ -365,7 +370,7 @@ def _read(checked: Checked, found: LoadCheck) -> None:
             for column in unseen.keys() & row.cells.keys():
                 del unseen[column]
         children = found.children_of(row)
-        record = map_record(load, row, children)
+        record = found.record(row, children)
         for problem in record.problems:
             scratch.add_problem(number, row.line, problem)
         if children:

@@ -44,7 +44,7 @@ from .journal import (
     Verb,
     remembered,
 )
-from .mapping import Problem, map_record
+from .mapping import Problem
 from .mask import masked_payload
 from .plan import Children, Plan, Rows, plan_digest
 from .report import Failure, FailureFile, LoadSummary, ResultFile, Summary
@@ -243,7 +243,7 @@ class ImportJob:
             rows = (one for one in found.load.source.rows() if isinstance(one, Row))
             good = (one for one in rows if not notes.problems(one.line))
             for row in itertools.islice(good, count):
-                record = map_record(found.load, row, found.children_of(row))
+                record = found.record(row)
                 load = found.load
                 data = masked_payload(record.payload)
                 shown.append(Preview(load.source.name, row.line, load.object, data))
@@ -429,14 +429,14 @@ class ImportJob:
         index, load = found.number, found.load
         if state in FINAL:
             if state in {"refused", "not_sent"} and isinstance(row, Row):
-                key = map_record(load, row, found.children_of(row)).key
+                key = found.record(row).key
                 self._remember(_Row(index, row, key, None), state, final=True)
             return None
         problems = notes.problems(row.line)
         if isinstance(row, BadRow):
             self._not_sent(_Row(index, row, "", None), problems)
             return None
-        record = map_record(load, row, found.children_of(row))
+        record = found.record(row)
         if problems:
             self._not_sent(_Row(index, row, record.key, None), problems)
             return None

@@ -5,21 +5,23 @@ What is wrong with a row is returned, not raised, so that one reading finds ever
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
+from msgspec import UNSET
 
 from chargeover_async.errors import UsageError
 
 from ._names import did_you_mean
 from .convert import convert
 from .fields import KEY, FieldTable, referred_object
-from .plan import Choice, Constant, Field, Load, Nested, Rows
+from .plan import Choice, Constant, Field, Load, Nested, Rows, Several
 from .sources import Row
 from .template import Template, is_empty
 
 Cells = Mapping[str, Any]
+Reference = tuple[str, str, str]  # object, key, field
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -55,32 +57,75 @@ class Record(msgspec.Struct, frozen=True):
     row: Row
     payload: dict[str, Any]
     key: str
-    references: tuple[tuple[str, str, str], ...] = ()
+    references: tuple[Reference, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
-def map_record(load: Load, row: Row, children: Mapping[str, Sequence[Row]] | None = None) -> Record:
-    """The record that ``row`` stands for, with its child rows by field name."""
-    fields, problems = map_row(load, row)
-    for child in load.children:
-        entries: list[dict[str, Any]] = []
-        for inner in (children or {}).get(child.field, ()):
-            entry, wrong = map_row(child, inner, f"{child.field}.")
-            entries.append(entry)
-            problems += wrong
-        if entries:
-            fields[child.field] = entries
-    key = str(fields.get(KEY) or "")
-    if not problems:
-        try:
-            payload, _ = load.table.shape.prepare(fields, load.object)
-            if not payload:
-                raise UsageError("every field of the row is empty")
-        except UsageError as error:
-            problems = [Problem(load.source.name, row.line, error.message)]
+class RecordMaker:
+    """Makes records of the rows of one load, child rows included.
+
+    What follows from the plan alone is found out once, and not at every row.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self._name = load.source.name
+        self._object = load.object
+        self._prepare = load.table.shape.prepare
+        self._fields = _RowMaker(load)
+        self._children = [(one.field, _RowMaker(one)) for one in load.children]
+        if load.fields is None:
+            names = [*load.table.kinds]
         else:
-            return Record(row, payload, key, tuple(_references(payload)))
-    return Record(row, {}, key, problems=tuple(problems))
+            names = [*(one.name for one in load.fields), *(name for name, _ in self._children)]
+        holders = {name for name in names if load.table.kinds[name] in {"list", "mixed"}}
+        referring = ((name, referred_object(name)) for name in names)
+        # Fields that name a record, with its object, and those that may hold objects that do.
+        self._watched = tuple(one for one in referring if one[1] or one[0] in holders)
+
+    def __call__(self, row: Row, children: Mapping[str, Sequence[Row]] | None = None) -> Record:
+        """The record that ``row`` stands for, with its child rows by field name."""
+        wrongs: list[_Wrong] = []
+        fields = self._fields(row.cells, wrongs)
+        problems = self._problems(self._name, row, wrongs) if wrongs else []
+        for name, make in self._children:
+            entries: list[dict[str, Any]] = []
+            for inner in (children or {}).get(name, ()):
+                entries.append(make(inner.cells, wrongs := []))
+                if wrongs:
+                    problems += self._problems(make.file, inner, wrongs, f"{name}.")
+            if entries:
+                fields[name] = entries
+        key = str(fields.get(KEY) or "")
+        if not problems:
+            try:
+                payload, _ = self._prepare(fields, self._object)
+                if not payload:
+                    raise UsageError("every field of the row is empty")
+            except UsageError as error:
+                problems = [Problem(self._name, row.line, error.message)]
+            else:
+                return Record(row, payload, key, self._references(payload))
+        return Record(row, {}, key, problems=tuple(problems))
+
+    def _problems(
+        self, file: str, row: Row, wrongs: Iterable[_Wrong], prefix: str = ""
+    ) -> list[Problem]:
+        return [
+            Problem(file, row.line, message, column, prefix + field)
+            for field, column, message in wrongs
+        ]
+
+    def _references(self, payload: Cells) -> tuple[Reference, ...]:
+        found: list[Reference] = []
+        for name, target in self._watched:
+            value = payload.get(name)
+            if value is None:
+                continue
+            if target is None:
+                found += _references({name: value})
+            elif isinstance(value, str):
+                found.append((target, value, name))
+        return tuple(found)
 
 
 def match_value(columns: Sequence[str], row: Row) -> tuple[str, ...]:
@@ -106,114 +151,178 @@ def _columns_of(field: Field, prefix: str) -> Iterator[tuple[str, str]]:
                 yield name, column
 
 
-def map_row(rows: Rows, row: Row, prefix: str = "") -> tuple[dict[str, Any], list[Problem]]:
-    """The fields of one row, without its children, and what is wrong with it."""
-    mapper = _Mapper(rows, row)
-    if rows.fields is None:
-        return mapper.as_it_is(row.cells, rows.table, prefix), mapper.problems
-    return mapper.object(rows.fields, prefix), mapper.problems
+# -- what a plan says of a field, as a function of the cells of a row ---------------------------
+# Such a function gives the value, or UNSET for none; what is wrong it adds to a list.
+
+_Wrong = tuple[str, str, str]  # field, column, message
+_Make = Callable[[Cells, list[_Wrong]], Any]
 
 
-class _Mapper:
-    """Fills the fields of one row and keeps what is wrong."""
+class _RowMaker:
+    """Makes the fields of the rows of one file, without their children."""
 
-    def __init__(self, rows: Rows, row: Row) -> None:
-        self.rows = rows
-        self.row = row
-        self.cells = row.cells
-        self.problems: list[Problem] = []
+    def __init__(self, rows: Rows) -> None:
+        self.file = rows.source.name
+        self._rows = rows
+        self._makes = None if rows.fields is None else _object(rows, rows.fields, "")
 
-    def object(self, fields: Sequence[Field], prefix: str) -> dict[str, Any]:
+    def __call__(self, cells: Cells, wrongs: list[_Wrong]) -> dict[str, Any]:
+        if self._makes is None:
+            return _as_it_is(self._rows, cells, self._rows.table, "", wrongs)
         out: dict[str, Any] = {}
-        for field in fields:
-            found = self.field(field, prefix)
-            if found is not msgspec.UNSET:
-                out[field.name] = found
+        for name, make in self._makes:
+            found = make(cells, wrongs)
+            if found is not UNSET:
+                out[name] = found
         return out
 
-    def as_it_is(self, cells: Mapping[str, Any], table: FieldTable, prefix: str) -> dict[str, Any]:
-        """Every cell as the field of its name, JSON numbers and texts by the field's kind."""
-        out: dict[str, Any] = {}
-        for name, value in cells.items():
-            kind = table.kinds.get(name)
-            if kind is None:
-                hint = did_you_mean(name, table.kinds)
-                self.wrong(prefix + name, name, f'there is no field "{name}"{hint}')
-            elif name == KEY and is_empty(value):
-                self.wrong(prefix + name, name, "the key is empty")
-            elif value is None or value == "":
-                out[name] = value
-            elif kind == "list" and name in table.nested and isinstance(value, list):
-                inner = table.nested[name]
-                out[name] = [
-                    self.as_it_is(cast("Cells", one), inner, f"{prefix}{name}.")
-                    if isinstance(one, dict)
-                    else one
-                    for one in cast("Sequence[Any]", value)
-                ]
-            else:
-                out[name] = self.convert(prefix + name, name, kind, value)
-        return out
 
-    def field(self, field: Field, prefix: str) -> Any:
-        value = field.value
-        name = prefix + field.name
-        if isinstance(value, Constant):
-            return value.value
-        if isinstance(value, Nested):
-            return self.object(value.fields, f"{name}.") or msgspec.UNSET
-        if isinstance(value, Choice):
-            for template in value.templates:
-                column = template.alone
-                if column is None:
-                    if not template.is_empty(self.cells):
-                        return self.fill(name, field, template)
-                    continue
-                # A cell as it is: most of what is imported.
-                cell = self.cells.get(column)
-                if not is_empty(cell):
-                    if type(cell) is str and field.kind == "text":
-                        return cell
-                    return self.convert(name, column, field.kind, cell)
-            return self.empty(name, field, value.templates[0])
-        filled = [self.fill(name, field, one) for one in value.templates]
-        return [one for one in filled if not is_empty(one)] or msgspec.UNSET
+def _object(rows: Rows, fields: Sequence[Field], prefix: str) -> list[tuple[str, _Make]]:
+    return [(one.name, _field(rows, one, prefix + one.name)) for one in fields]
 
-    def fill(self, name: str, field: Field, template: Template) -> Any:
-        column = ", ".join(template.columns)
+
+def _field(rows: Rows, field: Field, name: str) -> _Make:
+    value = field.value
+    match value:
+        case Constant():
+            constant = value.value
+            return lambda _cells, _wrongs: constant
+        case Nested():
+            return _nested(_object(rows, value.fields, f"{name}."))
+        case Choice():
+            return _choice(rows, field, name, value.templates)
+        case Several():
+            return _several([_template(rows, field, name, one) for one in value.templates])
+
+
+def _nested(makes: Sequence[tuple[str, _Make]]) -> _Make:
+    def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
+        found = ((name, inner(cells, wrongs)) for name, inner in makes)
+        return {name: value for name, value in found if value is not UNSET} or UNSET
+
+    return make
+
+
+def _several(makes: Sequence[_Make]) -> _Make:
+    def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
+        filled = [one(cells, wrongs) for one in makes]
+        return [one for one in filled if not is_empty(one)] or UNSET
+
+    return make
+
+
+def _choice(rows: Rows, field: Field, name: str, templates: Sequence[Template]) -> _Make:
+    """The first template that is not empty."""
+    make = _if_empty(rows, field, name, templates[0])
+    for template in reversed(templates):
+        if template.alone is None:
+            make = _or_else(template, _template(rows, field, name, template), make)
+        else:
+            make = _cell(rows, field, name, template.alone, make)
+    return make
+
+
+def _or_else(template: Template, fill: _Make, otherwise: _Make) -> _Make:
+    empty = template.is_empty
+
+    def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
+        return (otherwise if empty(cells) else fill)(cells, wrongs)
+
+    return make
+
+
+def _cell(rows: Rows, field: Field, name: str, column: str, otherwise: _Make) -> _Make:
+    """A cell as it is: most of what is imported."""
+    kind, date_format, is_text = field.kind, rows.date_format, field.kind == "text"
+
+    def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
+        cell = cells.get(column)
+        if type(cell) is str and is_text and cell and not cell.isspace():
+            return cell
+        if is_empty(cell):
+            return otherwise(cells, wrongs)
         try:
-            value = template.fill(self.cells)
+            return convert(kind, cell, date_format)
         except ValueError as error:
-            return self.wrong(name, column, str(error))
-        if field.name == KEY and any(is_empty(self.cells.get(one)) for one in template.columns):
-            return self.wrong(name, column, f'the key "{template.source}" has an empty part')
-        if is_empty(value) or not isinstance(field.value, Choice):
-            return value
-        return self.convert(name, column, field.kind, value)
+            wrongs.append((name, column, str(error)))
+            return UNSET
 
-    def empty(self, name: str, field: Field, template: Template) -> Any:
-        if field.name == KEY:
-            return self.wrong(name, ", ".join(template.columns), "the key is empty")
-        # A reference to nothing is no reference, whatever the plan says about empty cells.
-        if field.refers_to is None:
-            if self.rows.empty == "null":
-                return None
-            if self.rows.empty == "text" and field.kind == "text":
-                return ""
-        return msgspec.UNSET
+    return make
 
-    def convert(self, name: str, column: str, kind: str, value: Any) -> Any:
+
+def _template(rows: Rows, field: Field, name: str, template: Template) -> _Make:
+    fill, kind, date_format = template.fill, field.kind, rows.date_format
+    columns = template.columns if field.name == KEY else ()
+    converts = isinstance(field.value, Choice)
+    shown = ", ".join(template.columns)
+
+    def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
         try:
-            return convert(kind, value, self.rows.date_format)
+            value = fill(cells)
+            for one in columns:
+                if is_empty(cells.get(one)):
+                    raise ValueError(f'the key "{template.source}" has an empty part')
+            if not converts or is_empty(value):
+                return value
+            return convert(kind, value, date_format)
         except ValueError as error:
-            return self.wrong(name, column, str(error))
+            wrongs.append((name, shown, str(error)))
+            return UNSET
 
-    def wrong(self, field: str, column: str, message: str) -> Any:
-        self.problems.append(Problem(self.rows.source.name, self.row.line, message, column, field))
-        return msgspec.UNSET
+    return make
 
 
-def _references(payload: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def _if_empty(rows: Rows, field: Field, name: str, template: Template) -> _Make:
+    """What a field is if its cells are empty."""
+    value: Any = UNSET
+    if field.name == KEY:
+        wrong = (name, ", ".join(template.columns), "the key is empty")
+
+        def make(_: Cells, wrongs: list[_Wrong]) -> Any:
+            wrongs.append(wrong)
+            return UNSET
+
+        return make
+    # A reference to nothing is no reference, whatever the plan says about empty cells.
+    if field.refers_to is None:
+        if rows.empty == "null":
+            value = None
+        elif rows.empty == "text" and field.kind == "text":
+            value = ""
+    return lambda _cells, _wrongs: value
+
+
+def _as_it_is(
+    rows: Rows, cells: Cells, table: FieldTable, prefix: str, wrongs: list[_Wrong]
+) -> dict[str, Any]:
+    """Every cell as the field of its name, JSON numbers and texts by the field's kind."""
+    out: dict[str, Any] = {}
+    for name, value in cells.items():
+        kind = table.kinds.get(name)
+        if kind is None:
+            hint = did_you_mean(name, table.kinds)
+            wrongs.append((prefix + name, name, f'there is no field "{name}"{hint}'))
+        elif name == KEY and is_empty(value):
+            wrongs.append((prefix + name, name, "the key is empty"))
+        elif value is None or value == "":
+            out[name] = value
+        elif kind == "list" and name in table.nested and isinstance(value, list):
+            inner = table.nested[name]
+            out[name] = [
+                _as_it_is(rows, cast("Cells", one), inner, f"{prefix}{name}.", wrongs)
+                if isinstance(one, dict)
+                else one
+                for one in cast("Sequence[Any]", value)
+            ]
+        else:
+            try:
+                out[name] = convert(kind, value, rows.date_format)
+            except ValueError as error:
+                wrongs.append((prefix + name, name, str(error)))
+    return out
+
+
+def _references(payload: Mapping[str, Any], prefix: str = "") -> Iterator[Reference]:
     for name, value in payload.items():
         if isinstance(value, str):
             target = referred_object(name)
@@ -225,4 +334,4 @@ def _references(payload: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
                     yield from _references(cast("Cells", entry), f"{prefix}{name}[{index}].")
 
 
-__all__ = ("Problem", "Record", "map_record", "map_row", "match_value", "named_columns")
+__all__ = ("Problem", "Record", "RecordMaker", "match_value", "named_columns")

@@ -49,10 +49,10 @@ class Template(msgspec.Struct, frozen=True):
         """Its value for one row; ValueError when a list or object stands among other text."""
         if self.alone is not None:
             return cells.get(self.alone)
-        out = [
-            _text(cells.get(part), part) if index % 2 else part
-            for index, part in enumerate(self.parts)
-        ]
+        out = list(self.parts)
+        for index, column in enumerate(self.columns):
+            value = cells.get(column)
+            out[2 * index + 1] = value if type(value) is str else _text(value, column)
         return "".join(out).strip()
 
 

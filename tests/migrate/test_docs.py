@@ -16,7 +16,7 @@ from import_world import Folder
 from chargeover_async.cli.exits import Exit
 from chargeover_async.cli.import_ import import_command
 from chargeover_async.migrate import Failure, Summary
-from chargeover_async.migrate.mapping import map_record
+from chargeover_async.migrate.mapping import RecordMaker
 from chargeover_async.migrate.plan import parse_plan
 from chargeover_async.migrate.sources import Row
 
@@ -135,5 +135,5 @@ def test_documented_key_does_what_it_says(folder: Folder, key: str) -> None:
     (row,) = load.source.rows()
     assert isinstance(row, Row)
     children = {one.field: [row] for one in load.children}
-    record = map_record(load, row, children)
+    record = RecordMaker(load)(row, children)
     assert (record.payload, record.problems) == (case.wanted, ())
