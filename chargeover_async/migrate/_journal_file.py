@@ -20,7 +20,8 @@ from pathlib import Path
 
 from chargeover_async.errors import JournalError
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, VERSION)
 APPLICATION_ID = 0x43684F4A  # "ChOJ": tells a journal from any other SQLite file
 
 SCHEMA = """
@@ -40,7 +41,6 @@ CREATE TABLE loads (
 CREATE TABLE rows (
   load INTEGER NOT NULL,
   row INTEGER NOT NULL,
-  fingerprint INTEGER NOT NULL,
   key TEXT NOT NULL,
   state TEXT NOT NULL,
   verb TEXT NOT NULL,
@@ -53,8 +53,6 @@ CREATE TABLE rows (
   settled_at REAL,
   PRIMARY KEY (load, row)
 ) WITHOUT ROWID;
-
-CREATE INDEX rows_in_doubt ON rows (load, row) WHERE state IN ('sent', 'unknown');
 
 CREATE TABLE outbox (
   load INTEGER NOT NULL,
@@ -69,6 +67,16 @@ CREATE TABLE findings (
   round INTEGER NOT NULL,
   problem TEXT
 );
+"""
+
+# From version 1, which kept a checksum of each row that nobody asked for, and an index for a
+# question that is asked once.
+_FROM_1 = """
+BEGIN IMMEDIATE;
+DROP INDEX rows_in_doubt;
+ALTER TABLE rows DROP COLUMN fingerprint;
+PRAGMA user_version = 2;
+COMMIT;
 """
 
 
@@ -143,7 +151,8 @@ def owner() -> str:
 def open_to_write(path: Path) -> sqlite3.Connection:
     """The journal at ``path``, made if there is none; only for who holds its lock.
 
-    Raises JournalError for a file that is no journal, or one of another version.
+    One of an earlier version is brought up to date. Raises JournalError for a file that is no
+    journal, or one of a later version.
     """
     if not path.exists():
         path.touch(mode=0o600)  # SQLite gives its side files the same mode
@@ -161,6 +170,8 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         if fresh:
             _make(connection)
+        elif connection.execute("PRAGMA user_version").fetchone()[0] == 1:
+            connection.executescript(_FROM_1)
     except BaseException:
         connection.close()
         raise
@@ -193,7 +204,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise JournalError(f"{path} is no journal of an import; name another file")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != VERSION:
+    if version not in READABLE:
         raise JournalError(
             f"the journal {path} has version {version}, and this program reads {VERSION}: "
             "go on with the program that began it"

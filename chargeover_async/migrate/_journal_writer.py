@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,8 +17,11 @@ from chargeover_async.errors import JournalError
 
 from ._journal_file import journal_errors
 
-Changes = dict[str, list[tuple[Any, ...]]]  # a statement, and the rows it is to write
+Statement = tuple[str, str, str]  # what stands before the rows, a row, and what stands behind
+Changes = dict[Statement, list[tuple[Any, ...]]]  # and the rows it is to write
 Line = tuple[int, int, str]  # a line for the failure file: load, row, text
+
+AT_ONCE = 50  # rows in one statement; SQLite before 3.32 took no more than 999 parameters
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,9 +35,8 @@ class Writer:
     committed, and every `durable` raises it. 4. A line is handed to ``append`` only when the row it
     tells of is committed, and forgotten only when ``append`` has returned.
 
-    A statement takes its rows as one parameter, a JSON array of arrays: with a call for each row
-    this thread would ask for the interpreter's lock as often, and wait each time until the other
-    one gives it up.
+    A statement takes many rows at once: with a call for each row this thread would ask for the
+    interpreter's lock as often, and wait each time until the other one gives it up.
 
     ``append`` writes lines to the failure file and sees them on disk; it runs in the thread.
     """
@@ -42,7 +45,7 @@ class Writer:
         self,
         connection: sqlite3.Connection,
         path: Path,
-        statements: Sequence[str],
+        statements: Sequence[Statement],
         append: Callable[[list[str]], None] | None,
     ) -> None:
         self._statements = statements
@@ -63,7 +66,9 @@ class Writer:
         """What has broken it."""
         return self._error
 
-    def add(self, statement: str, rows: Iterable[tuple[Any, ...]], lines: Iterable[Line]) -> None:
+    def add(
+        self, statement: Statement, rows: Iterable[tuple[Any, ...]], lines: Iterable[Line]
+    ) -> None:
         """Commit these soon; in an event loop."""
         if self._error is not None:
             return  # nothing can be kept any more, and who waits is told
@@ -140,14 +145,19 @@ class Writer:
             self._commit([(one, changes[one]) for one in self._statements if one in changes])
             if lines and self._append is not None:
                 self._append([text for _, _, text in lines])
-                self._commit([(FORGET, [(load, row) for load, row, _ in lines])])
+                forget(self._connection, lines)
 
-    def _commit(self, changes: list[tuple[str, list[tuple[Any, ...]]]]) -> None:
+    def _commit(self, changes: list[tuple[Statement, list[tuple[Any, ...]]]]) -> None:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for statement, rows in changes:
-                connection.execute(statement, (_encode(rows).decode(),))
+            for (head, row, tail), rows in changes:
+                for begin in range(0, len(rows), AT_ONCE):
+                    some = rows[begin : begin + AT_ONCE]
+                    values = ",".join([row] * len(some))
+                    connection.execute(
+                        f"{head} {values} {tail}", tuple(itertools.chain.from_iterable(some))
+                    )
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:  # a full disk may have rolled it back
@@ -155,9 +165,14 @@ class Writer:
             raise
 
 
-FORGET = """
-DELETE FROM outbox WHERE (load, row) IN
-  (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))
-"""
+def forget(connection: sqlite3.Connection, lines: Iterable[Line]) -> None:
+    """These lines are in the failure file."""
+    done = _encode([(load, row) for load, row, _ in lines]).decode()
+    connection.execute(
+        "DELETE FROM outbox WHERE (load, row) IN "
+        "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))",
+        (done,),
+    )
 
-__all__ = ("FORGET", "Line", "Writer")
+
+__all__ = ("Line", "Statement", "Writer", "forget")

@@ -140,7 +140,7 @@ class _Told:
     async def sending(self, operations: Sequence[Operation[Any]]) -> None:
         rows = (cast("_Row", one.tag) for one in operations)
         await self._journal.sending(
-            Sent(one.index, one.row.line, one.key, one.verb, one.payload or {}) for one in rows
+            Sent(one.index, one.row.line, one.key, one.verb) for one in rows
         )
 
     def settled(self, outcomes: Sequence[Outcome[Any]]) -> None:
@@ -405,7 +405,8 @@ class ImportJob:
                 if source.stamp() != found.stamp:
                     raise BadFile(f"{source.path} changed after it was checked")
                 for row in source.rows(None if states is None else states.is_there):
-                    yield from self._updates(co)
+                    if self._to_update:
+                        yield from self._updates(co)
                     if self._stopped:
                         return
                     if notes.round(row.line) == number:
@@ -464,8 +465,10 @@ class ImportJob:
             known = self._updatable[name]
             fields = {field: value for field, value in payload.items() if field in known}
             operation = resource.update(ExternalKey(row.key), **fields)
-        else:
+        elif resource.needs is None:  # it may send other names than it takes
             operation = resource.create(**payload)
+        else:
+            operation = resource.create_checked(payload)
         operation.tag = row
         self._open[id(operation)] = operation
         return operation
@@ -475,7 +478,7 @@ class ImportJob:
     def _verdict(self, outcome: Outcome[Any]) -> Verdict:
         row: _Row = outcome.operation.tag
         existing = self._existing
-        if existing == "update":
+        if existing == "update" and outcome.error is not None:
             fields = self._updatable[self._plan.loads[row.index].object]
             if fields.isdisjoint(row.payload or ()):
                 existing = "continue"  # nothing of it can be changed: it is compared
@@ -523,8 +526,10 @@ class ImportJob:
                 self._to_update.append(again)
             case "created" | "updated" | "existing":
                 setattr(tally, became, getattr(tally, became) + 1)
-                load, line = self._plan.loads[row.index], row.row.line
-                self._results.write(load.object, row.key, found.id, became, load.source.name, line)
+                if self._results.path is not None:
+                    load, line = self._plan.loads[row.index], row.row.line
+                    file = load.source.name
+                    self._results.write(load.object, row.key, found.id, became, file, line)
                 self._tell()
             case "open":
                 why = f"{self._place(row)} was not sent: {found.message}"

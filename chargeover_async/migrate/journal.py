@@ -1,8 +1,9 @@
 """The journal of an import: what is about to be sent, before it is; what came of it, afterwards.
 
-One SQLite file. It holds for each row that was ever under way: its place in the input, a
-fingerprint of what was sent, its key, and its state. Card and bank numbers and secrets are masked
-or left out; the data of a row is kept, masked, only where somebody must look at it.
+One SQLite file. It holds for each row that was ever under way: its place in the input, its key, and
+its state. What a row is sent as follows from the plan and the files, to which a journal is bound.
+Card and bank numbers and secrets are masked or left out; the data of a row is kept, masked, only
+where somebody must look at it.
 
 States of a row: ``sent`` (no answer yet), ``created``, ``updated``, ``existing``, ``refused``,
 ``not_sent`` (never will be: it refers to a row that failed, or is bad), ``unknown`` (it may be
@@ -10,12 +11,10 @@ there), ``open`` (surely not there: it is sent when the import goes on). A row w
 never under way.
 """
 
-# ruff: noqa: S608 - what is put into the statements is our own
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
@@ -36,10 +35,10 @@ from ._journal_file import (
     open_to_write,
     owner,
 )
-from ._journal_writer import FORGET, Line, Writer
+from ._journal_writer import Line, Writer, forget
 from .checks import Finding, Remembered
 from .mapping import Problem
-from .mask import hidden_by_name, masked_payload, masked_text
+from .mask import masked_payload, masked_text
 from .plan import Plan, plan_digest
 
 Verb = Literal["create", "update"]
@@ -52,29 +51,28 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode_problem = msgspec.json.Decoder(Problem).decode
 
 
-def _columns(count: int) -> str:
-    return ", ".join(f"json_extract(value, '$[{number}]')" for number in range(count))
-
-
-# Each takes its rows as a JSON array of arrays; see `Writer`.
-_SENDING = f"""
-INSERT INTO rows (load, row, fingerprint, key, verb, sent_at, state, sends)
-SELECT {_columns(6)}, 'sent', 1 FROM json_each(?) WHERE true
-ON CONFLICT (load, row) DO UPDATE SET state = 'sent', fingerprint = excluded.fingerprint,
-  verb = excluded.verb, sends = sends + 1, sent_at = excluded.sent_at,
-  id = NULL, error = NULL, message = NULL, data = NULL, settled_at = NULL
-"""
-_SETTLED = f"""
-INSERT INTO rows (load, row, key, state, verb, id, error, message, data, settled_at, fingerprint,
-  sends)
-SELECT {_columns(10)}, 0, 0 FROM json_each(?) WHERE true
+# What stands before the rows, a row, and what stands behind; see `Writer`.
+_SENDING = (
+    "INSERT INTO rows (load, row, key, verb, sent_at, state, sends) VALUES",
+    "(?, ?, ?, ?, ?, 'sent', 1)",
+    """
+ON CONFLICT (load, row) DO UPDATE SET state = 'sent', verb = excluded.verb, sends = sends + 1,
+  sent_at = excluded.sent_at, id = NULL, error = NULL, message = NULL, data = NULL,
+  settled_at = NULL
+""",
+)
+_SETTLED = (
+    """
+INSERT INTO rows (load, row, key, state, verb, id, error, message, data, settled_at, sends) VALUES
+""",
+    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+    """
 ON CONFLICT (load, row) DO UPDATE SET state = excluded.state, id = excluded.id,
   error = excluded.error, message = excluded.message, data = excluded.data,
   settled_at = excluded.settled_at
-"""
-_OUTBOX = f"""
-INSERT OR REPLACE INTO outbox (load, row, line) SELECT {_columns(3)} FROM json_each(?)
-"""
+""",
+)
+_OUTBOX = ("INSERT OR REPLACE INTO outbox (load, row, line) VALUES", "(?, ?, ?)", "")
 _THERE = """
 FROM rows WHERE load = ? AND row BETWEEN ? AND ? AND state IN ('created', 'updated', 'existing')
 """
@@ -91,7 +89,6 @@ class Sent(msgspec.Struct, frozen=True):
     row: int
     key: str
     verb: Verb
-    payload: dict[str, Any]
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -285,8 +282,7 @@ class Journal:
                 self.will_write(failures)
                 left = self._connection.execute("SELECT load, row, line FROM outbox").fetchall()
                 append([line for _, _, line in left if not has_line(line)])
-                done = _encode([(load, row) for load, row, _ in left]).decode()
-                self._connection.execute(FORGET, (done,))
+                forget(self._connection, left)
         statements = (_SENDING, _SETTLED, _OUTBOX)
         self._writer = Writer(self._connection, self.path, statements, append)
 
@@ -298,10 +294,7 @@ class Journal:
         now = time.time()
         self._writer.add(
             _SENDING,
-            [
-                (one.load, one.row, fingerprint(one.payload), masked_text(one.key), one.verb, now)
-                for one in rows
-            ],
+            [(one.load, one.row, masked_text(one.key), one.verb, now) for one in rows],
             (),
         )
         await self._writer.durable()
@@ -519,13 +512,6 @@ def read_rows(path: Path, states: Iterable[str] | None = None) -> Iterator[Journ
         after = (found[-1][-1], found[-1][1])
 
 
-def fingerprint(payload: dict[str, Any]) -> int:
-    """A number of 64 bits that changes with what is sent; of the masked form."""
-    text = masked_text(_encode(hidden_by_name(payload)).decode())
-    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
-
-
 def _counts(reader: sqlite3.Connection) -> dict[int, dict[str, int]]:
     counts: dict[int, dict[str, int]] = {}
     for load, state, number in reader.execute(
@@ -566,7 +552,6 @@ __all__ = (
     "Sent",
     "Settled",
     "States",
-    "fingerprint",
     "read_rows",
     "read_state",
     "remembered",

@@ -12,6 +12,9 @@ import msgspec
 from msgspec import UNSET
 
 from chargeover_async.errors import UsageError
+from chargeover_async.operation import Operation
+from chargeover_async.resources import RESOURCES
+from chargeover_async.resources._options import Options
 
 from ._names import did_you_mean
 from .convert import convert
@@ -61,6 +64,17 @@ class Record(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
+class _Nobody:
+    """Takes no operation."""
+
+    def accept(self, operation: Operation[Any]) -> None:
+        """It may be sent by nobody."""
+
+    async def run(self, operation: Operation[Any]) -> None:
+        """Never called."""
+        raise AssertionError(f"{operation!r} was built for its checks")
+
+
 class RecordMaker:
     """Makes records of the rows of one load, child rows included.
 
@@ -70,6 +84,11 @@ class RecordMaker:
     def __init__(self, load: Load) -> None:
         self._name = load.source.name
         self._object = load.object
+        self._resource = RESOURCES[load.object]
+        # What only `create` itself can check, it checks: nothing comes of it.
+        self._trial: Any = None
+        if self._resource.needs is None:
+            self._trial = self._resource(_Nobody(), Options())
         self._prepare = load.table.shape.prepare
         self._fields = _RowMaker(load)
         self._children = [(one.field, _RowMaker(one)) for one in load.children]
@@ -101,6 +120,10 @@ class RecordMaker:
                 payload, _ = self._prepare(fields, self._object)
                 if not payload:
                     raise UsageError("every field of the row is empty")
+                if self._trial is not None:
+                    self._trial.create(**payload).close()
+                elif self._resource.needs:
+                    self._resource.check_needs(payload, self._object)
             except UsageError as error:
                 problems = [Problem(self._name, row.line, error.message)]
             else:

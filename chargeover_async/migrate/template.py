@@ -38,12 +38,11 @@ class Template(msgspec.Struct, frozen=True):
 
     def is_empty(self, cells: Mapping[str, Any]) -> bool:
         """Whether it names columns and all of them are empty in this row."""
-        if not self.columns:
-            return False
-        for one in self.columns:  # noqa: SIM110 - a generator takes twice the time
-            if not is_empty(cells.get(one)):
+        for one in self.columns:
+            value = cells.get(one)
+            if (value and not value.isspace()) if type(value) is str else not is_empty(value):
                 return False
-        return True
+        return bool(self.columns)
 
     def fill(self, cells: Mapping[str, Any]) -> Any:
         """Its value for one row; ValueError when a list or object stands among other text."""

@@ -44,6 +44,9 @@ class BaseResource(Generic[T]):
     model: ClassVar[type[Record]]
     primary: ClassVar[str]  # the primary key; left out, the object's name with _id
     writes: ClassVar[Mapping[str, type[Any]]] = {}  # verb -> TypedDict of what may be written
+    # Groups of fields of which a new one must have one each, where that and the types of `writes`
+    # are all that `create` checks; None where it does more.
+    needs: ClassVar[Sequence[Sequence[str]] | None] = None
 
     __slots__ = ("_options", "_runner")
 
@@ -152,7 +155,25 @@ class BaseResource(Generic[T]):
         *,
         verb: str = "create",
     ) -> Operation[Created]:
+        if self.needs and verb == "create":
+            self.check_needs({**(extra or {}), **fields}, f"{self.attribute}.{verb}")
         payload, refs = self._prepare(verb, fields, extra)
+        return self.create_checked(payload, refs)
+
+    @classmethod
+    def check_needs(cls, given: Mapping[str, Any], where: str) -> None:
+        """Raise UsageError that names ``where`` for a new record that lacks what it `needs`."""
+        written: Any = cls.writes["create"]
+        for group in cls.needs or ():
+            if all(given.get(name) in (None, "", []) for name in group):
+                wanted = group[0] if len(group) == 1 else f"one of {', '.join(group)}"
+                lists = shape_of(written).kinds.get(group[0]) == "list"
+                raise UsageError(f"{where} needs {'at least one entry in ' * lists}{wanted}")
+
+    def create_checked(
+        self, payload: dict[str, Any], refs: Refs | None = None
+    ) -> Operation[Created]:
+        """The creation of a record of which everything has been checked."""
         key = payload.get("external_key")
         name = self.object
         # As `_call` does, spelt out: a migration does this a million times.

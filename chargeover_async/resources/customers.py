@@ -32,6 +32,7 @@ class Customers(Resource[Customer]):
         "set_default_payment_method": SetPayMethod,
         "email": _Email,
     }
+    needs: ClassVar = ()
     __slots__ = ()
 
     def create(

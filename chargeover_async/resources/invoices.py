@@ -20,6 +20,7 @@ from chargeover_async.models._write import Flag
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
+from ._base import CUSTOMER
 from ._kinds import Resource
 from ._options import ActionForm
 from ._target import Target
@@ -56,6 +57,7 @@ class Invoices(Resource[Invoice]):
         "schedule_payments": _Schedule,
         "email": InvoiceEmail,
     }
+    needs: ClassVar = (CUSTOMER, ("line_items",))  # vendor's text, "Create an invoice"
     __slots__ = ()
 
     def create(
@@ -65,12 +67,6 @@ class Invoices(Resource[Invoice]):
 
         Raises UsageError without a customer or a line: the vendor's text requires both.
         """
-        extra_names = extra or {}
-        customers = ("customer_id", "customer_external_key", "customer_token")
-        if all(fields.get(name) is extra_names.get(name) is None for name in customers):
-            raise UsageError(f"invoices.create needs one of {', '.join(customers)}")
-        if not (fields.get("line_items") or extra_names.get("line_items")):
-            raise UsageError("invoices.create needs at least one entry in line_items")
         return self._create(fields, extra)
 
     def update(

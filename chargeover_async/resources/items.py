@@ -18,6 +18,7 @@ class Items(Resource[Item]):
     attribute = "items"
     model = Item
     writes: ClassVar = {"create": ItemCreate}
+    needs: ClassVar = ()
     __slots__ = ()
 
     def create(

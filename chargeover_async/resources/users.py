@@ -45,6 +45,7 @@ class Users(Resource[User]):
         "set_password": _Password,
         "login": _Login,
     }
+    needs: ClassVar = ()
     __slots__ = ()
 
     def create(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from import_world import CUSTOMERS, INVOICES, Folder
 
-from chargeover_async.migrate import BadInput
+from chargeover_async.migrate import BadInput, rows_plan
 from chargeover_async.migrate.checks import SHOWN, check
 
 BOTH = CUSTOMERS + INVOICES
@@ -195,3 +195,30 @@ def test_skipping_bad_rows_still_refuses_a_bad_file(folder: Folder) -> None:
     plan = folder.plan(CUSTOMERS, customers_csv="Id\n1\n")
     with pytest.raises(BadInput, match="no such column"):
         check(plan, skip_bad_rows=True)
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (
+            {"memo": "m", "line_items": [{"item_id": 1}]},
+            "invoice needs one of customer_id, customer_external_key, customer_token",
+        ),
+        ({"customer_id": 1}, "invoice needs at least one entry in line_items"),
+        ({"customer_id": 1, "line_items": []}, "invoice needs at least one entry in line_items"),
+    ],
+)
+def test_invoice_without_what_it_needs_is_found_before_anything_is_sent(
+    record: dict[str, object], message: str
+) -> None:
+    """What the call itself would refuse is a mistake of its row, not the end of the import."""
+    good = {"customer_id": 1, "line_items": [{"item_id": 1}]}
+    with pytest.raises(BadInput) as caught:
+        check(rows_plan({"invoice": [good, record]}))
+    assert str(caught.value) == f"invoice rows row 2: {message}"
+
+
+def test_what_only_a_create_can_check_is_checked_by_it() -> None:
+    """A quote's own rules are those of ``quotes.create``."""
+    with pytest.raises(BadInput, match=r"row 1: .*quotes.create needs one of customer_id"):
+        check(rows_plan({"quote": [{"line_items": [{"item_id": 1}]}]}))

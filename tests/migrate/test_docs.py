@@ -85,6 +85,7 @@ class Case(msgspec.Struct):
 
 USUAL = {"memo": "Zoë", "date": "2025-12-31", "customer_external_key": "c-7"}
 USUAL_FILE = Case("", USUAL).file
+ONE_LINE = {"line_items": [{"item_id": 1}]}
 LINES = """
 [load.children.line_items]
 file = "rows.csv"
@@ -128,7 +129,7 @@ def test_documented_key_does_what_it_says(folder: Folder, key: str) -> None:
         date = "{{When}}"
         customer_external_key = "c-{{Who}}"
         refnumber = "{{Empty}}"
-        {LINES if key == "children" else ""}
+        {LINES if key == "children" else "line_items = [{ item_id = 1 }]"}
         """
     )
     load = plan.loads[0]
@@ -136,4 +137,4 @@ def test_documented_key_does_what_it_says(folder: Folder, key: str) -> None:
     assert isinstance(row, Row)
     children = {one.field: [row] for one in load.children}
     record = RecordMaker(load)(row, children)
-    assert (record.payload, record.problems) == (case.wanted, ())
+    assert (record.payload, record.problems) == ({**ONE_LINE, **case.wanted}, ())

@@ -10,13 +10,14 @@ import pytest
 from chargeover_async.errors import JournalError
 from chargeover_async.migrate.journal import Journal, JournalRow, read_rows, read_state
 
-GOLDEN = Path(__file__).parent / "journal_v1.sql"
+VERSIONS = [1, 2]
 
 
-def from_golden(path: Path) -> None:
-    """A journal as version 1 of the schema wrote it."""
+def from_golden(path: Path, version: int = VERSIONS[-1]) -> None:
+    """A journal as that version of the schema wrote it."""
+    golden = Path(__file__).parent / f"journal_v{version}.sql"
     with sqlite3.connect(path, isolation_level=None) as made:
-        made.executescript(GOLDEN.read_text("utf-8"))
+        made.executescript(golden.read_text("utf-8"))
     made.close()
 
 
@@ -40,10 +41,25 @@ def test_schema_is_that_of_its_version(tmp_path: Path) -> None:
     assert schema_of(tmp_path / "new") == schema_of(tmp_path / "golden")
 
 
-def test_journal_of_version_1_is_read(tmp_path: Path) -> None:
+def test_journal_of_an_earlier_version_is_brought_up_to_date_by_who_writes_it(
+    tmp_path: Path,
+) -> None:
+    """The same journal as if it had been begun today, its rows included."""
+    from_golden(tmp_path / "now")
+    for version in VERSIONS[:-1]:
+        path = tmp_path / f"v{version}"
+        from_golden(path, version)
+        with Journal(path):
+            pass
+        assert schema_of(path) == schema_of(tmp_path / "now")
+        assert list(read_rows(path)) == list(read_rows(tmp_path / "now"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_journal_of_each_version_is_read(tmp_path: Path, version: int) -> None:
     """Every state of a row, and where the job stands."""
     path = tmp_path / "golden"
-    from_golden(path)
+    from_golden(path, version)
     state = read_state(path)
     assert (state.account, state.plan) == ("https://a.chargeover.com/api/v3", "plan.toml")
     assert state.loads[0].states == {"created": 1, "refused": 1, "sent": 1, "unknown": 1}

@@ -359,7 +359,7 @@ async def test_journal_that_cannot_be_used_stops_before_anything_is_sent(
         with sqlite3.connect(path) as newer:
             newer.execute("PRAGMA user_version = 99")
         newer.close()
-        wanted = "has version 99, and this program reads 1"
+        wanted = "has version 99, and this program reads 2"
     before = len(account.sandbox.log)
     with pytest.raises(JournalError, match=wanted):
         await load(account, folder.plan(CUSTOMERS, customers_csv=many(3)), journal=path)
