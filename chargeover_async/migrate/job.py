@@ -29,6 +29,7 @@ from chargeover_async.errors import (
 from chargeover_async.models._write import shape_of
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.resources import RESOURCES, ExternalKey
+from chargeover_async.resources._base import create_checked
 
 from .checks import Checked, Forecast, LoadCheck, check, recall
 from .fields import KEY
@@ -468,7 +469,7 @@ class ImportJob:
         elif resource.needs is None:  # it may send other names than it takes
             operation = resource.create(**payload)
         else:
-            operation = resource.create_checked(payload)
+            operation = create_checked(resource, payload)
         operation.tag = row
         self._open[id(operation)] = operation
         return operation

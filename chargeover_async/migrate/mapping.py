@@ -14,6 +14,7 @@ from msgspec import UNSET
 from chargeover_async.errors import UsageError
 from chargeover_async.operation import Operation
 from chargeover_async.resources import RESOURCES
+from chargeover_async.resources._base import check_needs
 from chargeover_async.resources._options import Options
 
 from ._names import did_you_mean
@@ -123,7 +124,7 @@ class RecordMaker:
                 if self._trial is not None:
                     self._trial.create(**payload).close()
                 elif self._resource.needs:
-                    self._resource.check_needs(payload, self._object)
+                    check_needs(self._resource, payload, self._object)
             except UsageError as error:
                 problems = [Problem(self._name, row.line, error.message)]
             else:

@@ -156,24 +156,11 @@ class BaseResource(Generic[T]):
         verb: str = "create",
     ) -> Operation[Created]:
         if self.needs and verb == "create":
-            self.check_needs({**(extra or {}), **fields}, f"{self.attribute}.{verb}")
+            check_needs(type(self), {**(extra or {}), **fields}, f"{self.attribute}.{verb}")
         payload, refs = self._prepare(verb, fields, extra)
-        return self.create_checked(payload, refs)
+        return self._create_checked(payload, refs)
 
-    @classmethod
-    def check_needs(cls, given: Mapping[str, Any], where: str) -> None:
-        """Raise UsageError that names ``where`` for a new record that lacks what it `needs`."""
-        written: Any = cls.writes["create"]
-        for group in cls.needs or ():
-            if all(given.get(name) in (None, "", []) for name in group):
-                wanted = group[0] if len(group) == 1 else f"one of {', '.join(group)}"
-                lists = shape_of(written).kinds.get(group[0]) == "list"
-                raise UsageError(f"{where} needs {'at least one entry in ' * lists}{wanted}")
-
-    def create_checked(
-        self, payload: dict[str, Any], refs: Refs | None = None
-    ) -> Operation[Created]:
-        """The creation of a record of which everything has been checked."""
+    def _create_checked(self, payload: dict[str, Any], refs: Refs | None) -> Operation[Created]:
         key = payload.get("external_key")
         name = self.object
         # As `_call` does, spelt out: a migration does this a million times.
@@ -255,3 +242,18 @@ class BaseResource(Generic[T]):
             payload=payload,
             refs=refs,
         )
+
+
+def check_needs(resource: type[BaseResource[Any]], given: Mapping[str, Any], where: str) -> None:
+    """Raise UsageError that names ``where`` for a new record that lacks what it needs."""
+    written: Any = resource.writes["create"]
+    for group in resource.needs or ():
+        if all(given.get(name) in (None, "", []) for name in group):
+            wanted = group[0] if len(group) == 1 else f"one of {', '.join(group)}"
+            lists = shape_of(written).kinds.get(group[0]) == "list"
+            raise UsageError(f"{where} needs {'at least one entry in ' * lists}{wanted}")
+
+
+def create_checked(resource: BaseResource[Any], payload: dict[str, Any]) -> Operation[Created]:
+    """The creation of a record of which everything has been checked: see `BaseResource.needs`."""
+    return resource._create_checked(payload, None)
