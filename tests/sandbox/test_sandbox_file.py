@@ -137,9 +137,9 @@ def test_key_that_comes_back_to_life_and_goes_is_free(path):
     assert before["tables"]["customer"][1] == {"other": 1}
 
 
-def test_clear_is_kept(path):
+def test_clear_is_kept(path, wall):
     """After a reset the file is that of a new account."""
-    store = new_store(path=path)
+    store = new_store(path=path, now=wall)
     new = whole_state(store)
     post(store, "customer", {**NEW, "external_key": "k"})
     Api(store).answer("DELETE", "/api/v3/customer/1", None)

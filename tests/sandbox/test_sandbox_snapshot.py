@@ -198,15 +198,15 @@ def test_account_in_a_file_is_seeded_once(seeds, tmp_path):
         ("customers.csv", "", r"a seed is a \.jsonl or \.json file"),
     ],
 )
-def test_wrong_seed_is_named_and_nothing_is_stored(tmp_path, name, content, error, is_file):
+def test_wrong_seed_is_named_and_nothing_is_stored(tmp_path, wall, name, content, error, is_file):
     """File and line are in the error; the account is as if it had not been tried."""
     (tmp_path / name).write_text(content)
     path = tmp_path / "shop.db" if is_file else None
     with pytest.raises(ValueError, match=error):
-        Sandbox(path=path, seeds=[tmp_path / name])
+        Sandbox(path=path, seeds=[tmp_path / name], now=wall)
     if path is not None:
-        store = new_store(path=path)
-        assert whole_state(store)["rows"] == whole_state(new_store())["rows"]
+        store = new_store(path=path, now=wall)
+        assert whole_state(store)["rows"] == whole_state(new_store(now=wall))["rows"]
         store.close()
 
 
