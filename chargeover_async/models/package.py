@@ -53,8 +53,8 @@ class Subscription(Addresses, frozen=True, kw_only=True, inherited_after="paycyc
     """A subscription of a customer; in the API its name is package.
 
     Lists leave out ``line_items`` unless they are asked for (``expand="line_items"``).
-    ``next_invoice_datetime`` is None for one that will not be invoiced again: the API writes null
-    in lists and ``""`` in the single record (recordings `cancel_package`, `list_packages`).
+    ``next_invoice_datetime`` is None for one that will not be invoiced again: the API writes ``""``
+    or null (recordings `cancel_package`, `list_packages`).
     """
 
     terms_id: int | None = None

@@ -23,7 +23,9 @@ from chargeover_async import (
     LineItem,
     NoLimit,
     RetryPolicy,
+    Subscription,
 )
+from chargeover_async.models import _codec
 from chargeover_async.models._codec import read, read_many
 from chargeover_async.resources import RESOURCES
 
@@ -186,3 +188,19 @@ def test_the_comparison_sees_a_field_that_no_struct_has():
     value = read(to_json(RAW), Invoice)
     assert differences({**RAW, "new_field": None}, value) == ["$.new_field is lost"]
     assert differences([RAW], [value, value]) == ["$: 1 became 2"]
+
+
+@needed
+def test_the_list_of_packages_is_read_in_one_go(monkeypatch: pytest.MonkeyPatch):
+    """Not record by record, although ``""`` says in most that nothing is invoiced again."""
+
+    def impatient(*_: Any) -> None:
+        raise AssertionError("read record by record")
+
+    monkeypatch.setattr(_codec, "convert", impatient)
+    (listed,) = (one for one in ALL if one.name == "list_packages-0")
+    found = read_many(to_json(listed.response), Subscription)
+    told = [one["next_invoice_datetime"] for one in listed.response]
+    assert "" in told
+    assert [one.next_invoice_datetime is None for one in found] == [not one for one in told]
+    assert {one.nickname for one in found} == {one["nickname"] for one in listed.response}
