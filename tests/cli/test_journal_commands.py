@@ -188,3 +188,45 @@ def test_ctrl_c_drains_and_says_how_to_go_on(account: Sandbox) -> None:
             there,
         )
     journal.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_second_ctrl_c_stops_at_once_and_the_journal_is_whole(account: Sandbox) -> None:
+    """Answers that would take ten minutes are not awaited; the next run finds out about each."""
+    write(1_000)
+    # One contact, then some requests of which half are done and half are not.
+    account.faults.script([None, *["delay_before=600", "delay_after=600"] * 50])
+    environment = {**os.environ, "PYTHONPATH": str(Path(__main__.__file__).parents[1])}
+    command = [sys.executable, "-m", "chargeover_async", "import", "plan.toml", "--journal", "j"]
+    began = time.monotonic()
+    with subprocess.Popen(  # noqa: S603 - the interpreter that runs this
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        while not account.store.count("customer"):
+            assert process.poll() is None
+            assert time.monotonic() < began + 60
+            time.sleep(0.05)
+        assert process.stderr is not None
+        process.send_signal(signal.SIGINT)
+        for line in process.stderr:
+            if "what is under way is awaited" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    assert "Broken off." in err
+    there = account.store.count("customer")
+    with sqlite3.connect("j") as journal:
+        states = dict(journal.execute("SELECT state, count(*) FROM rows GROUP BY state"))
+        assert journal.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    journal.close()
+    # Nobody was told of any of them: what is there is among those of which that is known.
+    assert set(states) <= {"sent", "unknown", "open"}
+    assert 0 < there <= states["unknown"] + states.get("sent", 0)
+    assert f"0 created, 0 failed, {states['unknown']} unknown" in out
+    account.faults.clear()
+    again = run("import", "plan.toml", "--journal", "j", "--json")
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout.splitlines()[-1])["created"] == 1_000
+    keys = [one["external_key"] for one in account.store.records("customer")]
+    assert sorted(keys) == sorted(f"c-{number}" for number in range(1_000))
