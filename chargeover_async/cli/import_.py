@@ -180,8 +180,11 @@ def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) 
         }
         click.echo(_encoder.encode(found))
         return
+    before = ""
+    if forecast.before:
+        before = f", {forecast.before} settled already by the journal"
     click.echo(
-        f"{forecast.operations} operations, {forecast.bad_rows} of them bad rows: "
+        f"{forecast.operations} operations, {forecast.bad_rows} of them bad rows{before}: "
         f"{forecast.requests} requests, {forecast.seconds / 60:.1f} minutes at the default quota "
         "of 250 requests a minute. Nothing was sent."
     )

@@ -6,9 +6,10 @@ on disk (`scratch`).
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -43,12 +44,16 @@ class BadInput(UsageError):
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """What an import will take: ``requests`` in full batches, ``seconds`` at 250 a minute."""
+    """What an import will take: ``requests`` in full batches, ``seconds`` at 250 a minute.
+
+    ``before`` of the operations were settled by earlier runs with the same journal.
+    """
 
     operations: int
     requests: int
     seconds: float
     bad_rows: int
+    before: int = 0
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -68,6 +73,13 @@ class Remembered(msgspec.Struct, frozen=True):
 
     rows: tuple[int, ...]
     findings: Iterable[Finding]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What earlier runs have settled of a load: ``rows`` in all, and good ones by round."""
+
+    rows: int
+    rounds: dict[int, int]
 
 
 class LoadCheck:
@@ -155,6 +167,24 @@ class LoadCheck:
         """Problems and rounds, to be asked for along with the rows."""
         return self._scratch.notes(self.number)
 
+    def done(self, settled: int, orphans: int, is_settled: Callable[[int], bool]) -> Done:
+        """What earlier runs have done of it: they ``settled`` so many rows, and ``orphans``.
+
+        ``is_settled`` tells of a line; it is asked in rising order.
+        """
+        rounds = dict.fromkeys(self.rounds, 0)
+        noted = heapq.merge(
+            self._scratch.rounds(self.number),
+            ((line, -1) for line in self._scratch.bad_lines(self.number)),
+        )
+        good = settled
+        for line, number in noted:
+            if is_settled(line):
+                good -= 1
+                if number > 0:
+                    rounds[number] += 1
+        return Done(settled + orphans, {0: good, **rounds})
+
     def problems(self) -> Iterator[Problem]:
         """What is wrong with its rows, then with the rows of its child files."""
         for number in (self.number, *self.child_numbers):
@@ -241,8 +271,11 @@ class Checked:
             objects.add(one.load.object)
         return stages
 
-    def forecast(self) -> Forecast:
-        """The requests that the good rows need, one for the first contact included."""
+    def forecast(self, done: Sequence[Done] = ()) -> Forecast:
+        """The requests that the good rows need, one for the first contact included.
+
+        ``done`` tells for each load what earlier runs have settled.
+        """
         requests = 1
         for stage in self.stages():
             rows = 0
@@ -252,10 +285,13 @@ class Checked:
                     rows += one.rounds[number]
                 else:
                     rows += one.rows - one.bad - sum(one.rounds.values())
+                if done:
+                    rows -= done[index].rounds.get(number, 0)
             requests += math.ceil(rows / BATCH)
         bad = sum(one.bad + sum(one.orphans) for one in self.loads)
         seconds = requests * 60 / REQUESTS_PER_MINUTE
-        return Forecast(self.operations, requests, seconds, bad)
+        before = sum(one.rows for one in done)
+        return Forecast(self.operations, requests, seconds, bad, before)
 
 
 def check(plan: Plan, *, skip_bad_rows: bool = False) -> Checked:

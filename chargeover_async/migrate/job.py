@@ -14,6 +14,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -31,7 +32,7 @@ from chargeover_async.operation import Operation, Outcome
 from chargeover_async.resources import RESOURCES, ExternalKey
 from chargeover_async.resources._base import create_checked
 
-from .checks import Checked, Forecast, LoadCheck, check, recall
+from .checks import Checked, Done, Forecast, LoadCheck, check, recall
 from .fields import KEY
 from .journal import (
     FINAL,
@@ -44,6 +45,7 @@ from .journal import (
     States,
     Verb,
     remembered,
+    settled_before,
 )
 from .mapping import Problem
 from .mask import masked_payload
@@ -215,9 +217,24 @@ class ImportJob:
     def check(self) -> Forecast:
         """Read all files and check every row; sends nothing, and blocks while it reads.
 
-        Raises BadInput with everything that is wrong.
+        What an earlier run with the same journal has settled is counted, and needs no request.
+        Raises BadInput with everything that is wrong, and JournalError for a journal that belongs
+        to another plan or other files, or cannot be read.
         """
-        return self._check().forecast()
+        checked = self._check()
+        path = self._journal_path
+        before = None
+        if path is not None:
+            digest, name = plan_digest(self._plan), self._plan.path.name
+            before = settled_before(path, digest, name, _inputs(checked))
+        if path is None or before is None:
+            return checked.forecast()
+        done: list[Done] = []
+        for one in checked.loads:
+            states = States(path, one.number)
+            orphans = sum(before.get(number, 0) for number in one.child_numbers)
+            done.append(one.done(before.get(one.number, 0), orphans, partial(_is_settled, states)))
+        return checked.forecast(done)
 
     def _check(self) -> Checked:
         skip = self._skip_bad_rows
@@ -330,12 +347,9 @@ class ImportJob:
 
     def _continue(self, checked: Checked, journal: Journal, co: ChargeOver) -> None:
         """Tie the journal to this import, or take over what it says of earlier runs."""
-        inputs = [
-            Input(name, source.name, stamp, rows) for name, source, stamp, rows in checked.inputs()
-        ]
         path = self._plan.path
         plan = plan_digest(self._plan)
-        if journal.bind(plan, path.name, co.url, inputs, checked.findings()):
+        if journal.bind(plan, path.name, co.url, _inputs(checked), checked.findings()):
             counts = journal.counts()
             self._tallies = [_Tally(counts.get(i)) for i in range(len(checked.loads))]
             for tally, found in zip(self._tallies, checked.loads, strict=True):
@@ -671,6 +685,14 @@ class ImportJob:
             return 0, 0, 0
         now, before = _counters(self._co.stats), self._counters
         return now[0] - before[0] + self._elsewhere, now[1] - before[1], now[2] - before[2]
+
+
+def _inputs(checked: Checked) -> list[Input]:
+    return [Input(name, source.name, stamp, rows) for name, source, stamp, rows in checked.inputs()]
+
+
+def _is_settled(states: States, line: int) -> bool:
+    return states.is_there(line) or states.of(line)[0] in FINAL
 
 
 async def first_contact(co: ChargeOver) -> int:

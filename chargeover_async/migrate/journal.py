@@ -233,27 +233,12 @@ class Journal:
                     )
                     self._set(plan=plan, plan_name=plan_name, account=account, created=_now())
                 return False
-        changed = "" if meta["plan"] == plan else f"the plan {plan_name} has changed"
-        held = self._connection.execute(
-            "SELECT object, file, stamp, rows FROM loads ORDER BY load"
-        ).fetchall()
-        if not changed:
-            for was, now in zip(held, inputs, strict=True):
-                if Input(*was) != now:
-                    changed = f"{now.file} has changed"
-                    break
         if meta["account"] != account:
             raise JournalError(
                 f"the journal {self.path} is of an import into {meta['account']}, not into "
                 f"{account}; name another journal"
             )
-        if changed:
-            raise JournalError(
-                f"{changed} since the journal {self.path} was begun on {meta['created']}. "
-                "Either put it back as it was, to go on; or begin anew with another journal: rows "
-                "that have a key and are there already are then found by it "
-                "(--continue-on-existing). Settle unknown rows first (journal show --unknown)"
-            )
+        _refuse_changed(self._connection, self.path, plan, plan_name, inputs)
         self.was_begun = True
         return True
 
@@ -396,6 +381,46 @@ class Journal:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def _refuse_changed(
+    connection: sqlite3.Connection, path: Path, plan: str, plan_name: str, inputs: Sequence[Input]
+) -> None:
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    changed = "" if meta["plan"] == plan else f"the plan {plan_name} has changed"
+    held = connection.execute("SELECT object, file, stamp, rows FROM loads ORDER BY load")
+    if not changed:
+        for was, now in zip(held.fetchall(), inputs, strict=True):
+            if Input(*was) != now:
+                changed = f"{now.file} has changed"
+                break
+    if changed:
+        raise JournalError(
+            f"{changed} since the journal {path} was begun on {meta['created']}. "
+            "Either put it back as it was, to go on; or begin anew with another journal: rows "
+            "that have a key and are there already are then found by it "
+            "(--continue-on-existing). Settle unknown rows first (journal show --unknown)"
+        )
+
+
+def settled_before(
+    path: Path, plan: str, plan_name: str, inputs: Sequence[Input]
+) -> dict[int, int] | None:
+    """How many rows of each file are settled in the journal at ``path``; None if it is not begun.
+
+    Raises JournalError as `Journal.bind` does for one that does not belong to plan and inputs.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return None
+    with journal_errors(path, "read"), _reader(path) as reader:
+        if not reader.execute("SELECT count(*) FROM meta WHERE name = 'plan'").fetchone()[0]:
+            return None
+        _refuse_changed(reader, path, plan, plan_name, inputs)
+        counts = _counts(reader)
+    return {
+        load: sum(count for state, count in states.items() if state in FINAL)
+        for load, states in counts.items()
+    }
 
 
 class States:
@@ -555,4 +580,5 @@ __all__ = (
     "read_rows",
     "read_state",
     "remembered",
+    "settled_before",
 )

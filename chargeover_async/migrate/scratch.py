@@ -251,6 +251,13 @@ class Scratch:
             self._ask("SELECT count(DISTINCT line) FROM bad WHERE load = ?", load).fetchone()[0]
         )
 
+    def bad_lines(self, load: int) -> Iterator[int]:
+        """The lines of the bad rows of a file, in its order."""
+        for (line,) in self._ask(
+            "SELECT DISTINCT line FROM bad WHERE load = ? ORDER BY line", load
+        ):
+            yield line
+
     def problem_count(self) -> int:
         """How many problems there are in all."""
         return int(self._ask("SELECT count(*) FROM bad").fetchone()[0])

@@ -159,6 +159,21 @@ def test_dry_run_shows_the_first_rows_as_they_will_be_sent(account: Sandbox) -> 
     assert not account.log
 
 
+def test_dry_run_counts_what_the_journal_has_settled(account: Sandbox) -> None:
+    """And says so."""
+    write(30)
+    assert run("import", "plan.toml", "--journal", "j").exit_code == 0
+    requests = len(account.log)
+    result = run("import", "plan.toml", "--journal", "j", "--dry-run")
+    assert result.stdout.startswith(
+        "30 operations, 0 of them bad rows, 30 settled already by the journal: 1 requests, "
+    )
+    assert json.loads(run("import", "plan.toml", "--journal", "j", "--dry-run", "--json").stdout)[
+        "before"
+    ] == 30  # fmt: skip
+    assert len(account.log) == requests
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_drains_and_says_how_to_go_on(account: Sandbox) -> None:
     """SIGINT in the middle: what is under way is settled, the rest not reached."""

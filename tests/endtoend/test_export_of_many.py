@@ -1,4 +1,4 @@
-"""A whole object, page by page, in as few requests as its pages need; the file is what the store holds.
+"""A whole object, page by page, in as few requests as its pages need; the file is the store.
 
 A few thousand records by default; the long form, ``CHARGEOVER_EXPORT_RECORDS=1000000``, takes some
 minutes and prints its figures (-s).
@@ -42,9 +42,10 @@ async def test_plain_pages_need_a_request_each_and_hardly_any_more(tmp_path: Pat
             },
         )
     output = tmp_path / "customers.jsonl"
-    async with sandbox, ChargeOver(
-        sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit()
-    ) as co:
+    async with (
+        sandbox,
+        ChargeOver(sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit()) as co,
+    ):
         summary = await ExportJob("customer", output, pages_per_request=1).run(co)
     pages = [one.took for one in sandbox.log if f"limit={PAGE}" in one.query]
     tenth = len(pages) // 10 or 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 from import_world import CUSTOMERS, INVOICES, Account, Folder
 
-from chargeover_async.migrate import BadInput, ImportJob
+from chargeover_async.errors import JournalError
+from chargeover_async.migrate import BadInput, ImportJob, Progress
 from chargeover_async.migrate.checks import check
 from chargeover_async.migrate.sources import Row, Source
 
@@ -128,3 +130,45 @@ def test_rows_that_are_skipped_are_not_looked_into(folder: Folder, name: str) ->
 
     assert [row.line for row in rows() if isinstance(row, Row)] == [lines[0], lines[2]]
     assert len(list(rows())) == 2
+
+
+async def test_forecast_with_a_journal_is_of_what_is_left(folder: Folder, account: Account) -> None:
+    """Bad rows, rounds and files of their own included: as many requests as it then takes."""
+    good = files(60)
+    good["customers_csv"] += "60,N60,\n,no key,\n"
+    good["lines_csv"] += "99,1.00\n"
+    plan = folder.plan(FAMILY + INVOICES, **good)
+    options = {"journal": account.journal, "skip_bad_rows": True}
+    fresh = ImportJob(plan, **options).check()
+    assert (fresh.operations, fresh.bad_rows, fresh.before) == (123, 2, 0)
+    job = ImportJob(plan, **options)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.created == 31:  # all who have no parent
+            running.cancel()
+
+    running = asyncio.create_task(job.run(account.co, observe=interrupt))
+    await asyncio.wait([running])
+    first = job.summary()
+    assert (first.created, first.unknown) == (31, 0)
+    again = ImportJob(plan, **options)
+    forecast = again.check()
+    assert (forecast.operations, forecast.bad_rows) == (123, 2)
+    assert forecast.before == first.created + first.failed
+    assert 1 < forecast.requests < fresh.requests
+    summary = await again.run(account.co)
+    assert (summary.created, summary.failed) == (121, 2)
+    assert summary.requests == forecast.requests
+    done = ImportJob(plan, **options).check()
+    assert (done.before, done.requests) == (123, 1)
+
+
+async def test_forecast_refuses_a_journal_of_other_files(folder: Folder, account: Account) -> None:
+    """As the import itself would; and it makes no journal."""
+    plan = folder.plan(FAMILY, customers_csv="Id,Name,Parent\n1,A,\n")
+    ImportJob(plan, journal=account.journal).check()
+    assert not account.journal.exists()
+    await account.load(plan, journal=account.journal)
+    folder.write("customers.csv", "Id,Name,Parent\n1,B,\n")
+    with pytest.raises(JournalError, match=r"customers\.csv has changed since"):
+        ImportJob(plan, journal=account.journal).check()
