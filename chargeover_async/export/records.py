@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, TypeVar, overload
 
+import msgspec
+
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.models import Record
-from chargeover_async.models._codec import check_kind, read_many
 from chargeover_async.query import Where
+from chargeover_async.resources import OnUnreadable
 from chargeover_async.resources._base import BaseResource
 
 from .reader import Reader
@@ -26,6 +28,7 @@ def records(
     nested: bool = False,
     after: int = 0,
     pages_per_request: int = MAX_ITEMS,
+    on_unreadable: OnUnreadable = None,
 ) -> AsyncGenerator[T]: ...
 
 
@@ -38,6 +41,7 @@ def records(
     after: int = 0,
     pages_per_request: int = MAX_ITEMS,
     as_: type[R],
+    on_unreadable: OnUnreadable = None,
 ) -> AsyncGenerator[R]: ...
 
 
@@ -49,6 +53,7 @@ def records(
     after: int = 0,
     pages_per_request: int = MAX_ITEMS,
     as_: type[Any] | None = None,
+    on_unreadable: OnUnreadable = None,
 ) -> AsyncGenerator[Any]:
     """Every record of ``co.invoices``, say, by rising id, in as few requests as the server allows.
 
@@ -56,12 +61,14 @@ def records(
     several requests are under way at once, in bounded memory. ``nested`` brings the parts that
     lists leave out (``line_items``), for a GET a record, 25 a request. ``after`` begins behind that
     id. ``pages_per_request=1`` uses plain lists only. ``as_`` is a struct of your own to read as.
+    ``on_unreadable`` is told of each record that does not fit its struct, with a DecodeError, and
+    the others go on; without it that error is raised.
 
     A record is met once. One that is created meanwhile is met, one that is changed is met as it
     was or as it is, one that is deleted may be. Leave early with `contextlib.aclosing`, which
     sends nothing more. Raises UsageError for an object without a list, and what a list raises.
     """
-    kind, dates = check_kind(as_ or resource.model), resource._options.dates
+    read = resource._reading(as_, on_unreadable=on_unreadable).many
     reader = Reader(
         resource, where=where, nested=nested, after=after, pages_per_request=pages_per_request
     )
@@ -69,7 +76,8 @@ def records(
     async def every() -> AsyncGenerator[Any]:
         async with aclosing(reader.pages()) as pages:
             async for page in pages:
-                for record in read_many(page.raw, kind, dates):
+                raw = page.raw
+                for record in read(raw if isinstance(raw, msgspec.Raw) else msgspec.Raw(raw)):
                     yield record
 
     return every()

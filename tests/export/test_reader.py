@@ -417,3 +417,22 @@ async def test_a_page_of_which_nothing_is_left_is_not_handed_out(
         whole = Reader(co.customers, page=50, nested=True)
         async with aclosing(whole.pages()) as pages:
             assert [page async for page in pages] == []
+
+
+@BOTH
+async def test_records_go_on_without_what_cannot_be_read(variant: Variant) -> None:
+    """Who listens is told of each; without anybody who does, the first is an error."""
+    async with account(ids=range(1, 1_200), variant=variant) as (sandbox, co):
+        for number in (3, 700):
+            row = sandbox.store.row("customer", number)
+            assert row is not None
+            row.data["company"] = ["two", "names"]
+        errors: list[DecodeError] = []
+        found = [
+            one.customer_id async for one in records(co.customers, on_unreadable=errors.append)
+        ]
+        assert found == [one for one in range(1, 1_200) if one not in {3, 700}]
+        assert [(one.id, one.field) for one in errors] == [(3, "company"), (700, "company")]
+        with pytest.raises(DecodeError, match="company"):
+            async with aclosing(records(co.customers)) as each:
+                assert [one async for one in each]
