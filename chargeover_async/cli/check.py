@@ -18,11 +18,15 @@ from .exits import fail
 )
 @click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
 def check_command(url: str | None) -> None:
-    """Try URL and credentials, with two requests that change nothing."""
+    """Try URL and credentials, with two requests that change nothing.
+
+    Exit codes: 0 they work; 2 wrong usage; 4 a URL or environment that cannot be right, nothing was
+    sent; 5 no connection or wrong credentials.
+    """
     try:
         click.echo(asyncio.run(_check(opener(url))))
     except ChargeOverError as error:
-        fail(error)
+        fail(error, "Nothing was changed")
 
 
 async def _check(open_account: Opener) -> str:

@@ -83,6 +83,8 @@ def import_command(
     2 wrong usage; 3 some unknown (they may have been imported: look them up); 4 bad input, nothing
     was sent; 5 no connection or wrong credentials, nothing was imported.
     """
+    if sandbox and url is not None:
+        raise click.UsageError("--sandbox imports into no account: leave out --url")
     job: ImportJob | None = None
     try:
         job = ImportJob(
@@ -216,7 +218,12 @@ def _tell(summary: Summary, as_json: bool) -> None:
     if summary.stopped:
         click.echo(f"Stopped: {summary.stopped}", err=True)
     if summary.failures:
-        click.echo(f"Rows that were not imported, with the reasons: {summary.failures}", err=True)
+        doubt = "look up the unknown ones, as they may be there; " if summary.unknown else ""
+        click.echo(
+            f"Rows that were not imported, with the reasons: {summary.failures}; {doubt}"
+            'mend "data" in it and import that file.',
+            err=True,
+        )
     text = f"{summary.created} created, {summary.failed} failed, {summary.unknown} unknown"
     if summary.updated:
         text += f", {summary.updated} updated"

@@ -41,7 +41,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 def columns_of(model: type[Any]) -> tuple[Column, ...]:
-    """The columns of a struct: its own fields, the primary key first, then inherited ones."""
+    """The columns of a struct: the primary key, its own fields, then inherited ones."""
     hints = _hints(cast("Hashable", model))
     found: list[Column] = []
     for field in msgspec.structs.fields(model):
@@ -51,7 +51,10 @@ def columns_of(model: type[Any]) -> tuple[Column, ...]:
         plain = _without_none(hint)
         found.append(Column(field.encode_name, field.name, kind_of(plain), plain, hint))
     own = [name for cls in model.__mro__ for name in inspect.get_annotations(cls)]
-    return tuple(sorted(found, key=lambda one: own.index(one.attribute)))
+    keys = {one.name for one in msgspec.structs.fields(model) if one.required}
+    return tuple(
+        sorted(found, key=lambda one: (one.attribute not in keys, own.index(one.attribute)))
+    )
 
 
 def kind_of(plain: Any) -> Kind:

@@ -113,7 +113,7 @@ def form_of(name: str | None, output: Path | BinaryIO) -> tuple[str, str]:
         name = _ENDINGS.get(suffixes[-1] if suffixes else "")
         if name is None:
             known = ", ".join(FORMATS)
-            raise UsageError(f"the ending of {output.name} tells no format: give one of {known}")
+            raise UsageError(f"the ending of {str(output)!r} tells no format: give one of {known}")
     if name not in FORMATS:
         raise UsageError(f'format must be one of {", ".join(FORMATS)}, not "{name}"')
     if name == "parquet" and not isinstance(output, Path):

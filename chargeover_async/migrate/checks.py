@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
@@ -382,6 +383,10 @@ def _missing_match(load: Load) -> Iterator[Problem]:
 
 def _no_column(rows: Rows, column: str, columns: Sequence[str], field: str) -> Problem:
     hint = did_you_mean(column, columns)
+    if len(columns) == 1 and (found := re.search(r"[;\t|,]", columns[0])):
+        hint = f'; its first line is the one column "{columns[0]}": say delimiter = {found[0]!r}'
+    elif not hint:
+        hint = f"; it has {', '.join(columns)[:200]}"
     return Problem(
         rows.source.name, 0, f"the file has no such column ({rows.where}){hint}", column, field
     )

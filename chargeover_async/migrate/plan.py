@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -30,6 +31,7 @@ REFERENCES = ("refuse", "send")
 FAILURES = "failures"
 
 T = TypeVar("T")
+_COLUMN = re.compile(r"(?<!\{)\{[^{}]+\}(?!\})")
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -132,7 +134,8 @@ def read_plan(path: Path) -> Plan:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
+        hint = "; a plan is a TOML file that names it" if ending(path) in FORMATS else ""
+        raise UsageError(f"{path} is not TOML: {error}{hint}") from None
     return parse_plan(data, path)
 
 
@@ -329,6 +332,8 @@ def _field(name: str, value: Any, table: FieldTable, label: str) -> Field:
     try:
         found = _value(name, kind, value, table, place)
     except ValueError as error:
+        if str(error).startswith(place):  # of a table in this one
+            raise
         raise UsageError(f"{place}: {error}") from None
     if name == KEY and (
         not isinstance(found, Choice) or not all(one.columns for one in found.templates)
@@ -353,7 +358,29 @@ def _value(
             return Several(templates) if kind == "list" else Choice(templates)
         if kind != "list":
             raise ValueError("an array must hold templates; the first that is not empty counts")
+    column = _column_in(value)
+    if column is not None:
+        hint = f"; put it into [load.children.{name}], which may name the same file"
+        own_list = name in table.nested and place.endswith(f"fields.{name}")
+        raise ValueError(
+            f'"{column}" would be sent as it stands, the same for all rows'
+            + (hint if own_list and "children." not in place else "")
+        )
     return Constant(convert(kind, value))
+
+
+def _column_in(value: Any) -> str | None:
+    """A column that a text inside a constant array or table seems to name."""
+    if isinstance(value, str):
+        match = _COLUMN.search(value)
+        return match and match[0]
+    inner: Sequence[Any] = ()
+    if isinstance(value, dict):
+        inner = [*cast("dict[str, Any]", value).values()]
+    elif isinstance(value, list):
+        inner = cast("Sequence[Any]", value)
+    found = (_column_in(one) for one in inner)
+    return next((one for one in found if one is not None), None)
 
 
 def _or_constant(choice: Choice, kind: str) -> Choice | Constant:

@@ -230,7 +230,8 @@ class Source(msgspec.Struct, frozen=True):
             yield
         except UnicodeError as error:
             raise BadFile(
-                f'{self.name} is not text in the encoding "{self.encoding}": {error}'
+                f'{self.name} is not text in the encoding "{self.encoding}": {error}; '
+                'say what it is in the plan, such as encoding = "cp1252"'
             ) from None
         except OSError as error:
             self._unreadable(error)

@@ -176,7 +176,7 @@ def test_failed_rows_give_1_and_a_failure_file(account: Sandbox) -> None:
     result = run("import", "plan.toml", "--json")
     assert result.exit_code == 1
     assert summary_of(result)["failed"] == 1
-    assert "plan.failures.jsonl" in result.stderr
+    assert 'plan.failures.jsonl; mend "data" in it and import that file' in result.stderr
     text = Path("plan.failures.jsonl").read_text("utf-8")
     Path("mended.jsonl").write_text(text.replace('"c-1"', '"c-1b"'), "utf-8")
     again = run("import", "mended.jsonl")
@@ -184,6 +184,25 @@ def test_failed_rows_give_1_and_a_failure_file(account: Sandbox) -> None:
     refused = run("import", "plan.toml")
     assert refused.exit_code == 4
     assert "holds the failures of an earlier import" in refused.stderr
+
+
+def test_sandbox_takes_no_url() -> None:
+    """Whoever gives both may believe that it goes to the account."""
+    write_plan(many(1))
+    result = run(
+        "import", "plan.toml", "--sandbox", "--url", "https://example.chargeover.com/api/v3"
+    )
+    assert result.exit_code == 2
+    assert "leave out --url" in result.stderr
+
+
+def test_data_file_is_no_plan() -> None:
+    """The data file in the place of the plan: the message says what belongs there."""
+    write_plan(many(1))
+    result = run("import", "customers.csv")
+    assert result.exit_code == 4
+    assert "customers.csv is not TOML" in result.stderr
+    assert "a plan is a TOML file that names it" in result.stderr
 
 
 def test_failure_file_can_be_named(account: Sandbox) -> None:
@@ -220,6 +239,7 @@ def test_unknown_rows_give_3(account: Sandbox) -> None:
     result = run("import", "plan.toml", "--json")
     assert result.exit_code == 3
     assert summary_of(result)["unknown"] == 1
+    assert "look up the unknown ones, as they may be there" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -327,7 +347,7 @@ def test_check_refuses_wrong_credentials(account: Sandbox, monkeypatch: pytest.M
     monkeypatch.setenv("CHARGEOVER_USERNAME", "somebody")
     result = run("check")
     assert result.exit_code == 5
-    assert "check CHARGEOVER_USERNAME" in result.stderr
+    assert "Nothing was changed; check CHARGEOVER_USERNAME" in result.stderr
 
 
 # -- sandbox ----------------------------------------------------------------------------------

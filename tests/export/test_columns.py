@@ -8,6 +8,7 @@ from chargeover_async import Customer, Invoice
 from chargeover_async.errors import UsageError
 from chargeover_async.export.columns import choose, columns_of, parse_where
 from chargeover_async.models._base import Record
+from chargeover_async.resources import RESOURCES
 
 
 def where(text: str) -> str:
@@ -77,6 +78,13 @@ def test_columns_begin_with_the_primary_key() -> None:
         "mixed",
         "nested",
     }
+
+
+@pytest.mark.parametrize("name", [name for name, one in RESOURCES.items() if columns_of(one.model)])
+def test_columns_of_every_object_begin_with_its_primary_key(name: str) -> None:
+    """Also where the key is no field of the struct itself, as with customers."""
+    resource = RESOURCES[name]
+    assert columns_of(resource.model)[0].name == resource.primary
 
 
 def test_fields_are_chosen_by_name() -> None:

@@ -41,6 +41,11 @@ def test_loads_without_a_reference_share_a_stage(folder: Folder) -> None:
             ),
         ),
         (
+            {"customers_csv": "Id;Name\n1;A\n"},
+            r"no such column .*; its first line is the one column \"Id;Name\": say delimiter = ';'",
+        ),
+        ({"customers_csv": "Id,Wer ist es\n1,A\n"}, r"no such column .*; it has Id, Wer ist es"),
+        (
             {"customers_csv": "Id,Name\n1,A\n,B\n"},
             'row 3, column "Id", field external_key: .*empty',
         ),

@@ -115,6 +115,22 @@ FIELDS = '[load.fields]\ncompany = "{Name}"\n'
         (LOAD + "[load.fields]\ncompany = true", r"fields\.company: True is not text"),
         (LOAD + '[load.fields]\nno_taxes = "maybe"', r'fields\.no_taxes: "maybe" is not a yes'),
         (LOAD + "[load.fields]\ncompany = [1]", r"fields\.company: an array must hold templates"),
+        (
+            LOAD.replace("customer", "invoice")
+            + '[load.fields]\nline_items = [{ descrip = "a {Text}", line_rate = 1 }]',
+            (
+                r'fields\.line_items: "\{Text\}" would be sent as it stands, the same for all '
+                r"rows; put it into \[load\.children\.line_items\], which may name the same file"
+            ),
+        ),
+        (
+            LOAD + '[load.fields]\ntags = [["{Tag}"]]',
+            r'fields\.tags: "\{Tag\}" would be sent as it stands, the same for all rows$',
+        ),
+        (
+            LOAD.replace("customer", "item") + '[load.fields]\npricemodel = { bas = "{Price}" }',
+            r'^plan\.toml: load 1: fields\.pricemodel has an unknown field "bas"',
+        ),
         (LOAD + "[load.fields]\nexternal_key = 3", r"external_key must be a template with a col"),
         (
             LOAD + '[load.fields]\nexternal_key = "all"',
