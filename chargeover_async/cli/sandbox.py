@@ -19,7 +19,13 @@ Kind = Literal["rolling", "fixed", "bucket"]
     epilog="Example: chargeover-async sandbox --port 8080 --quota 250 --window 6 --kind rolling",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address.")
-@click.option("--port", default=8080, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="0 takes a free one.",
+)
 @click.option("--quota", default=250, show_default=True, help="Requests per window.")
 @click.option("--window", default=60.0, show_default=True, help="Length of the window, seconds.")
 @click.option(

@@ -72,6 +72,8 @@ class _FileBooks:
         if not path.name or path.is_dir():
             raise UsageError(f"{str(path)!r} is no file that a quota can be shared by")
         self._path = path.absolute()
+        if not self._path.parent.is_dir():  # it would be waited for, and never come
+            raise UsageError(f"{str(path)!r} cannot share a quota: its folder does not exist")
         self._clock = steady_clock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None

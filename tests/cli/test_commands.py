@@ -421,6 +421,13 @@ def test_sandbox_refuses_what_it_cannot_be() -> None:
     assert "only to loopback" in result.stderr
 
 
+def test_sandbox_refuses_a_port_that_cannot_be() -> None:
+    """As wrong usage, without a traceback."""
+    result = run("sandbox", "--port", "99999")
+    assert result.exit_code == 2
+    assert "99999 is not in the range" in result.stderr
+
+
 def test_sandbox_names_a_port_that_is_taken(running: Sandbox) -> None:
     """4: the message names address and port."""
     result = run("sandbox", "--port", str(running.port))

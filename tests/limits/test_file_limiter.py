@@ -170,3 +170,9 @@ def test_one_word_says_where(tmp_path):
     assert isinstance(limiter, SharedLimiter)
     assert "chargeover:{acme}:quota" in repr(limiter)
     assert "redis" in sys.modules
+
+
+def test_a_file_in_no_folder_is_refused_at_once(tmp_path):
+    """Nobody makes the folder; waiting for the file would be for ever."""
+    with pytest.raises(UsageError, match="its folder does not exist"):
+        FileLimiter(tmp_path / "mistyped" / "acme.quota")
