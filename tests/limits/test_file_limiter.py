@@ -117,9 +117,12 @@ async def test_no_database_is_an_error(tmp_path):
     assert path.read_bytes() == before
 
 
-async def test_a_folder_that_is_not_there_is_an_error(tmp_path, caplog):
-    """The reason is in the log while requests wait: somebody may make it."""
-    limiter = FileLimiter(tmp_path / "none" / "acme.quota")
+async def test_a_folder_that_goes_away_is_waited_for(tmp_path, caplog):
+    """The reason is in the log while requests wait: it may be mounted again."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    limiter = FileLimiter(folder / "acme.quota")
+    folder.rmdir()
     waiter = asyncio.ensure_future(limiter.acquire(Priority.BULK))
     await until(lambda: "unable to open database file" in caplog.text)
     await limiter.aclose()
