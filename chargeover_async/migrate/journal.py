@@ -351,8 +351,8 @@ class Journal:
                 "SELECT state, verb FROM rows WHERE load = ? AND row = ?", (load, row)
             ).fetchone()
             if found is None or found[0] not in IN_DOUBT:
-                state = "never under way" if found is None else found[0]
-                raise UsageError(f"row {row} is not in doubt: it is {state}")
+                state = "was never under way" if found is None else f"is {found[0]}"
+                raise UsageError(f"row {row} is not in doubt: it {state}")
             done = "updated" if found[1] == "update" else "created"
             self._connection.execute(
                 "UPDATE rows SET state = ?, id = ?, settled_at = ?, data = NULL, "

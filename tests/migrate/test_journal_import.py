@@ -174,7 +174,7 @@ async def test_row_without_a_key_in_flight_is_unknown_until_it_is_resolved(
         journal.resolve(0, 3, None)
         with pytest.raises(UsageError, match="row 2 is not in doubt: it is created"):
             journal.resolve(0, 2, None)
-        with pytest.raises(UsageError, match="row 9 is not in doubt: it is never under way"):
+        with pytest.raises(UsageError, match="row 9 is not in doubt: it was never under way"):
             journal.resolve(0, 9, None)
     summary = await load(account, plan)
     assert (summary.created, summary.unknown) == (2, 1)
