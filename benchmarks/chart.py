@@ -26,12 +26,14 @@ from matplotlib.axes import Axes
 
 HERE = Path(__file__).parent
 OURS, OTHERS = "#1f6f8b", "#b9c4cc"
+EXPORTERS = ("library", "by_hand_at_once", "by_hand", "dlt")
 
 # What decides which of several runs is the median one.
 TAKEN: dict[str, tuple[str, ...]] = {
     "engine": ("answering", "per_second", "stream"),
     "decode": ("invoice", "per_second", "library"),
-    "import_": ("per_second", "with_journal"),
+    "import_": ("sandbox", "per_second", "with_journal"),
+    "export": ("library", "per_second"),
     "memory": ("stream", "peak_mb_large"),
     "quota": ("quota_used",),
 }
@@ -79,8 +81,9 @@ def draw(results: Mapping[str, Any], to: Path) -> None:
     """All panels in one picture."""
     engine, quota = results["engine"], results["quota"]
     decode, import_, memory = results["decode"], results["import_"], results["memory"]
-    figure, panels = plt.subplots(3, 2, figsize=(11, 9.5), layout="constrained")
-    (first, second), (third, fourth), (fifth, sixth) = panels
+    export = {name: results["export"][name] for name in EXPORTERS}
+    figure, panels = plt.subplots(4, 2, figsize=(11, 12.5), layout="constrained")
+    (first, second), (third, fourth), (fifth, sixth), (seventh, eighth) = panels
     bars(
         first,
         "Creates through the sandbox, no quota",
@@ -113,9 +116,9 @@ def draw(results: Mapping[str, Any], to: Path) -> None:
     )
     bars(
         fifth,
-        "Rows of a CSV, imported",
+        "Rows of a CSV, imported into the sandbox",
         "rows a second (more is better)",
-        import_["per_second"],
+        import_["sandbox"]["per_second"],
         {"with_journal", "without_journal"},
     )
     bars(
@@ -124,6 +127,20 @@ def draw(results: Mapping[str, Any], to: Path) -> None:
         "MB (less is better)",
         {name: memory[name]["peak_mb_large"] for name in ("stream", "gather")},
         {"stream"},
+    )
+    bars(
+        seventh,
+        "Records exported from the sandbox",
+        "records a second (more is better)",
+        {name: row["per_second"] for name, row in export.items()},
+        {"library"},
+    )
+    bars(
+        eighth,
+        "Requests for that",
+        "requests (fewer is better)",
+        {name: row["requests"] for name, row in export.items()},
+        {"library"},
     )
     figure.savefig(to, dpi=110)
     plt.close(figure)

@@ -5,7 +5,9 @@
 A CSV of customers with a key, from the file to the last outcome: the library reads it, checks every
 row before the first request, sends it, and with a journal notes on disk what it is about to send
 and what came of it. Beside it, as one would write it by hand: `csv.DictReader` and aiohttp in
-batches of 25, without a check and without a journal. The server answers and does no work.
+batches of 25, without a check and without a journal. Two servers, each in a process of its own: one
+that answers and does no work, so that the clients are what is measured, and the sandbox, which
+checks and stores what it is sent.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ from typing import Any
 
 import aiohttp
 
-from benchmarks._common import Account, answering, finish, options_of, rates, report
+from benchmarks._common import Account, answering, finish, options_of, rates, report, sandbox
 from chargeover_async import ChargeOver
 from chargeover_async.limits import NoLimit
 from chargeover_async.migrate import ImportJob, read_plan
 
 BATCH = 25
 IN_FLIGHT = 24
+SERVERS = {"answering": answering, "sandbox": sandbox}
 TO_REACH = {"without_journal": 0.7, "by_hand": 0.5}
 COLUMNS = ("Account", "Firm", "Street", "City", "State", "Email")
 PLAN = """
@@ -37,7 +40,7 @@ object = "customer"
 file = "customers.csv"
 
 [load.fields]
-external_key = "bench-{Account}"
+external_key = "RUN-{Account}"
 company = "{Firm}"
 bill_addr1 = "{Street}"
 bill_city = "{City}"
@@ -64,13 +67,15 @@ def write_rows(path: Path, rows: int) -> None:
             )
 
 
-_runs = itertools.count()
+_runs = itertools.count()  # a sandbox takes each key once
 
 
 async def library(account: Account, folder: Path, rows: int, *, journal: bool) -> None:
     """An import, as the documentation shows it."""
-    file = folder / f"{next(_runs)}.journal" if journal else None
-    job = ImportJob(read_plan(folder / "plan.toml"), journal=file)
+    run = next(_runs)
+    plan = folder / f"{run}.toml"
+    plan.write_text(PLAN.replace("RUN", f"r{run}"))
+    job = ImportJob(read_plan(plan), journal=folder / f"{run}.journal" if journal else None)
     url, username, password = account.url, account.username, account.password
     async with ChargeOver(url, username, password, limiter=NoLimit()) as co:
         summary = await job.run(co)
@@ -80,7 +85,7 @@ async def library(account: Account, folder: Path, rows: int, *, journal: bool) -
 async def by_hand(account: Account, folder: Path, rows: int) -> None:
     """csv and aiohttp."""
     secret = b64encode(f"{account.username}:{account.password}".encode()).decode()
-    done = 0
+    done, run = 0, next(_runs)
 
     def batches() -> Iterator[list[dict[str, Any]]]:
         with (folder / "customers.csv").open(newline="") as file:
@@ -90,7 +95,7 @@ async def by_hand(account: Account, folder: Path, rows: int) -> None:
                     "request_method": "POST",
                     "uri": "/api/v3/customer",
                     "payload": {
-                        "external_key": f"bench-{row['Account']}",
+                        "external_key": f"r{run}-{row['Account']}",
                         "company": row["Firm"],
                         "bill_addr1": row["Street"],
                         "bill_city": row["City"],
@@ -124,45 +129,46 @@ def _all(done: int, rows: int) -> None:
         raise SystemExit(f"{done} of {rows} were created: these figures mean nothing")
 
 
-async def run(rows: int, rounds: int) -> dict[str, Any]:
+async def measure(account: Account, rows: int, rounds: int) -> dict[str, float]:
     """Rows a second of everyone."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "plan.toml").write_text(PLAN)
         write_rows(folder / "customers.csv", rows)
-        async with answering() as account:
-            seen = await rates(
-                {
-                    "with_journal": (rows, partial(library, account, folder, rows, journal=True)),
-                    "without_journal": (
-                        rows,
-                        partial(library, account, folder, rows, journal=False),
-                    ),
-                    "by_hand": (rows, partial(by_hand, account, folder, rows)),
-                },
-                rounds,
-            )
-    return report(
-        "import_",
-        {
-            "rows": rows,
-            "rounds": rounds,
+        return await rates(
+            {
+                "with_journal": (rows, partial(library, account, folder, rows, journal=True)),
+                "without_journal": (rows, partial(library, account, folder, rows, journal=False)),
+                "by_hand": (rows, partial(by_hand, account, folder, rows)),
+            },
+            rounds,
+        )
+
+
+async def run(rows: int, rounds: int) -> dict[str, Any]:
+    """All figures; ratios are the import's rate with a journal over the other's."""
+    figures: dict[str, Any] = {}
+    for name, start in SERVERS.items():
+        async with start() as account:
+            seen = await measure(account, rows, rounds)
+        figures[name] = {
             "per_second": {who: round(rate) for who, rate in seen.items()},
             "with_journal_over": {
                 who: round(seen["with_journal"] / seen[who], 2) for who in TO_REACH
             },
-            "to_reach": TO_REACH,
-        },
-    )
+        }
+    return report("import_", {"rows": rows, "rounds": rounds, **figures, "to_reach": TO_REACH})
 
 
 def table(result: Mapping[str, Any]) -> Iterator[str]:
     """The figures for a reader."""
     yield f"{result['rows']} rows, median of {result['rounds']} rounds"
-    for who, rate in result["per_second"].items():
-        over, reach = result["with_journal_over"].get(who), TO_REACH.get(who)
-        ratio = "" if over is None else f"   with_journal is {over:.2f} x (to reach {reach:g})"
-        yield f"{who:16}{rate:>9} rows/s{ratio}"
+    for server in SERVERS:
+        figures = result[server]
+        yield f"{server} server"
+        for who, rate in figures["per_second"].items():
+            over, reach = figures["with_journal_over"].get(who), TO_REACH.get(who)
+            ratio = "" if over is None else f"   with_journal is {over:.2f} x (to reach {reach:g})"
+            yield f"  {who:16}{rate:>9} rows/s{ratio}"
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -53,10 +53,12 @@ def test_decode(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_import(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every row was created by everyone, with a journal and without."""
+    """Every row was created by everyone at both servers, with a journal and without."""
     result = result_of("import_", capsys, "--rows", "100", "--rounds", "1")
-    assert result["per_second"].keys() == {"with_journal", "without_journal", "by_hand"}
-    assert result["with_journal_over"].keys() == {"without_journal", "by_hand"}
+    for server in ("answering", "sandbox"):
+        figures = result[server]
+        assert figures["per_second"].keys() == {"with_journal", "without_journal", "by_hand"}
+        assert figures["with_journal_over"].keys() == {"without_journal", "by_hand"}
 
 
 def test_memory(capfd: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +134,11 @@ def test_the_chart_is_drawn_from_results(tmp_path: Path) -> None:
         "engine": {"sandbox": {"per_second": rates}, "answering": {"per_second": rates}},
         "quota": {"operations": 5, "http_429": 0, "beside": {"plain_retry": {"http_429": 7}}},
         "decode": {"invoice": {"per_second": {"library": 3.0, "json": 1.0}}},
-        "import_": {"per_second": {"with_journal": 1.0, "by_hand": 2.0}},
+        "import_": {"sandbox": {"per_second": {"with_journal": 1.0, "by_hand": 2.0}}},
+        "export": {
+            name: {"per_second": 1.0, "requests": 5}
+            for name in ("library", "dlt", "by_hand", "by_hand_at_once")
+        },
         "memory": {
             "large": 10,
             "stream": {"peak_mb_large": 40.0},
