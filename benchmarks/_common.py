@@ -69,18 +69,17 @@ async def rates(
     contenders: Mapping[str, tuple[int, Callable[[], Awaitable[Any]]]],
     rounds: int,
     *,
-    warm_up: bool = True,
     clock: Callable[[], float] = time.perf_counter,
     of: Callable[[Iterable[float]], float] = statistics.median,
 ) -> dict[str, float]:
     """Operations a second of each contender: the median of ``rounds``, taken in turn.
 
-    Whatever else the machine does befalls all of them alike. The round of the ``warm_up`` is not
-    counted. ``of=max`` takes the best, for what waits for nothing: all that can happen to
-    processor time is that others, who share caches and cores, make it longer.
+    Whatever else the machine does befalls all of them alike. A first round is not counted.
+    ``of=max`` takes the best, for what waits for nothing: all that can happen to processor time is
+    that others, who share caches and cores, make it longer.
     """
     seen: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(-int(warm_up), rounds):
+    for number in range(-1, rounds):
         for name, (operations, run) in contenders.items():
             seconds = await seconds_of(run, clock)
             if number >= 0:

@@ -1,28 +1,32 @@
 """How the time for one operation grows with the number of operations and the size of families.
 
-    python -m benchmarks.scale [--json] [--full] [--most N] [--rounds N]
+    python -m benchmarks.scale [--json] [--full] [--most N]
 
 A stream of creates against a server that answers and does no work; the time is the processor time
 of the client, so that what else the machine does counts little. A family is a customer with
 invoices that refer to it, so one of 60 does not fit a request. Sizes go up by tens to ``--most``,
-by default 100,000; ``--full`` goes to 1,000,000, and a run of it takes minutes.
+by default 100,000; ``--full`` goes to 1,000,000, and a run of it takes minutes. The smaller sizes
+are run several times, before the largest and after it, and the median counts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from benchmarks._common import answering, finish, options_of, rates, report
+from benchmarks._common import answering, finish, options_of, report, seconds_of
 from chargeover_async import ChargeOver, Operation
 from chargeover_async.limits import NoLimit
 
 FAMILIES = (1, 5, 25, 60)
 LEAST = 1_000
 FROM = 10_000
+SHARE = 20
+"""Before the largest and after it, a size is run as often as makes so great a part of it."""
 TO_REACH = 1.1
 LINES = [{"item_id": 1, "line_rate": "2.95"}]
 
@@ -59,31 +63,36 @@ def sizes(most: int) -> list[int]:
     return [*found, most]
 
 
-async def run(most: int, rounds: int) -> dict[str, Any]:
+def order(most: int) -> list[int]:
+    """The sizes in the order in which they are run."""
+    *smaller, largest = sizes(most)
+    before = [size for size in smaller for _ in range(max(1, most // SHARE // size))]
+    return [*before, largest, *reversed(before)]
+
+
+async def measure(co: ChargeOver, most: int, size: int) -> dict[str, float]:
+    """Microseconds for one operation, for each number of them."""
+    seen: dict[int, list[float]] = {operations: [] for operations in sizes(most)}
+    for operations in order(most):
+        run = partial(stream, co, operations, size)
+        seen[operations].append(1e6 * await seconds_of(run, time.process_time) / operations)
+    return {str(number): round(statistics.median(each), 1) for number, each in seen.items()}
+
+
+async def run(most: int) -> dict[str, Any]:
     """Microseconds for one operation, for each size and family; and how they grow."""
     figures: dict[str, Any] = {}
     async with answering() as account:
         for size in FAMILIES:
             url, username, password = account.url, account.username, account.password
             async with ChargeOver(url, username, password, limiter=NoLimit()) as co:
-                seen = await rates(
-                    {
-                        str(operations): (operations, partial(stream, co, operations, size))
-                        for operations in sizes(most)
-                    },
-                    rounds,
-                    warm_up=False,
-                    clock=time.process_time,
-                )
-            each = {name: round(1e6 / rate, 1) for name, rate in seen.items()}
+                each = await measure(co, most, size)
             base = each.get(str(FROM), each[str(min(LEAST, most))])
             figures[str(size)] = {
                 "microseconds": each,
                 "growth": round(each[str(most)] / base, 3),
             }
-    return report(
-        "scale", {"most": most, "rounds": rounds, "families": figures, "to_reach": TO_REACH}
-    )
+    return report("scale", {"most": most, "families": figures, "to_reach": TO_REACH})
 
 
 def table(result: Mapping[str, Any]) -> Iterator[str]:
@@ -99,8 +108,8 @@ def table(result: Mapping[str, Any]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the options, measure, print."""
-    options = options_of("scale", __doc__, arguments, most=(100_000, 1_000_000), rounds=(1, 1))
-    result = asyncio.run(run(options.most, options.rounds))
+    options = options_of("scale", __doc__, arguments, most=(100_000, 1_000_000))
+    result = asyncio.run(run(options.most))
     finish(result, table(result), as_json=options.json)
 
 
