@@ -33,8 +33,8 @@ BATCH = 25
 IN_FLIGHT = 24
 """Requests under way at once: the library's own default."""
 SERVERS = {"answering": answering, "sandbox": sandbox}
-HANDLES = 5_000
-"""Handles that are held at once: a scope takes up to 10,000."""
+HANDLES, WORKERS = 500, 8
+"""Handles that a worker holds at once, and how many do that."""
 ONE_CALL_EACH = 10
 """Who makes a call for each create gets one in so many, or that would take all the time."""
 
@@ -81,10 +81,10 @@ def batches(operations: int) -> Iterator[range]:
     return (range(at, min(at + BATCH, operations)) for at in range(0, operations, BATCH))
 
 
-async def at_once(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """So many workers as requests may be under way."""
+async def at_once(work: Callable[[], Coroutine[Any, Any, None]], many: int = IN_FLIGHT) -> None:
+    """So many workers, by default one for each request that may be under way."""
     async with asyncio.TaskGroup() as workers:
-        for _ in range(IN_FLIGHT):
+        for _ in range(many):
             workers.create_task(work())
 
 
@@ -112,22 +112,29 @@ async def by_stream(co: ChargeOver, operations: int) -> None:
 
 
 async def by_handles(co: ChargeOver, operations: int) -> None:
-    """Handles of a bulk scope, awaited one by one."""
-    done = 0
-    for first in range(0, operations, HANDLES):
-        async with co.bulk() as bulk:
-            handles = [
-                bulk.customers.create(
-                    company=f"Company {number}",
-                    bill_addr1="16 Dog Lane",
-                    bill_city="Storrs",
-                    bill_state="CT",
-                    external_key=f"k{next(_KEYS)}",
-                )
-                for number in range(first, min(first + HANDLES, operations))
-            ]
-            for handle in handles:
-                done += (await handle).id > 0
+    """Handles of a bulk scope, which workers make and await."""
+    chunks, done = iter(range(0, operations, HANDLES)), 0
+
+    async with co.bulk() as bulk:
+
+        async def work() -> None:
+            nonlocal done
+            for first in chunks:
+                handles = [
+                    bulk.customers.create(
+                        company=f"Company {number}",
+                        bill_addr1="16 Dog Lane",
+                        bill_city="Storrs",
+                        bill_state="CT",
+                        external_key=f"k{next(_KEYS)}",
+                    )
+                    for number in range(first, min(first + HANDLES, operations))
+                ]
+                for handle in handles:
+                    created = await handle
+                    done += created.id > 0
+
+        await at_once(work, WORKERS)
     _all(done, operations)
 
 
