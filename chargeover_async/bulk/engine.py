@@ -728,14 +728,14 @@ class Engine:
         self._carry_no_more()
         self._gate.close()
         if self._closers:
-            self._break_off()
+            self.break_off()
         self._closers += 1
         try:
             if not await self._drained(deadline_s):
                 self.stop("the deadline for closing passed")
                 await self._drained(None)
         except BaseException:
-            self._break_off()
+            self.break_off()
             raise
         finally:
             try:
@@ -773,7 +773,8 @@ class Engine:
                     drain.set_result(None)
             self._drains.clear()
 
-    def _break_off(self) -> None:
+    def break_off(self) -> None:
+        """Send nothing more, and do not wait for what is in flight: it ends as unknown."""
         self.stop("the bulk scope was closed by force")
         for task in self._flights:
             task.cancel()
@@ -788,7 +789,7 @@ class Engine:
                 await asyncio.wait(tasks)
                 await asyncio.sleep(0)  # their callbacks
             except asyncio.CancelledError as error:
-                self._break_off()
+                self.break_off()
                 cancelled = error
         if cancelled is not None:
             raise cancelled

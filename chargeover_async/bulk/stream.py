@@ -149,11 +149,17 @@ class _Feed:
         return True
 
     async def aclose(self) -> None:
-        """Take nothing more from the source and send nothing more; await what is in flight."""
+        """Take nothing more from the source and send nothing more; await what is in flight.
+
+        Cancelling breaks off what is in flight, at whichever step it comes.
+        """
         self.engine.stop("the stream was left")
         self.task.cancel()
         try:
             await asyncio.gather(self.task, return_exceptions=True)
+        except asyncio.CancelledError:
+            self.engine.break_off()
+            raise
         finally:
             await self.engine.aclose()
 

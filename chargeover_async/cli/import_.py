@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from chargeover_async.sandbox import Sandbox
 
 from .account import IMPATIENT, opener
 from .exits import exit_of, fail
+from .interrupt import interruptible
 
 Clients = tuple[ChargeOver, ChargeOver]  # the second makes the first contact
 Account = AbstractAsyncContextManager[Clients]
@@ -122,35 +122,8 @@ def import_command(
 
 async def _run(job: ImportJob, account: Account, operations: int) -> None:
     async with account as (co, contact):
-        with _interruptible(), shown(sys.stderr, operations) as observe:
+        with interruptible(), shown(sys.stderr, operations) as observe:
             await job.run(co, contact=contact, observe=observe)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Generator[None]:
-    """Ctrl-C cancels what runs here: once, and it drains; twice, and it is broken off."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-
-    def interrupt() -> None:
-        click.echo(
-            "\nInterrupted: nothing more is sent, what is under way is awaited "
-            "(Ctrl-C once more does not wait)."
-            if not task.cancelling()
-            else "\nBroken off.",
-            err=True,
-        )
-        task.cancel()
-
-    try:
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-    except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
 
 
 @contextlib.asynccontextmanager

@@ -214,6 +214,31 @@ def test_a_cancelled_consumer_leaves_nothing_behind() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_a_consumer_cancelled_once_more_waits_for_nothing(steps: int) -> None:
+    """However soon it comes, the second one is not lost in what the first set off."""
+
+    async def main() -> None:
+        co = client(ServerModel(delay=600.0), max_in_flight=1)
+
+        async def consume() -> None:
+            async with aclosing(co.stream(source(co, 10**9), window=100)) as outcomes:  # type: ignore[type-var]
+                async for _ in outcomes:
+                    pass
+
+        task = asyncio.create_task(consume())
+        await asyncio.sleep(10.0)
+        task.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert asyncio.get_running_loop().time() < 60
+
+    run(main())
+
+
 def test_an_operation_that_can_never_fit_is_an_outcome_of_its_own() -> None:
     """The stream goes on."""
 

@@ -83,7 +83,8 @@ class Seen:
 
     async def open(self, hash_: str = "#/") -> None:
         await self.page.goto(self.sandbox.page_url + hash_)
-        await self.page.wait_for_function("document.querySelector('#objects li') !== null")
+        # Not by a function: polling for one needs `eval`, which the page forbids.
+        await self.page.locator("#objects li").first.wait_for(state="attached")
 
     async def text(self, selector: str) -> str:
         return await self.page.inner_text(selector)
