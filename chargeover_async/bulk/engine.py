@@ -469,6 +469,8 @@ class Engine:
             elapsed_s=self._loop.time() - entry.first_sent,
             sent_before=entry.sent_before,
         )
+        if step is Next.LOOK_UP:  # "already exists" after a look-up found nothing is a doubt again
+            entry.in_doubt = True
         if step is Next.FAIL:
             self._refused(entry, result)
         elif step is Next.UNKNOWN:

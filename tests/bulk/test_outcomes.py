@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from bulk_world import Gated, client, customer, outcome_of, states
 from support.fake_loop import run
+from support.scripted import World, lost, missing, refused, taken
 from support.server_model import ServerModel, Trouble
 
 from chargeover_async import (
@@ -187,6 +188,30 @@ def test_a_look_up_that_fails_leaves_the_create_unknown_with_its_cause(kind: Any
             assert isinstance(error.__cause__, AuthFailed)
         else:
             assert outcome_of(made).state == "done"
+
+    run(main())
+
+
+@pytest.mark.parametrize("bulk", [True, False], ids=["bulk", "direct"])
+@pytest.mark.parametrize("then", [refused("Bad login", 401), lost()], ids=["401", "lost"])
+def test_a_key_that_is_taken_after_it_was_absent_may_be_taken_by_ourselves(
+    then: Any, bulk: bool
+) -> None:
+    """The first send may have arrived after the look-up: "already exists" is a doubt again.
+
+    If that cannot be resolved either, the record may be there: unknown, never "not sent".
+    """
+
+    async def main() -> None:
+        steps = [lost(), missing(), taken(), *[then] * 8]
+        world = World(*steps)
+        async with world.co, world.co.bulk() as scope:
+            customers = scope.customers if bulk else world.co.customers
+            made = customers.create(company="Acme", external_key="k-1")
+            outcome = await made.wait()
+        assert outcome.state == "unknown"
+        assert isinstance(outcome.error, OutcomeUnknown)
+        assert outcome.error.may_have_happened
 
     run(main())
 
