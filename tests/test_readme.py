@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.places import ROOT
 
 from chargeover_async import ChargeOver
 from chargeover_async.limits import NoLimit
 from chargeover_async.sandbox import Sandbox
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 

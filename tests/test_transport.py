@@ -12,7 +12,6 @@ import ssl
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +19,7 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 from aioresponses import core as aioresponses_core
+from support.places import TESTS
 from support.ports import free_port
 from support.raw_server import OK, RawServer, http
 from support.scripted import CountedPermit
@@ -43,7 +43,7 @@ from chargeover_async._wire.envelope import Answer, Fault, NoAnswer
 from chargeover_async._wire.request import Request
 from chargeover_async.auth import BasicAuth
 
-CERTIFICATE = Path(__file__).parent / "support" / "self_signed.pem"  # of localhost and 127.0.0.1
+CERTIFICATE = TESTS / "support" / "self_signed.pem"  # of localhost and 127.0.0.1
 SECRET = "s3cret-private-key"
 BASIC = BasicAuth("public", SECRET).headers()["Authorization"].removeprefix("Basic ")
 

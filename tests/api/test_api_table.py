@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.places import DOCS
 
 from chargeover_async.resources import RESOURCES
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+PAGE = DOCS / "api.md"
 HEAD = "| object | attribute | record | methods |\n|---|---|---|---|\n"
 
 

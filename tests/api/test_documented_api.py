@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
-from api.documented import (
+from support.documented import (
     FOLDER,
     Endpoint,
     body_of,

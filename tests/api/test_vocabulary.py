@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from api.documented import FOLDER, tables
+from support.documented import FOLDER, tables
 
 from chargeover_async import vocabulary
 from chargeover_async.vocabulary import (

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from bulk_world import Gated, client, customer, outcome_of, states
+from support.bulk_world import Gated, client, customer, outcome_of, states
 from support.fake_loop import run
 from support.server_model import ServerModel, Trouble, Ways
 

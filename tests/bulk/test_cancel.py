@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from bulk_world import Gated, client, customer, outcome_of, states, until
+from support.bulk_world import Gated, client, customer, outcome_of, states, until
 from support.fake_loop import run
 from support.server_model import ServerModel, Trouble
 

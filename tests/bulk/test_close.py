@@ -7,7 +7,7 @@ import gc
 from typing import Any
 
 import pytest
-from bulk_world import Gated, client, customer, outcome_of, states, until
+from support.bulk_world import Gated, client, customer, outcome_of, states, until
 from support.fake_loop import FakeLoop, run
 from support.server_model import ServerModel, Trouble
 

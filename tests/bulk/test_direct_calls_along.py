@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from bulk_world import Gated, client, customer, outcome_of
+from support.bulk_world import Gated, client, customer, outcome_of
 from support.fake_loop import run
 from support.server_model import ServerModel, Trouble
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import Any
 
-from bulk_world import client, customer
+from support.bulk_world import client, customer
 from support.fake_loop import run
 from support.server_model import ServerModel
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from bulk_world import Gated, client, customer, outcome_of, states
+from support.bulk_world import Gated, client, customer, outcome_of, states
 from support.fake_loop import run
 from support.scripted import World, lost, missing, refused, taken
 from support.server_model import ServerModel, Trouble

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from bulk_world import Gated, client, customer, outcome_of, states
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.bulk_world import Gated, client, customer, outcome_of, states
 from support.fake_loop import run
 from support.server_model import ServerModel
 

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from bulk_world import client, customer, outcome_of
+from support.bulk_world import client, customer, outcome_of
 from support.fake_loop import run
 from support.server_model import ServerModel, Trouble
 

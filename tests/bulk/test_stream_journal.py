@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from bulk_world import client, customer
+from support.bulk_world import client, customer
 from support.fake_loop import run
 from support.server_model import Sent, ServerModel, Trouble
 

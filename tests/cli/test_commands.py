@@ -16,13 +16,14 @@ from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
+from support.places import EXAMPLES
 
 from chargeover_async import __main__
 from chargeover_async.cli import cli
 from chargeover_async.migrate import Summary
 from chargeover_async.sandbox import Faults, Sandbox
 
-SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop" / "plan.toml"
+SHOP = EXAMPLES / "shop" / "plan.toml"
 PLAN = """
 [[load]]
 object = "customer"

@@ -7,16 +7,15 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.places import SHARED
 
 from chargeover_async import BulkSettings, ChargeOver, Operation, ServerAssumptions
 from chargeover_async.limits import NoLimit
 from chargeover_async.sandbox import Sandbox
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 CHINOOK = SHARED / "data" / "chinook"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from export_world import account, customer, ids_in, lines
+from support.export_world import account, customer, ids_in, lines
 
 from chargeover_async import F
 from chargeover_async.errors import DecodeError, ServerError, UsageError

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from pathlib import Path
 
 import click
 import pytest
+from support.places import DOCS
 
 from chargeover_async.cli import cli
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+DOCS = DOCS / "export.md"
 TEXT = DOCS.read_text("utf-8")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from export_world import account, customer, ids_in, lines, listed, requests
+from support.export_world import account, customer, ids_in, lines, listed, requests
 
 from chargeover_async import ChargeOver, F
 from chargeover_async.errors import ServerError, UsageError

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from export_world import account, customer, fill, ids_in, requests
+from support.export_world import account, customer, fill, ids_in, requests
 
 from chargeover_async import ChargeOver, Customer, F
 from chargeover_async.errors import DecodeError, ServerError, UsageError

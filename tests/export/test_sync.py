@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from export_world import NO_WAITS, customer, lines, requests
+from support.export_world import NO_WAITS, customer, lines, requests
 
 from chargeover_async import ChargeOver
 from chargeover_async.errors import BadRequest, ServerError, UsageError

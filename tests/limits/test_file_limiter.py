@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
-from quota_world import worst_window
 from support.fake_loop import run
+from support.quota_world import worst_window
 from support.waiting import until
 
 from chargeover_async.errors import NotSent, UsageError

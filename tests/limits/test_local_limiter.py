@@ -7,7 +7,7 @@ import logging
 import random
 
 import pytest
-from quota_world import worst_window
+from support.quota_world import worst_window
 
 from chargeover_async.errors import NotSent, UsageError
 from chargeover_async.limits import Limiter, LocalLimiter, Priority, QuotaSettings

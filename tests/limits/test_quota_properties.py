@@ -4,7 +4,7 @@ import itertools
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from quota_world import Way, World, all_servers, worst_window
+from support.quota_world import Way, World, all_servers, worst_window
 
 from chargeover_async.limits import QuotaSettings
 

@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from quota_world import (
+from support.quota_world import (
     ROUNDING_S,
     BucketServer,
     FixedServer,

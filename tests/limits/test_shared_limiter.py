@@ -10,8 +10,8 @@ import random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shared_world import BULK, DIRECT, START_US, Store, World, now
 from support.fake_loop import run
+from support.shared_world import BULK, DIRECT, START_US, Store, World, now
 
 from chargeover_async.errors import NotSent, UsageError
 from chargeover_async.limits import Limiter, Permit, QuotaSettings

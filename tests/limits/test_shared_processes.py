@@ -18,18 +18,18 @@ import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 
 import aiohttp
 import pytest
-from quota_world import worst_window
+from support.places import TESTS
+from support.quota_world import worst_window
 from support.redis_server import BINARY, MISSING, RedisServer
 from yarl import URL
 
 from chargeover_async.limits import QuotaSettings
 from chargeover_async.limits.ledger import SECOND, Rules
 
-WORKER = Path(__file__).parent.parent / "support" / "quota_worker.py"
+WORKER = TESTS / "support" / "quota_worker.py"
 LONG = "CHARGEOVER_LONG_TESTS" in os.environ
 PROCESSES = 4
 # The short form is slow: on a busy machine a process may not run for a tenth of a second. The guard

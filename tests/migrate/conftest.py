@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from import_world import Account, Folder
+from support.import_world import Account, Folder
 
 from chargeover_async import ChargeOver
 from chargeover_async.limits import NoLimit

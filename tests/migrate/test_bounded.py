@@ -7,7 +7,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
-from import_world import CUSTOMERS, INVOICES, Account, Folder
+from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 
 from chargeover_async.errors import JournalError
 from chargeover_async.migrate import BadInput, ImportJob, Progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from import_world import CUSTOMERS, INVOICES, Folder
+from support.import_world import CUSTOMERS, INVOICES, Folder
 
 from chargeover_async.migrate import BadInput, rows_plan
 from chargeover_async.migrate.checks import SHOWN, check

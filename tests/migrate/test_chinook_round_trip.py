@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from import_world import Account, Folder
-from test_chinook import DATA, PLAN
+from support.chinook import DATA, PLAN
+from support.import_world import Account, Folder
 
 from chargeover_async import ChargeOver
 from chargeover_async.export import ExportJob

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from import_world import Folder
+from support.import_world import Folder
+from support.places import DOCS
 
 from chargeover_async.cli.exits import Exit
 from chargeover_async.cli.import_ import import_command
@@ -20,7 +21,7 @@ from chargeover_async.migrate.mapping import RecordMaker
 from chargeover_async.migrate.plan import parse_plan
 from chargeover_async.migrate.sources import Row
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "import.md"
+DOCS = DOCS / "import.md"
 TEXT = DOCS.read_text("utf-8")
 
 

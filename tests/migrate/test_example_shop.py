@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from import_world import Account
+from support.import_world import Account
+from support.places import EXAMPLES
 
 from chargeover_async.migrate import read_plan
 
-SHOP = Path(__file__).resolve().parents[2] / "examples" / "shop"
+SHOP = EXAMPLES / "shop"
 FILES = ("customers.csv", "items.jsonl", "invoices.csv", "lines.csv")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from import_world import CUSTOMERS, INVOICES, Account, Folder
+from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate import ImportJob

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from import_world import CUSTOMERS, Account, Folder
+from support.import_world import CUSTOMERS, Account, Folder
 
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate import _extras, read_plan

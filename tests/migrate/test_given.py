@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from import_world import Account
+from support.import_world import Account
 
 from chargeover_async.errors import JournalError, UsageError
 from chargeover_async.migrate import BadInput, ImportJob, rows_plan

@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 import pytest
-from import_world import CUSTOMERS, INVOICES, Account, Folder
+from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 
 from chargeover_async import ChargeOver
 from chargeover_async.errors import AuthFailed, ConnectFailed, UsageError

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from support.places import TESTS
 
 from chargeover_async.errors import JournalError
 from chargeover_async.migrate.journal import Journal, JournalRow, read_rows, read_state
@@ -15,7 +16,7 @@ VERSIONS = [1, 2]
 
 def from_golden(path: Path, version: int = VERSIONS[-1]) -> None:
     """A journal as that version of the schema wrote it."""
-    golden = Path(__file__).parent / f"journal_v{version}.sql"
+    golden = TESTS / "migrate" / f"journal_v{version}.sql"
     with sqlite3.connect(path, isolation_level=None) as made:
         made.executescript(golden.read_text("utf-8"))
     made.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from import_world import CUSTOMERS, INVOICES, Account, Folder
+from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 
 from chargeover_async import ChargeOver
 from chargeover_async.errors import JournalError, UsageError

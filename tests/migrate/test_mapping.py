@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from import_world import INVOICES, Folder
+from support.import_world import INVOICES, Folder
 
 from chargeover_async.migrate.fields import referred_object
 from chargeover_async.migrate.mapping import RecordMaker

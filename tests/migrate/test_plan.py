@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from import_world import CUSTOMERS, INVOICES, Folder
+from support.import_world import CUSTOMERS, INVOICES, Folder
 
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate.plan import Children, Choice, Constant, Nested, Several, read_plan

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from import_world import Folder
+from support.import_world import Folder
 
 from chargeover_async.migrate.sources import BadFile, BadRow, Row, Source
 

@@ -6,17 +6,17 @@ import datetime as dt
 import json
 import types
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
+from support.places import SHARED
 
 from chargeover_async.models import Customer, Invoice, Item, Tierset, User
 from chargeover_async.models._write import shape_of
 from chargeover_async.resources import RESOURCES
 
-FOLDER = Path(__file__).resolve().parents[3] / "shared" / "api"
+FOLDER = SHARED / "api"
 MODELS: dict[str, Any] = {
     "customer": Customer,
     "invoice": Invoice,

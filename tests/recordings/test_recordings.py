@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 import pytest
-from recorded import FILE, Recorded, call_of, differences, recordings, to_json
 from support.raw_server import RawServer, http
+from support.recorded import FILE, Recorded, call_of, differences, recordings, to_json
 from support.scripted import World
 
 from chargeover_async import (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from support.places import DOCS
 
 from chargeover_async.sandbox import Sandbox, backend_of, make_app, new_store
 from chargeover_async.sandbox._faults import KINDS
 
-PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
+PAGE = DOCS / "sandbox.md"
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="the documents are in the checkout")
 
 

@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.places import SHARED
 
 from chargeover_async.sandbox._objects import OBJECTS
 
-TABLES = Path(
-    os.environ.get("CHARGEOVER_API_TABLES", "")
-    or Path(__file__).resolve().parents[3] / "shared" / "api"
-)
+TABLES = Path(os.environ.get("CHARGEOVER_API_TABLES", "") or SHARED / "api")
 # Tables of something else than records.
 NO_RECORDS = {
     "project": "a word in the PHP client, with nothing behind it",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.places import DOCS
 
 from chargeover_async import BadRequest, ChargeOver, F
 from chargeover_async.sandbox._gateway import DECLINED_ACCOUNTS, DECLINED_CARDS, DECLINED_TOKEN
@@ -745,7 +745,7 @@ async def test_client_moves_money(sandbox):
 
 def test_documented_declines_are_those_of_the_gateway():
     """The page of the testing kit names every number that is declined, and no other."""
-    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
+    page = (DOCS / "testing.md").read_text("utf-8")
     (named,) = re.findall(r"^Nothing is charged.*?transaction\.$", page, re.DOTALL | re.MULTILINE)
     assert set(re.findall(r"\d{9,}", named)) == {*DECLINED_CARDS, *DECLINED_ACCOUNTS}
     assert f"`{DECLINED_TOKEN}`" in named

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.places import SHARED
 
 from chargeover_async.sandbox import Sandbox
 from chargeover_async.sandbox._objects import OBJECTS
 
 RECORDINGS = Path(
-    os.environ.get("CHARGEOVER_RECORDINGS", "")
-    or Path(__file__).resolve().parents[3] / "shared" / "recordings" / "recordings.jsonl"
+    os.environ.get("CHARGEOVER_RECORDINGS", "") or SHARED / "recordings" / "recordings.jsonl"
 )
 PATH = re.compile(r"/api/v3/([a-z_]+)(?:/(\d+))?")
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
+from support.places import SHARED
 
 _REQUEST = re.compile(r"(GET|POST|PUT|DELETE) (/\S+)(?: HTTP/1\.1)?")
 _BARE = re.compile(r"/(?:api/)?v3/\S+")

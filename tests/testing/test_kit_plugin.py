@@ -6,13 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.places import ROOT
 
 pytest_plugins = ["pytester"]
 
-ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "testing.md").read_text("utf-8")
 SERVICE = ROOT / "examples" / "service"
 # pytest-asyncio asks to be told the scope; function is what it will take by default.

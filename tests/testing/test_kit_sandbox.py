@@ -7,6 +7,7 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
+from support.places import DOCS
 
 import chargeover_async.testing
 from chargeover_async import (
@@ -272,9 +273,8 @@ async def test_it_is_a_sandbox_with_all_arguments():
 
 def test_what_is_offered_is_documented():
     """Every public name of the kit stands in docs/testing.md."""
-    from pathlib import Path
 
-    text = (Path(__file__).parents[2] / "docs" / "testing.md").read_text("utf-8")
+    text = (DOCS / "testing.md").read_text("utf-8")
     names = {name for name in vars(TestSandbox) if not name.startswith("_")}
     missing = {name for name in names | {"fake_clock", "Received"} if name not in text}
     assert missing <= {"environ", "records"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 
 import pytest
+from support.places import TESTS
 
 from chargeover_async.resources import RESOURCES
 
-TEXT = (Path(__file__).parent / "api.py").read_text("utf-8")
+TEXT = (TESTS / "typing" / "api.py").read_text("utf-8")
 
 CALLS = sorted(
     f"{resource.attribute}.{name}"

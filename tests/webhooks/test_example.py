@@ -8,16 +8,16 @@ import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from support.places import EXAMPLES
 
 from chargeover_async.webhooks import MAX_BYTES, Event, Webhooks
 
 TOKEN = "SFkJ3fy02n17YxNXm96tCGUKVTOAIBsH"
-FILE = Path(__file__).parents[2] / "examples" / "webhooks.py"
+FILE = EXAMPLES / "webhooks.py"
 BODY = json.dumps(
     {
         "context_str": "invoice",

@@ -7,7 +7,7 @@ import itertools
 import random
 from collections.abc import Callable
 
-from quota_world import worst_window
+from support.quota_world import worst_window
 
 from chargeover_async.errors import NotSent
 from chargeover_async.limits import Priority, QuotaSettings

@@ -7,12 +7,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from support.places import SHARED
 
 from chargeover_async.models._fields import AddressesIn
 
-FOLDER = Path(__file__).resolve().parents[3] / "shared" / "api"
+FOLDER = SHARED / "api"
 
 # What a caller passes for a documented type, and what the types are called in the tables.
 SAMPLES: dict[str, Any] = {

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
+from support.places import SHARED
 
 from chargeover_async import ChargeOver, ExternalKey, F, Token, UsageError
 from chargeover_async.operation import Operation
 from chargeover_async.query import Clause
 from chargeover_async.resources import RESOURCES, Resource
 
-FILE = Path(__file__).resolve().parents[3] / "shared" / "recordings" / "recordings.jsonl"
+FILE = SHARED / "recordings" / "recordings.jsonl"
 MORE = os.environ.get("CHARGEOVER_RECORDINGS")  # a second file of the same kind
 PREFIX = "/api/v3"
 
