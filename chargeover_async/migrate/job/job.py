@@ -27,14 +27,9 @@ from chargeover_async.errors import (
     OutcomeUnknown,
     UsageError,
 )
-from chargeover_async.models._write import shape_of
-from chargeover_async.operation import Operation, Outcome
-from chargeover_async.resources import RESOURCES, ExternalKey
-from chargeover_async.resources._base import create_checked
-
-from .checks import Checked, Done, Forecast, LoadCheck, check, recall
-from .fields import KEY
-from .journal import (
+from chargeover_async.migrate.check.check import Checked, Done, Forecast, LoadCheck, check, recall
+from chargeover_async.migrate.check.scratch import Notes, Scratch
+from chargeover_async.migrate.journal.journal import (
     FINAL,
     IN_DOUBT,
     NEVER,
@@ -47,12 +42,17 @@ from .journal import (
     remembered,
     settled_before,
 )
-from .mapping import Problem
-from .mask import masked_payload
-from .plan import Children, Plan, Rows, plan_digest
-from .report import Failure, FailureFile, LoadSummary, ResultFile, Summary
-from .scratch import Notes, Scratch
-from .sources import BadFile, BadRow, Row
+from chargeover_async.migrate.mask import masked_payload
+from chargeover_async.migrate.plan.fields import KEY
+from chargeover_async.migrate.plan.plan import Children, Plan, Rows, plan_digest
+from chargeover_async.migrate.plan.record import Problem
+from chargeover_async.migrate.rows.source import BadFile, BadRow, Row
+from chargeover_async.models._write import shape_of
+from chargeover_async.operation import Operation, Outcome
+from chargeover_async.resources import RESOURCES, ExternalKey
+from chargeover_async.resources._base import create_checked
+
+from .outputs import Failure, FailureFile, LoadSummary, ResultFile, Summary
 from .verdict import Existing, Verdict, verdict
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.template import is_empty, parse_template
+from chargeover_async.migrate.plan.template import is_empty, parse_template
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 
 from chargeover_async.errors import JournalError
 from chargeover_async.migrate import BadInput, ImportJob, Progress
-from chargeover_async.migrate.checks import check
-from chargeover_async.migrate.sources import Row, Source
+from chargeover_async.migrate.check.check import check
+from chargeover_async.migrate.rows.source import Row, Source
 
 FAMILY = """
 [[load]]
@@ -89,8 +89,8 @@ async def test_second_run_does_not_check_again(
     plan = folder.plan(FAMILY + INVOICES, **files(10))
     first = await account.load(plan, journal=account.journal)
     assert first.created == 20
-    monkeypatch.setattr("chargeover_async.migrate.job.check", None)
-    monkeypatch.setattr("chargeover_async.migrate.checks.LoadCheck.record", None)
+    monkeypatch.setattr("chargeover_async.migrate.job.job.check", None)
+    monkeypatch.setattr("chargeover_async.migrate.check.check.LoadCheck.record", None)
     summary = await account.load(plan, journal=account.journal)
     assert (summary.created, summary.before) == (20, 20)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.report import Failure, FailureFile, Summary
+from chargeover_async.migrate.job.outputs import Failure, FailureFile, Summary
 
 FAILURE = Failure(
     file="a.csv",

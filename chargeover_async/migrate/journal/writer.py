@@ -15,7 +15,7 @@ import msgspec
 
 from chargeover_async.errors import JournalError
 
-from ._journal_file import journal_errors
+from .file import journal_errors
 
 Statement = tuple[str, str, str]  # what stands before the rows, a row, and what stands behind
 Changes = dict[Statement, list[tuple[Any, ...]]]  # and the rows it is to write

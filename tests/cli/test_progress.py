@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 
+from chargeover_async.cli.progress import Lines, line, shown
 from chargeover_async.migrate import Progress
-from chargeover_async.migrate.progress import Lines, line, shown
 
 
 def progress(created: int, seconds: float, **more: int) -> Progress:

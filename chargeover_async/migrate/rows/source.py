@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TextIO, cast
 import msgspec
 
 from chargeover_async.errors import UsageError
+from chargeover_async.migrate.mask import MASK, holds_mask
 
-from ._files import ParquetRows, is_damage, open_text
-from .mask import MASK, holds_mask
+from .files import ParquetRows, is_damage, open_text
 
 FORMATS = {
     ".csv": "csv",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from chargeover_async.errors import UsageError
+from chargeover_async.migrate.rows.source import BadRow, Row, Skip, Source
 
 from .fields import fields_of, loadable
 from .plan import Load, Plan
-from .sources import BadRow, Row, Skip, Source
 
 Records: TypeAlias = Iterable[Mapping[str, Any]]
 

@@ -6,7 +6,7 @@ import pytest
 from support.import_world import CUSTOMERS, INVOICES, Folder
 
 from chargeover_async.migrate import BadInput, rows_plan
-from chargeover_async.migrate.checks import SHOWN, check
+from chargeover_async.migrate.check.check import SHOWN, check
 
 BOTH = CUSTOMERS + INVOICES
 GOOD = {

@@ -9,14 +9,14 @@ import pytest
 from support.places import TESTS
 
 from chargeover_async.errors import JournalError
-from chargeover_async.migrate.journal import Journal, JournalRow, read_rows, read_state
+from chargeover_async.migrate.journal.journal import Journal, JournalRow, read_rows, read_state
 
 VERSIONS = [1, 2]
 
 
 def from_golden(path: Path, version: int = VERSIONS[-1]) -> None:
     """A journal as that version of the schema wrote it."""
-    golden = TESTS / "migrate" / f"journal_v{version}.sql"
+    golden = TESTS / "migrate" / "journal" / f"journal_v{version}.sql"
     with sqlite3.connect(path, isolation_level=None) as made:
         made.executescript(golden.read_text("utf-8"))
     made.close()

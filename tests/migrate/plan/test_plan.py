@@ -10,7 +10,14 @@ import pytest
 from support.import_world import CUSTOMERS, INVOICES, Folder
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.plan import Children, Choice, Constant, Nested, Several, read_plan
+from chargeover_async.migrate.plan.plan import (
+    Children,
+    Choice,
+    Constant,
+    Nested,
+    Several,
+    read_plan,
+)
 
 
 def test_plan_is_read_with_its_defaults(folder: Folder) -> None:

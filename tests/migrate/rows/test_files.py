@@ -14,7 +14,7 @@ from support.import_world import CUSTOMERS, Account, Folder
 
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate import _extras, read_plan
-from chargeover_async.migrate.sources import BadFile, Row, Source
+from chargeover_async.migrate.rows.source import BadFile, Row, Source
 
 CSV = "Id,Name\n1,Müller\n2,Zoë\n"
 

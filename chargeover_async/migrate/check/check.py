@@ -15,12 +15,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from chargeover_async.errors import UsageError
+from chargeover_async.migrate._names import did_you_mean
+from chargeover_async.migrate.plan.plan import Children, Load, Plan, Rows
+from chargeover_async.migrate.plan.record import (
+    Problem,
+    Record,
+    RecordMaker,
+    match_value,
+    named_columns,
+)
+from chargeover_async.migrate.rows.source import BadFile, BadRow, Row, Source
 
-from ._names import did_you_mean
-from .mapping import Problem, Record, RecordMaker, match_value, named_columns
-from .plan import Children, Load, Plan, Rows
 from .scratch import Notes, Scratch
-from .sources import BadFile, BadRow, Row, Source
 
 BATCH = 25  # operations in one _bulk request (vendor's text, "Batch requests")
 REQUESTS_PER_MINUTE = 250  # the default quota (vendor's text, "Rate limiting")

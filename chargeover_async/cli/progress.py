@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from typing import TextIO
 
-from .job import Progress
+from chargeover_async.migrate import Progress
 
 REDRAW_S = 0.1  # more often nobody sees, and every row costs
 EVERY_S = 5.0  # between two plain lines: alive in a log, and no flood over a night

@@ -20,9 +20,8 @@ from typing import Any
 import msgspec
 
 from chargeover_async.errors import UsageError
-
-from .mapping import Problem
-from .sources import Row
+from chargeover_async.migrate.plan.record import Problem
+from chargeover_async.migrate.rows.source import Row
 
 CACHE_KB = 2_000
 AT_ONCE = 500  # rows that are written, or read, together

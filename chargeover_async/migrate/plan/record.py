@@ -12,16 +12,16 @@ import msgspec
 from msgspec import UNSET
 
 from chargeover_async.errors import UsageError
+from chargeover_async.migrate._names import did_you_mean
+from chargeover_async.migrate.convert import convert
+from chargeover_async.migrate.rows.source import Row
 from chargeover_async.operation import Operation
 from chargeover_async.resources import RESOURCES
 from chargeover_async.resources._base import check_needs
 from chargeover_async.resources._options import Options
 
-from ._names import did_you_mean
-from .convert import convert
 from .fields import KEY, FieldTable, referred_object
 from .plan import Choice, Constant, Field, Load, Nested, Rows, Several
-from .sources import Row
 from .template import Template, is_empty
 
 Cells = Mapping[str, Any]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.import_world import Folder
 
-from chargeover_async.migrate.sources import BadFile, BadRow, Row, Source
+from chargeover_async.migrate.rows.source import BadFile, BadRow, Row, Source
 
 
 def rows(path: Path, **options: str) -> list[Row | BadRow]:

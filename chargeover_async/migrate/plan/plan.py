@@ -18,12 +18,12 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from chargeover_async.errors import UsageError
+from chargeover_async.migrate._names import did_you_mean
+from chargeover_async.migrate.convert import convert
+from chargeover_async.migrate.rows.files import ending
+from chargeover_async.migrate.rows.source import FORMATS, Source
 
-from ._files import ending
-from ._names import did_you_mean
-from .convert import convert
 from .fields import KEY, FieldTable, fields_of, loadable, referred_object
-from .sources import FORMATS, Source
 from .template import Template, parse_template
 
 EMPTY = ("omit", "null", "text")

@@ -25,8 +25,12 @@ from typing import Any, Literal, Self
 import msgspec
 
 from chargeover_async.errors import JournalError, UsageError
+from chargeover_async.migrate.check.check import Finding, Remembered
+from chargeover_async.migrate.mask import masked_payload, masked_text
+from chargeover_async.migrate.plan.plan import Plan, plan_digest
+from chargeover_async.migrate.plan.record import Problem
 
-from ._journal_file import (
+from .file import (
     VERSION,
     Lock,
     journal_errors,
@@ -35,11 +39,7 @@ from ._journal_file import (
     open_to_write,
     owner,
 )
-from ._journal_writer import Line, Writer, forget
-from .checks import Finding, Remembered
-from .mapping import Problem
-from .mask import masked_payload, masked_text
-from .plan import Plan, plan_digest
+from .writer import Line, Writer, forget
 
 Verb = Literal["create", "update"]
 FINAL = frozenset({"created", "updated", "existing", "refused", "not_sent"})
