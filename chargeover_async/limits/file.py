@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from chargeover_async.errors import UsageError
+
 from .base import QuotaSettings
 from .ledger import SECOND, Call, Ledger, Reply, exchange
 from .shared import BooksAway, SharedLimiter, WhenAway, steady_clock

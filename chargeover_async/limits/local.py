@@ -11,6 +11,7 @@ from collections.abc import Callable
 from aiolimiter import AsyncLimiter
 
 from chargeover_async.errors import NotSent, UsageError
+
 from .base import Permit, Priority, QuotaSettings, QuotaStats
 from .window import QuotaWindow, Slot
 

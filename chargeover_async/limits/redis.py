@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, Protocol, cast
 
 from chargeover_async.errors import UsageError
+
 from .base import QuotaSettings
 from .ledger import Call, Grant, Reply
 from .shared import BooksAway, SharedLimiter, WhenAway

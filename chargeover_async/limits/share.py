@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from chargeover_async.errors import UsageError
+
 from .base import QuotaSettings
 
 if TYPE_CHECKING:  # most processes share nothing, and need not wait for the import

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from chargeover_async.errors import NotSent, UsageError
+
 from .base import Permit, Priority, QuotaSettings, QuotaStats
 from .ledger import SECOND, Call, Reply, Report, Rules
 from .window import QuotaWindow, Slot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chargeover_async.errors import NotSent
+
 from .base import Permit, Priority, QuotaStats
 
 
