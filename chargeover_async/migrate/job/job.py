@@ -27,16 +27,16 @@ from chargeover_async.errors import (
     OutcomeUnknown,
     UsageError,
 )
-from chargeover_async.migrate.check.check import Checked, Done, Forecast, LoadCheck, check, recall
+from chargeover_async.migrate.check.check import check, recall
+from chargeover_async.migrate.check.found import Checked, Forecast
+from chargeover_async.migrate.check.load import Done, LoadCheck
 from chargeover_async.migrate.check.scratch import Notes, Scratch
-from chargeover_async.migrate.journal.journal import (
+from chargeover_async.migrate.journal.journal import Journal, Sent, Settled
+from chargeover_async.migrate.journal.reading import (
     FINAL,
     IN_DOUBT,
     NEVER,
     Input,
-    Journal,
-    Sent,
-    Settled,
     States,
     Verb,
     remembered,
@@ -45,8 +45,7 @@ from chargeover_async.migrate.journal.journal import (
 from chargeover_async.migrate.mask import masked_payload
 from chargeover_async.migrate.plan.fields import KEY
 from chargeover_async.migrate.plan.plan import Children, Plan, Rows, plan_digest
-from chargeover_async.migrate.plan.record import Problem
-from chargeover_async.migrate.rows.source import BadFile, BadRow, Row
+from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
 from chargeover_async.models._write import shape_of
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.resources import RESOURCES, ExternalKey

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TextIO
 import msgspec
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.journal.journal import read_rows
+from chargeover_async.migrate.journal import read_rows
 from chargeover_async.migrate.mask import masked, masked_payload, masked_text
 
 _encoder = msgspec.json.Encoder(decimal_format="number")

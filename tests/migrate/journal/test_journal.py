@@ -15,7 +15,7 @@ from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 from chargeover_async import ChargeOver
 from chargeover_async.errors import JournalError, UsageError
 from chargeover_async.migrate import ImportJob, Plan, Summary
-from chargeover_async.migrate.journal.journal import Journal, read_rows, read_state
+from chargeover_async.migrate.journal import Journal, read_rows, read_state
 from chargeover_async.resources import ExternalKey
 
 BOTH = CUSTOMERS + INVOICES
