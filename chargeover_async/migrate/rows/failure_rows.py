@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 from chargeover_async.migrate.mask import MASK, holds_mask
 
@@ -46,7 +46,7 @@ class FailureSource(JsonSource, frozen=True, kw_only=True):
                 message = f'put the true value in the place of "{MASK}..."'
                 yield BadRow(entry.line, message, entry.cells)
             else:
-                yield Row(entry.line, data)
+                yield Row(entry.line, cast("dict[str, Any]", data))
 
 
 __all__ = ("FailureSource",)

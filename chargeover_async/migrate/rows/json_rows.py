@@ -32,7 +32,8 @@ def _row(line: int, text: str) -> Row | BadRow:
         return BadRow(line, f"not a JSON value: {error}", text.rstrip("\n"))
     if isinstance(value, dict):
         return Row(line, cast("dict[str, Any]", value))
-    return BadRow(line, f"not a JSON object but {_KINDS.get(type(value), 'a number')}", value)
+    kind = _KINDS.get(cast("type", type(value)), "a number")
+    return BadRow(line, f"not a JSON object but {kind}", value)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -501,7 +501,7 @@ async def test_an_update_that_stops_leaves_what_was_to_be_changed(
 
     def settle_and_stop(outcome: Any) -> None:
         settle(outcome)
-        job._stopped = "a row was not sent"
+        job._stop.because("a row was not sent")
 
     job._settle = settle_and_stop  # type: ignore[method-assign]
     summary = await job.run(account.co)
