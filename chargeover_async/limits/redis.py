@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import random as _random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Unpack, cast
 
 from chargeover_async.errors import UsageError
 
 from .base import QuotaSettings
+from .books import BooksAway
 from .ledger import Call, Grant, Reply
-from .shared import BooksAway, SharedLimiter, WhenAway
+from .shared import SharedLimiter, SharedOptions
 
 SCRIPT = files("chargeover_async.limits").joinpath("ledger.lua").read_text("utf-8")
 _SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -59,22 +59,9 @@ class RedisLimiter(SharedLimiter):
         redis: str | RedisClient,
         account: str,
         settings: QuotaSettings | None = None,
-        *,
-        when_away: WhenAway = "wait",
-        alone_share: float = 0.1,
-        trust_empty: bool = False,
-        clock: Callable[[], float] | None = None,
-        random: _random.Random | None = None,
+        **options: Unpack[SharedOptions],
     ) -> None:
-        super().__init__(
-            _RedisBooks(redis, _key(account)),
-            settings,
-            when_away=when_away,
-            alone_share=alone_share,
-            trust_empty=trust_empty,
-            clock=clock,
-            random=random,
-        )
+        super().__init__(_RedisBooks(redis, _key(account)), settings, **options)
 
 
 def _key(account: object) -> str:
