@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Protocol, Unpack, cast
 
+import msgspec
+
 from chargeover_async.errors import UsageError
 
 from .base import QuotaSettings
@@ -115,12 +117,12 @@ class _RedisBooks:
 
     async def exchange(self, call: Call) -> Reply:
         errors = self._errors
-        words = words_of(call)
+        word = msgspec.json.encode(call)
         try:
             try:
-                answer = await self._client.evalsha(_SHA, 1, self._key, *words)
+                answer = await self._client.evalsha(_SHA, 1, self._key, word)
             except errors.NoScriptError:
-                answer = await self._client.eval(SCRIPT, 1, self._key, *words)
+                answer = await self._client.eval(SCRIPT, 1, self._key, word)
         except (errors.AuthenticationError, errors.AuthorizationError) as error:
             raise BooksAway(f"Redis refuses the credentials: {error}", lasting=True) from error
         except errors.NoPermissionError as error:
@@ -138,18 +140,6 @@ class _RedisBooks:
             await self._own.aclose()
 
 
-def words_of(call: Call, *, clock: str = "", server: str = "") -> list[str]:
-    """ARGV of the script; see its head."""
-    rules = call.rules
-    words: list[object] = [rules.limit, rules.window, rules.margin, rules.guard]
-    words.extend((rules.lease, rules.burst, rules.pause, rules.ahead))
-    words.extend((call.process, call.books, call.seen, call.elapsed))
-    words.extend((call.direct, call.bulk, call.chance, int(call.trusts_empty), clock, server))
-    for report in call.reports:
-        words.extend((report.kind, report.slot, report.ago, report.made))
-    return [str(word) for word in words]
-
-
 def reply_of(answer: Sequence[Any]) -> Reply:
     """The script's answer."""
     if len(answer) == 1:
@@ -163,4 +153,4 @@ def reply_of(answer: Sequence[Any]) -> Reply:
     return Reply(books, now, paused_in, lost_in, limit, in_window, pauses, ask_in, grants)
 
 
-__all__ = ("SCRIPT", "RedisClient", "RedisLimiter", "reply_of", "words_of")
+__all__ = ("SCRIPT", "RedisClient", "RedisLimiter", "reply_of")
