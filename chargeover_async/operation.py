@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 import msgspec
 
 from ._jsonpath import check_path, find_one
-from ._ref import DEFAULT_PATH, Ref
+from ._refs import DEFAULT_PATH, Ref
 from .errors import (
     AlreadyExists,
     ChargeOverError,

@@ -33,7 +33,7 @@ from typing import Any
 
 import msgspec
 
-from chargeover_async._judge import (
+from chargeover_async._send.life import (
     Result,
     adopt,
     asks_again,
@@ -43,7 +43,7 @@ from chargeover_async._judge import (
     success,
     unknown,
 )
-from chargeover_async._pipeline import Pipeline, lookup_request, retry_after
+from chargeover_async._send.pipeline import Pipeline, lookup_request, retry_after
 from chargeover_async._wire.envelope import Answer, Fault, NoAnswer, Reply
 from chargeover_async.errors import (
     AlreadyExists,
@@ -57,15 +57,15 @@ from chargeover_async.observe import Settled, logger, notify
 from chargeover_async.operation import Operation, Outcome, with_values
 from chargeover_async.retry import Next, Repeat
 
+from .batch_body import measure, request_of
 from .endings import behind, given_up, withdrawn
 from .entry import Entry, Stage
 from .gate import Gate
 from .journal import StreamJournal
-from .ledger import Ledger
 from .planner import Waiting
 from .reading import NoVerdict, read_batch
 from .settings import BulkReport, BulkSettings
-from .wire import measure, request_of
+from .unsettled import Ledger
 
 CLOSED = "the bulk scope was closed"
 READY = Stage.READY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any
 
-from chargeover_async._ref import Ref
+from chargeover_async._refs import Ref
 from chargeover_async.errors import AlreadyExists, ChargeOverError
 from chargeover_async.operation import Operation, PayloadPath
 

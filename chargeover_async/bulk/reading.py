@@ -10,7 +10,7 @@ import enum
 
 import msgspec
 
-from chargeover_async._judge import Result, result_of
+from chargeover_async._send.life import Result, result_of
 from chargeover_async._wire.bulk import decode_entries
 from chargeover_async._wire.envelope import Answer, Fault, NoAnswer, Reply, entry_fault
 

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from chargeover_async._pipeline import Pipeline
+from chargeover_async._send.pipeline import Pipeline
 from chargeover_async._wire.bulk import PATH, decode_entries, parse_batch
 from chargeover_async._wire.envelope import Answer, Reply, Whole, WholeReader
 from chargeover_async._wire.request import query_string
-from chargeover_async.bulk.wire import API_PATH
+from chargeover_async.bulk.batch_body import API_PATH
 from chargeover_async.errors import ConnectFailed, DecodeError, UsageError
 from chargeover_async.limits import Priority
 from chargeover_async.operation import Operation

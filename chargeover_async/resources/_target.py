@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from chargeover_async._ref import Ref
+from chargeover_async._refs import Ref
 from chargeover_async._wire.request import segment
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created

@@ -23,7 +23,7 @@ from support.fake_loop import run
 from support.server_model import Kind, ServerModel, Trouble, Ways
 
 from chargeover_async import BulkSettings, LocalLimiter, NoLimit, QuotaSettings, RetryPolicy
-from chargeover_async._pipeline import Pipeline
+from chargeover_async._send.pipeline import Pipeline
 from chargeover_async.bulk import ServerAssumptions
 from chargeover_async.bulk.engine import Engine
 from chargeover_async.errors import ChargeOverError

@@ -12,7 +12,23 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ._judge import (
+from chargeover_async._wire.envelope import Answer, Fault, NoAnswer, Reply
+from chargeover_async._wire.request import Request, segment
+from chargeover_async.errors import ChargeOverError, NotSent, OutcomeUnknown, UsageError
+from chargeover_async.limits import Limiter, Permit, Priority
+from chargeover_async.models._codec import encode
+from chargeover_async.observe import Observer, RequestSent, RetryPlanned, Stats, Throttled, notify
+from chargeover_async.operation import (
+    REF_IN_PATH,
+    Operation,
+    Outcome,
+    resolve,
+    state_of,
+    with_values,
+)
+from chargeover_async.retry import Next, Repeat, RetryBudget, RetryPolicy, retry_after_s
+
+from .life import (
     Result,
     adopt,
     asks_again,
@@ -23,15 +39,7 @@ from ._judge import (
     success,
     unknown,
 )
-from ._transport import Transport
-from ._wire.envelope import Answer, Fault, NoAnswer, Reply
-from ._wire.request import Request, segment
-from .errors import ChargeOverError, NotSent, OutcomeUnknown, UsageError
-from .limits import Limiter, Permit, Priority
-from .models._codec import encode
-from .observe import Observer, RequestSent, RetryPlanned, Stats, Throttled, notify
-from .operation import REF_IN_PATH, Operation, Outcome, resolve, state_of, with_values
-from .retry import Next, Repeat, RetryBudget, RetryPolicy, retry_after_s
+from .transport import Transport
 
 
 class Carrier(Protocol):

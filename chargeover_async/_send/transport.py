@@ -18,11 +18,11 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from ._wire.envelope import Answer, Fault, NoAnswer
-from ._wire.request import JSON, Request
-from .auth import Auth
-from .errors import NotSent, UsageError
-from .limits import Permit
+from chargeover_async._wire.envelope import Answer, Fault, NoAnswer
+from chargeover_async._wire.request import JSON, Request
+from chargeover_async.auth import Auth
+from chargeover_async.errors import NotSent, UsageError
+from chargeover_async.limits import Permit
 
 API_PATH = "/api/v3"
 TraceConfig = aiohttp.TraceConfig

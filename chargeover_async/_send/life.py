@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ._ref import Ref
-from ._wire.envelope import (
+from chargeover_async._refs import Ref
+from chargeover_async._wire.envelope import (
     Answer,
     Fault,
     NoAnswer,
@@ -25,7 +25,7 @@ from ._wire.envelope import (
     is_taken_key,
     parse,
 )
-from .errors import (
+from chargeover_async.errors import (
     AlreadyExists,
     ChargeOverError,
     ConnectFailed,
@@ -34,10 +34,10 @@ from .errors import (
     RateLimited,
     TransportError,
 )
-from .models._codec import untyped
-from .models._write import SECRETS
-from .operation import Operation, Outcome, Reader
-from .retry import TABLE, Next, Repeat, RetryPolicy
+from chargeover_async.models._codec import untyped
+from chargeover_async.models._write import SECRETS
+from chargeover_async.operation import Operation, Outcome, Reader
+from chargeover_async.retry import TABLE, Next, Repeat, RetryPolicy
 
 
 class Result(msgspec.Struct, frozen=True):
