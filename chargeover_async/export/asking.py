@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from chargeover_async._pipeline import Pipeline
+from chargeover_async._send.pipeline import Pipeline
 from chargeover_async._wire.bulk import PATH, decode_entries, parse_batch
-from chargeover_async._wire.envelope import Answer, Reply, Whole, WholeReader
-from chargeover_async._wire.request import query_string
-from chargeover_async.bulk.wire import API_PATH
+from chargeover_async._wire.envelope import Answer, Decoded, Reply, WholeReader
+from chargeover_async._wire.request import API_PATH, query_string
 from chargeover_async.errors import ConnectFailed, DecodeError, UsageError
 from chargeover_async.limits import Priority
 from chargeover_async.operation import Operation
@@ -43,7 +42,9 @@ class Asker:
         self._hasty = copy(pipeline)
         policy = pipeline.policy
         self._hasty.policy = msgspec.structs.replace(
-            policy, attempts=min(policy.attempts, HASTY), few=min(policy.few, HASTY)
+            policy,
+            attempts=min(policy.attempts, HASTY),
+            attempts_after_500=min(policy.attempts_after_500, HASTY),
         )
         self._more = resource._options.query
         self.object = resource.object
@@ -119,7 +120,7 @@ class _Entries(WholeReader):
             raise DecodeError(f"{found} answers to the {self._count} requests of a batch")
         return entries
 
-    def whole(self, answer: Answer) -> Whole[list[Reply]] | None:
+    def whole(self, answer: Answer) -> Decoded[list[Reply]] | None:
         whole = parse_batch(answer)
         return whole if whole is not None and len(whole.response) == self._count else None
 
