@@ -15,7 +15,7 @@ from chargeover_async.cli.exits import Exit
 from chargeover_async.cli.import_ import import_command
 from chargeover_async.migrate import Failure, Summary
 from chargeover_async.migrate.plan.record import RecordMaker
-from chargeover_async.migrate.rows.source import Row
+from chargeover_async.migrate.rows import Row
 
 DOCS = DOCS / "import.md"
 TEXT = DOCS.read_text("utf-8")
