@@ -47,13 +47,6 @@ def test_every_command_can_be_given(text, monkeypatch, tmp_path):
     assert len(served) == len(commands) == 5
 
 
-async def test_example_runs(text):
-    """The program of the page opens a sandbox."""
-    (program,) = re.findall(r"```python\n(.+?)```", text, re.DOTALL)
-    code = compile(program, str(PAGE), "exec", flags=0x2000)  # top-level await
-    await eval(code, {})  # noqa: S307 - our own document
-
-
 def test_every_command_of_the_control_plane_is_listed(text):
     """Neither more nor fewer than there are."""
     listed = set(re.findall(r"^\| `(GET|POST) /_sandbox/(\w+)`", text, re.MULTILINE))

@@ -24,7 +24,7 @@ from chargeover_async.limits import NoLimit
 from chargeover_async.sandbox import Quota
 from chargeover_async.testing import Received, TestSandbox, fake_clock
 
-ONCE = RetryPolicy(attempts=1, few=1, total_s=0)
+ONCE = RetryPolicy(attempts=1, attempts_after_500=1, total_s=0)
 CARD = "4111111111111111"
 
 

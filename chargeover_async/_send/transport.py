@@ -18,13 +18,13 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from ._wire.envelope import Answer, Fault, NoAnswer
-from ._wire.request import JSON, Request
-from .auth import Auth
-from .errors import NotSent, UsageError
-from .limits import Permit
+from chargeover_async._wire.envelope import Answer, NoAnswer
+from chargeover_async._wire.request import API_PATH, JSON, Request
+from chargeover_async.auth import Auth
+from chargeover_async.errors import NotSent, UsageError
+from chargeover_async.limits import Permit
+from chargeover_async.retry import Fault
 
-API_PATH = "/api/v3"
 TraceConfig = aiohttp.TraceConfig
 LARGE = 2**20  # bytes: aiohttp writes and warns of more in one piece, and a file in many
 

@@ -37,11 +37,12 @@ from chargeover_async import (
     TransportError,
     UsageError,
 )
-from chargeover_async import _transport as module
-from chargeover_async._transport import LARGE, AiohttpTransport, check_url
-from chargeover_async._wire.envelope import Answer, Fault, NoAnswer
+from chargeover_async._send import transport as module
+from chargeover_async._send.transport import LARGE, AiohttpTransport, check_url
+from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async._wire.request import Request
 from chargeover_async.auth import BasicAuth
+from chargeover_async.retry import Fault
 
 CERTIFICATE = TESTS / "support" / "self_signed.pem"  # of localhost and 127.0.0.1
 SECRET = "s3cret-private-key"

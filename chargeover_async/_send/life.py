@@ -12,20 +12,19 @@ from typing import Any
 
 import msgspec
 
-from ._ref import Ref
-from ._wire.envelope import (
+from chargeover_async._refs import Ref
+from chargeover_async._wire.envelope import (
     Answer,
-    Fault,
+    Decoded,
     NoAnswer,
     Reply,
-    Whole,
     WholeReader,
     error_of,
     fault_of,
     is_taken_key,
     parse,
 )
-from .errors import (
+from chargeover_async.errors import (
     AlreadyExists,
     ChargeOverError,
     ConnectFailed,
@@ -34,10 +33,10 @@ from .errors import (
     RateLimited,
     TransportError,
 )
-from .models._codec import untyped
-from .models._write import SECRETS
-from .operation import Operation, Outcome, Reader
-from .retry import TABLE, Next, Repeat, RetryPolicy
+from chargeover_async.models._codec import untyped
+from chargeover_async.models._write import SECRETS
+from chargeover_async.operation import Operation, Outcome, Reader
+from chargeover_async.retry import TABLE, Fault, Next, Repeat, RetryPolicy
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -53,7 +52,7 @@ class Result(msgspec.Struct, frozen=True):
     body: bytes = b""
     cause: BaseException | None = None
     retry_after_s: float | None = None
-    whole: Whole[Any] | None = None
+    whole: Decoded[Any] | None = None
 
 
 def result_of(
@@ -102,7 +101,7 @@ def decide(
     if fault is Fault.REFUSED and sent_before and repeat is Repeat.KEYED and _is_taken(result):
         return Next.LOOK_UP
     step = TABLE[fault, repeat]
-    if step in {Next.AGAIN, Next.AGAIN_FEW} and not policy.may_repeat(
+    if step in {Next.AGAIN, Next.AFTER_500} and not policy.may_repeat(
         fault, step, tries, elapsed_s
     ):
         lost = sent_before and repeat is not Repeat.READ and fault is not Fault.SERVER

@@ -12,7 +12,17 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ._judge import (
+from chargeover_async._refs import REF_IN_PATH, resolve, with_values
+from chargeover_async._wire.envelope import Answer, NoAnswer, Reply
+from chargeover_async._wire.request import Request, segment
+from chargeover_async.errors import ChargeOverError, NotSent, OutcomeUnknown, UsageError
+from chargeover_async.limits import Limiter, Permit, Priority
+from chargeover_async.models._codec import encode
+from chargeover_async.observe import Observer, RequestSent, RetryPlanned, Stats, Throttled, notify
+from chargeover_async.operation import Operation, Outcome, state_of
+from chargeover_async.retry import Fault, Next, Repeat, RetryBudget, RetryPolicy, retry_after_s
+
+from .life import (
     Result,
     adopt,
     asks_again,
@@ -23,15 +33,7 @@ from ._judge import (
     success,
     unknown,
 )
-from ._transport import Transport
-from ._wire.envelope import Answer, Fault, NoAnswer, Reply
-from ._wire.request import Request, segment
-from .errors import ChargeOverError, NotSent, OutcomeUnknown, UsageError
-from .limits import Limiter, Permit, Priority
-from .models._codec import encode
-from .observe import Observer, RequestSent, RetryPlanned, Stats, Throttled, notify
-from .operation import REF_IN_PATH, Operation, Outcome, resolve, state_of, with_values
-from .retry import Next, Repeat, RetryBudget, RetryPolicy, retry_after_s
+from .transport import Transport
 
 
 class Carrier(Protocol):
@@ -264,10 +266,10 @@ def fill(operation: Operation[Any]) -> tuple[str, Any]:
     """The same, when every target is settled."""
     path = operation.path
     if operation.path_ref is not None:
-        path = path.replace(REF_IN_PATH, segment(str(resolve(operation.path_ref, operation))))
+        path = path.replace(REF_IN_PATH, segment(str(resolve(operation.path_ref, operation.label))))
     payload = operation.payload
     if operation.refs:
-        values = [(where, resolve(ref, operation)) for where, ref in operation.refs]
+        values = [(where, resolve(ref, operation.label)) for where, ref in operation.refs]
         payload = with_values(payload, values)
     return path, payload
 

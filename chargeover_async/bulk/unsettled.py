@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from chargeover_async._refs import Answered, resolve
 from chargeover_async.errors import ChargeOverError, UsageError
-from chargeover_async.operation import Operation, Outcome, resolve, state_of
+from chargeover_async.operation import Operation, Outcome, state_of
 
 from .endings import behind
 from .entry import Entry, Stage, refs_of
@@ -20,7 +21,7 @@ from .settings import BulkReport
 SETTLED = Stage.SETTLED
 
 
-class Ledger:
+class Unsettled:
     """The books of one engine.
 
     ``on_ready`` is told of an entry that waits for nothing any more, ``on_settled`` of each
@@ -186,16 +187,16 @@ class Ledger:
         if entry.blockers == 0 and entry.stage is Stage.BLOCKED:
             self._on_ready(entry)
 
-    def _put_values(self, entry: Entry, target: Operation[Any]) -> None:
+    def _put_values(self, entry: Entry, target: Answered) -> None:
         """Note the values of the references to a settled target; raises if there are none."""
         operation = entry.operation
         if operation.path_ref is not None and operation.path_ref.target is target:
             entry.path_value = resolve(
-                operation.path_ref, operation, existing_will_do=self._existing_will_do
+                operation.path_ref, operation.label, existing_will_do=self._existing_will_do
             )
         for path, ref in operation.refs or ():
             if ref.target is target:
-                value = resolve(ref, operation, existing_will_do=self._existing_will_do)
+                value = resolve(ref, operation.label, existing_will_do=self._existing_will_do)
                 if entry.values is None:
                     entry.values = []
                 entry.values.append((path, value))
@@ -204,4 +205,4 @@ class Ledger:
 _NONE: list[Entry] = []
 
 
-__all__ = ("Ledger",)
+__all__ = ("Unsettled",)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from chargeover_async._refs import REF_IN_PATH, with_values
 from chargeover_async._wire.bulk import PATH, encode_batch, encode_item
-from chargeover_async._wire.request import Request, query_string, segment
+from chargeover_async._wire.request import API_PATH, Request, query_string, segment
 from chargeover_async.errors import UsageError
 from chargeover_async.models._codec import encode
-from chargeover_async.operation import REF_IN_PATH, Operation, with_values
+from chargeover_async.operation import Operation
 
 from .assumptions import ServerAssumptions
 from .entry import Entry
 
-API_PATH = "/api/v3"  # what a `uri` starts with; vendor's text, "Bulk / Batch Requests"
 REF_BYTES = 96  # what the name and path of a reference take more than the number put for it
 NAME_BYTES = 32  # the comma before an item and the name that references call it, rounded up
 
