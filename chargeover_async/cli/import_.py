@@ -151,7 +151,7 @@ def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) 
     if as_json:
         found = {
             **msgspec.structs.asdict(forecast),
-            "first": [msgspec.structs.asdict(one) for one in first],
+            "first": [msgspec.structs.asdict(row) for row in first],
         }
         click.echo(_encoder.encode(found))
         return
@@ -163,9 +163,9 @@ def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) 
         f"{forecast.requests} requests, {forecast.seconds / 60:.1f} minutes at the default quota "
         "of 250 requests a minute. Nothing was sent."
     )
-    for one in first:
+    for row in first:
         click.echo(
-            f"{one.file} row {one.row} as {one.object}: {_encoder.encode(one.data).decode()}"
+            f"{row.file} row {row.row} as {row.object}: {_encoder.encode(row.data).decode()}"
         )
 
 
@@ -183,11 +183,11 @@ def _tell_how_to_go_on(summary: Summary, journal: Path) -> None:
 
 
 def _tell(summary: Summary, as_json: bool) -> None:
-    for one in summary.loads:
-        text = f"{one.created} created, {one.failed} failed, {one.unknown} unknown"
-        if one.updated:
-            text += f", {one.updated} updated"
-        click.echo(f"{one.file} ({one.object}): {one.rows} rows, {text}")
+    for load in summary.loads:
+        text = f"{load.created} created, {load.failed} failed, {load.unknown} unknown"
+        if load.updated:
+            text += f", {load.updated} updated"
+        click.echo(f"{load.file} ({load.object}): {load.rows} rows, {text}")
     if summary.stopped:
         click.echo(f"Stopped: {summary.stopped}", err=True)
     if summary.failures:

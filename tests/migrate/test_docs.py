@@ -14,7 +14,7 @@ from support.places import DOCS
 from chargeover_async.cli.exits import Exit
 from chargeover_async.cli.import_ import import_command
 from chargeover_async.migrate import Failure, Summary
-from chargeover_async.migrate.plan.record import RecordMaker
+from chargeover_async.migrate.plan.record import Preparer
 from chargeover_async.migrate.rows import Row
 
 DOCS = DOCS / "import.md"
@@ -115,5 +115,5 @@ def test_documented_key_does_what_it_says(folder: Folder, key: str) -> None:
     (row,) = load.source.rows()
     assert isinstance(row, Row)
     children = {one.field: [row] for one in load.children}
-    record = RecordMaker(load)(row, children)
+    record = Preparer(load)(row, children)
     assert (record.payload, record.problems) == ({**ONE_LINE, **case.wanted}, ())

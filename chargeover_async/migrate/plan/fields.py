@@ -39,7 +39,9 @@ class FieldTable(msgspec.Struct, frozen=True):
 
 def loadable() -> tuple[str, ...]:
     """The objects that can be created, sorted."""
-    return tuple(sorted(name for name, one in RESOURCES.items() if "create" in one.writes))
+    return tuple(
+        sorted(name for name, resource in RESOURCES.items() if "create" in resource.writes)
+    )
 
 
 @cache
