@@ -34,8 +34,8 @@ from .errors import (
     RateLimited,
     TransportError,
 )
-from .models._codec import untyped
-from .models._write import SECRETS
+from .models._json.checks import SECRETS
+from .models._json.read import untyped
 from .operation import Operation, Outcome, Reader
 from .retry import TABLE, Next, Repeat, RetryPolicy
 

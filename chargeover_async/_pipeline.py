@@ -28,7 +28,7 @@ from ._wire.envelope import Answer, Fault, NoAnswer, Reply
 from ._wire.request import Request, segment
 from .errors import ChargeOverError, NotSent, OutcomeUnknown, UsageError
 from .limits import Limiter, Permit, Priority
-from .models._codec import encode
+from .models._json.read import encode
 from .observe import Observer, RequestSent, RetryPlanned, Stats, Throttled, notify
 from .operation import REF_IN_PATH, Operation, Outcome, resolve, state_of, with_values
 from .retry import Next, Repeat, RetryBudget, RetryPolicy, retry_after_s

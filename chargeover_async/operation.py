@@ -26,7 +26,7 @@ from .errors import (
     NotSent,
     UsageError,
 )
-from .models._codec import encode, untyped
+from .models._json.read import encode, untyped
 from .query import QueryPairs
 from .retry import Repeat
 

@@ -39,7 +39,7 @@ from .models import (
     Transaction,
     User,
 )
-from .models._codec import DateFormat, check_kind, read, read_untyped
+from .models._json.read import DateFormat, check_kind, read, read_untyped
 
 X = TypeVar("X")
 

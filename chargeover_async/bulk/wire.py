@@ -7,7 +7,7 @@ from typing import Any
 from chargeover_async._wire.bulk import PATH, encode_batch, encode_item
 from chargeover_async._wire.request import Request, query_string, segment
 from chargeover_async.errors import UsageError
-from chargeover_async.models._codec import encode
+from chargeover_async.models._json.read import encode
 from chargeover_async.operation import REF_IN_PATH, Operation, with_values
 
 from .assumptions import ServerAssumptions

@@ -26,12 +26,12 @@ from chargeover_async.errors import (
     TransportError,
     UsageError,
 )
-from chargeover_async.models._codec import untyped
+from chargeover_async.models._json.read import untyped
 from chargeover_async.query import MAX_PAGE, QueryPairs, Where, order_pair, where_pair
-from chargeover_async.resources._answers import read_count
-from chargeover_async.resources._base import BaseResource
-from chargeover_async.resources._kinds import Countable, Listable, Readable
-from chargeover_async.resources._lists import OffsetListable, Unfiltered, Whole
+from chargeover_async.resources._calls.answers import read_count
+from chargeover_async.resources._calls.base import BaseResource
+from chargeover_async.resources._calls.kinds import Countable, Listable, Readable
+from chargeover_async.resources._calls.lists import OffsetListable, Unfiltered, Whole
 
 from ._asking import Asker, Target
 from .page import Page, check_order, joined, read_page

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
-from ._extras import arrow, zstd
+from chargeover_async._extras import arrow, zstd
 
 COMPRESSED = (".gz", ".zst")
 BATCH = 1_000  # rows of a Parquet file in memory at once, besides its own row group

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
 
-from ._names import did_you_mean
 from .mapping import Problem, Record, RecordMaker, match_value, named_columns
 from .plan import Children, Load, Plan, Rows
 from .scratch import Notes, Scratch

@@ -27,10 +27,10 @@ from chargeover_async.errors import (
     OutcomeUnknown,
     UsageError,
 )
-from chargeover_async.models._write import shape_of
+from chargeover_async.models._json.checks import shape_of
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.resources import RESOURCES, ExternalKey
-from chargeover_async.resources._base import create_checked
+from chargeover_async.resources._calls.base import create_checked
 
 from .checks import Checked, Done, Forecast, LoadCheck, check, recall
 from .fields import KEY

@@ -17,11 +17,11 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
+from chargeover_async.models._json.words import convert
 
 from ._files import ending
-from ._names import did_you_mean
-from .convert import convert
 from .fields import KEY, FieldTable, fields_of, loadable, referred_object
 from .sources import FORMATS, Source
 from .template import Template, parse_template

@@ -21,8 +21,7 @@ from support.scripted import World, created
 
 from chargeover_async import Ref, UsageError
 from chargeover_async.models import CustomerCreate, InvoiceCreate, ItemCreate, UserCreate
-from chargeover_async.models._codec import encode
-from chargeover_async.models._write import (
+from chargeover_async.models._json.checks import (
     MAX_ID,
     Flag,
     Integer,
@@ -30,6 +29,7 @@ from chargeover_async.models._write import (
     check_json,
     shape_of,
 )
+from chargeover_async.models._json.read import encode
 from chargeover_async.resources import RESOURCES
 
 CENTRAL = dt.timezone(dt.timedelta(hours=-5))

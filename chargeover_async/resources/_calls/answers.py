@@ -12,7 +12,7 @@ from msgspec import structs
 from chargeover_async._wire.envelope import Answer, Whole, WholeReader, parse_page
 from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.models import Created
-from chargeover_async.models._codec import (
+from chargeover_async.models._json.read import (
     DateFormat,
     check_kind,
     decoder,
