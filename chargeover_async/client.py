@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ._pipeline import Pipeline
-from ._transport import (
+from ._send.pipeline import Pipeline
+from ._send.transport import (
     AiohttpTransport,
     Timeouts,
     TraceConfig,

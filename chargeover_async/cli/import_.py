@@ -16,12 +16,12 @@ from chargeover_async.client import ChargeOver
 from chargeover_async.errors import ChargeOverError
 from chargeover_async.limits import NoLimit
 from chargeover_async.migrate import Forecast, ImportJob, Preview, Summary, read_plan
-from chargeover_async.migrate.progress import shown
 from chargeover_async.sandbox import Sandbox
 
 from .account import IMPATIENT, opener
 from .exits import exit_of, fail
 from .interrupt import interruptible
+from .progress import shown
 
 Clients = tuple[ChargeOver, ChargeOver]  # the second makes the first contact
 Account = AbstractAsyncContextManager[Clients]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from types import GenericAlias
 from typing import Any
 
 import msgspec
@@ -63,7 +64,7 @@ class JsonLines(Format):
                     for i, one in enumerate(columns)
                 ],
             )
-            self._read = msgspec.json.Decoder(list[picked]).decode
+            self._read = msgspec.json.Decoder(GenericAlias(list, (picked,))).decode
 
     def encode(self, page: Page) -> bytes:
         """A line each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from functools import cache
+from types import GenericAlias
 from typing import Any
 
 import msgspec
@@ -32,7 +33,7 @@ def joined(ids: Iterable[int], parts: Iterable[bytes | msgspec.Raw]) -> Page:
 @cache
 def _decoder(primary: Hashable) -> msgspec.json.Decoder[Any]:
     only_id: Any = msgspec.defstruct("OnlyId", [("id", int, msgspec.field(name=str(primary)))])
-    return msgspec.json.Decoder(list[only_id], strict=False)
+    return msgspec.json.Decoder(GenericAlias(list, (only_id,)), strict=False)
 
 
 def read_page(raw: msgspec.Raw, primary: str, object_name: str) -> Page:

@@ -33,7 +33,7 @@ from chargeover_async.resources._calls.base import BaseResource
 from chargeover_async.resources._calls.kinds import Countable, Listable, Readable
 from chargeover_async.resources._calls.lists import OffsetListable, Unfiltered, Whole
 
-from ._asking import Asker, Target
+from .asking import Asker, Target
 from .page import Page, check_order, joined, read_page
 from .ranges import Range, Ranges
 

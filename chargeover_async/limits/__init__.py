@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from chargeover_async.limits._base import Limiter, Permit, Priority, QuotaSettings, QuotaStats
-from chargeover_async.limits.local import LocalLimiter
-from chargeover_async.limits.share import share
-from chargeover_async.limits.unlimited import NoLimit
+from .base import Limiter, Permit, Priority, QuotaSettings, QuotaStats
+from .local import LocalLimiter
+from .share import share
+from .unlimited import NoLimit
 
 __all__ = (
     "Limiter",

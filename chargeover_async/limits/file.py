@@ -13,9 +13,10 @@ from pathlib import Path
 import msgspec
 
 from chargeover_async.errors import UsageError
-from chargeover_async.limits._base import QuotaSettings
-from chargeover_async.limits.ledger import SECOND, Call, Ledger, Reply, exchange
-from chargeover_async.limits.shared import BooksAway, SharedLimiter, WhenAway, steady_clock
+
+from .base import QuotaSettings
+from .ledger import SECOND, Call, Ledger, Reply, exchange
+from .shared import BooksAway, SharedLimiter, WhenAway, steady_clock
 
 _BUSY_S = 2.0
 """How long to wait for another process's exchange, which takes less than a millisecond."""

@@ -42,7 +42,7 @@ import math
 from bisect import insort
 from dataclasses import dataclass, field
 
-from chargeover_async.limits._base import QuotaSettings
+from .base import QuotaSettings
 
 SECOND = 1_000_000
 

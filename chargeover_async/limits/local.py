@@ -11,8 +11,9 @@ from collections.abc import Callable
 from aiolimiter import AsyncLimiter
 
 from chargeover_async.errors import NotSent, UsageError
-from chargeover_async.limits._base import Permit, Priority, QuotaSettings, QuotaStats
-from chargeover_async.limits.window import QuotaWindow, Slot
+
+from .base import Permit, Priority, QuotaSettings, QuotaStats
+from .window import QuotaWindow, Slot
 
 _log = logging.getLogger("chargeover_async.limits")
 

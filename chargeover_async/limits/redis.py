@@ -9,9 +9,10 @@ from importlib.resources import files
 from typing import Any, Protocol, cast
 
 from chargeover_async.errors import UsageError
-from chargeover_async.limits._base import QuotaSettings
-from chargeover_async.limits.ledger import Call, Grant, Reply
-from chargeover_async.limits.shared import BooksAway, SharedLimiter, WhenAway
+
+from .base import QuotaSettings
+from .ledger import Call, Grant, Reply
+from .shared import BooksAway, SharedLimiter, WhenAway
 
 SCRIPT = files("chargeover_async.limits").joinpath("ledger.lua").read_text("utf-8")
 _SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()

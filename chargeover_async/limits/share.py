@@ -6,10 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from chargeover_async.errors import UsageError
-from chargeover_async.limits._base import QuotaSettings
+
+from .base import QuotaSettings
 
 if TYPE_CHECKING:  # most processes share nothing, and need not wait for the import
-    from chargeover_async.limits.shared import SharedLimiter
+    from .shared import SharedLimiter
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
@@ -25,7 +26,7 @@ def share(
     if not isinstance(text, str) or not text.strip():
         raise UsageError("name a URL of Redis or a file to share the quota by")
     if text.startswith(_SCHEMES):
-        from chargeover_async.limits.redis import RedisLimiter
+        from .redis import RedisLimiter
 
         return RedisLimiter(text, account, settings)
     if "://" in text:
@@ -33,7 +34,7 @@ def share(
             f"a quota is shared through {', '.join(_SCHEMES)} or a file,"
             f" not {text.partition('://')[0]}://"
         )
-    from chargeover_async.limits.file import FileLimiter
+    from .file import FileLimiter
 
     return FileLimiter(text, settings)
 

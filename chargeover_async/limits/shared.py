@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from chargeover_async.errors import NotSent, UsageError
-from chargeover_async.limits._base import Permit, Priority, QuotaSettings, QuotaStats
-from chargeover_async.limits.ledger import SECOND, Call, Reply, Report, Rules
-from chargeover_async.limits.window import QuotaWindow, Slot
+
+from .base import Permit, Priority, QuotaSettings, QuotaStats
+from .ledger import SECOND, Call, Reply, Report, Rules
+from .window import QuotaWindow, Slot
 
 _log = logging.getLogger("chargeover_async.limits")
 

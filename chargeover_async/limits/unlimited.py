@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chargeover_async.errors import NotSent
-from chargeover_async.limits._base import Permit, Priority, QuotaStats
+
+from .base import Permit, Priority, QuotaStats
 
 
 class _FreePermit:

@@ -53,7 +53,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from chargeover_async.limits._base import Priority, QuotaSettings
+from .base import Priority, QuotaSettings
 
 _STRETCH = 2.0
 """Early grants may slow the schedule down by this factor and no more."""

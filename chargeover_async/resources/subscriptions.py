@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, TypedDict, TypeVar, Unpack, overload
 
 import msgspec
 
-from chargeover_async._ref import Ref
+from chargeover_async._refs import Ref
 from chargeover_async.errors import UsageError
 from chargeover_async.models import (
     Created,

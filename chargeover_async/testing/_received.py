@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from chargeover_async.sandbox import LogEntry
-from chargeover_async.sandbox._faults import fits, parse_target
-from chargeover_async.sandbox._router import PREFIX
-from chargeover_async.sandbox._values import is_array, is_object
+from chargeover_async.sandbox.api.router import PREFIX
+from chargeover_async.sandbox.http.faults import fits, parse_target
+from chargeover_async.sandbox.protocol.values import is_array, is_object
 
 _SHOWN = 20  # calls in the message of a failed assertion
 

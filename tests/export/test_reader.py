@@ -16,7 +16,10 @@ from chargeover_async.export import reader, records
 from chargeover_async.export.reader import Reader
 from chargeover_async.resources import Customers
 from chargeover_async.retry import RetryPolicy
-from chargeover_async.sandbox import Faults, LogEntry, Sandbox, Variant, _bulk, _where
+from chargeover_async.sandbox import Faults, LogEntry, Sandbox, Variant
+from chargeover_async.sandbox.api import bulk
+from chargeover_async.sandbox.protocol import where as where_clauses
+from chargeover_async.sandbox.records import find
 
 NO_QUERIES = Variant(accept_query=False)
 BOTH = pytest.mark.parametrize("variant", [Variant(), NO_QUERIES], ids=["bulk", "plain"])
@@ -83,7 +86,7 @@ async def test_a_server_with_smaller_pages_loses_nothing(
     variant: Variant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page shorter than was asked for is no end while there are higher ids."""
-    monkeypatch.setattr(_where, "MAX_LIMIT", 20)
+    monkeypatch.setattr(where_clauses, "MAX_LIMIT", 20)
     ids = [*range(1, 700), *range(3000, 9000, 17)]
     async with account(ids=ids, variant=variant) as (_, co):
         assert await read(co) == ids
@@ -94,7 +97,7 @@ async def test_a_bulk_that_answers_queries_differently_is_not_used(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison notices a server that drops the query of a batch, or a part of it."""
-    truly = _bulk._run
+    truly = bulk._run
 
     def other(api: Any, item: dict[str, Any], method: str, uri: str, *rest: Any) -> Any:
         path, _, query = uri.partition("?")
@@ -103,7 +106,7 @@ async def test_a_bulk_that_answers_queries_differently_is_not_used(
         uri = f"{path}?{'&'.join(one for one in parts if not one.startswith(dropped))}"
         return truly(api, item, method, uri, *rest)
 
-    monkeypatch.setattr(_bulk, "_run", other)
+    monkeypatch.setattr(bulk, "_run", other)
     async with account(ids=range(1, 701)) as (sandbox, co):
         whole = Reader(co.customers, page=50)
         async with aclosing(whole.pages()) as pages:
@@ -114,7 +117,7 @@ async def test_a_bulk_that_answers_queries_differently_is_not_used(
 
 async def test_a_bulk_that_goes_wrong_later_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are checked one by one, not only at first: none of a wrong answer is taken."""
-    truly = _bulk._run
+    truly = bulk._run
     calls = 0
 
     def other(api: Any, item: dict[str, Any], method: str, uri: str, *rest: Any) -> Any:
@@ -124,7 +127,7 @@ async def test_a_bulk_that_goes_wrong_later_is_left(monkeypatch: pytest.MonkeyPa
             uri = uri.partition("?")[0] + "?limit=50"
         return truly(api, item, method, uri, *rest)
 
-    monkeypatch.setattr(_bulk, "_run", other)
+    monkeypatch.setattr(bulk, "_run", other)
     async with account(ids=range(1, 3_001)) as (sandbox, co):
         assert await read(co) == ids_in(sandbox)
 
@@ -144,15 +147,15 @@ async def test_a_batch_that_is_too_much_for_the_server_is_halved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Until it fits; the pages are the same."""
-    truly = _bulk._items
+    truly = bulk._items
 
     def fewer(payload: Any) -> Any:
         items = truly(payload)
         if len(items) > 6:
-            raise _bulk.Refused("Too much.")
+            raise bulk.Refused("Too much.")
         return items
 
-    monkeypatch.setattr(_bulk, "_items", fewer)
+    monkeypatch.setattr(bulk, "_items", fewer)
     async with account(ids=range(1, 2_001)) as (sandbox, co):
         whole = Reader(co.customers, page=50)
         async with aclosing(whole.pages()) as pages:
@@ -375,7 +378,7 @@ async def test_a_server_that_does_not_page_by_id_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Never an export that looks whole."""
-    monkeypatch.setattr(_where, "parse_where", lambda where: [])
+    monkeypatch.setattr(find, "parse_where", lambda where: [])
     async with account(ids=range(1, 2001)) as (_, co):
         with pytest.raises(DecodeError, match="does not page customer by customer_id"):
             await read(co)

@@ -6,7 +6,7 @@ Real time, scaled, and most of it is processes starting: about 45 s by default o
 The processes say how well the machine kept up. What a quota promises holds if requests arrive
 within the guard, and all of it is used by those that may run when it is their turn. Where a promise
 is missed and the machine did not do its part, the test is skipped, with the figures; the same
-promises are tested in a time that is a number in ``test_shared_limiter.py``.
+promises are tested in a time that is a number in ``test_shared.py``.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from support.places import DOCS
 from chargeover_async.cli.exits import Exit
 from chargeover_async.cli.import_ import import_command
 from chargeover_async.migrate import Failure, Summary
-from chargeover_async.migrate.mapping import RecordMaker
-from chargeover_async.migrate.plan import parse_plan
-from chargeover_async.migrate.sources import Row
+from chargeover_async.migrate.plan.plan import parse_plan
+from chargeover_async.migrate.plan.record import RecordMaker
+from chargeover_async.migrate.rows.source import Row
 
 DOCS = DOCS / "import.md"
 TEXT = DOCS.read_text("utf-8")

@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
 
-from chargeover_async._ref import Ref
+from chargeover_async._refs import Ref
 from chargeover_async.errors import UsageError
 
 MAX_ID = 2**63 - 1

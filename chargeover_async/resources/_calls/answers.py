@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import structs
 
-from chargeover_async._wire.envelope import Answer, Whole, WholeReader, parse_page
+from chargeover_async._wire.envelope import Answer, Decoded, WholeReader, parse_page
 from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.models import Created
 from chargeover_async.models._json.read import (
@@ -78,7 +78,7 @@ class Reading:
     def _readable(self, raw: msgspec.Raw) -> list[Any]:
         return [one for one in self._each(raw) if self.is_readable(one)]
 
-    def whole(self, answer: Answer) -> Whole[list[Any]] | None:
+    def whole(self, answer: Answer) -> Decoded[list[Any]] | None:
         """A page with its envelope, if every record of it is as documented; else None."""
         if self._raw:
             found = parse_page(answer, msgspec.Raw)
@@ -116,7 +116,7 @@ class _Page(WholeReader):
     def __call__(self, response: msgspec.Raw) -> list[Any]:
         return self._apart(response)
 
-    def whole(self, answer: Answer) -> Whole[list[Any]] | None:
+    def whole(self, answer: Answer) -> Decoded[list[Any]] | None:
         return self._reading.whole(answer)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, TypeVar, overload
 
-from chargeover_async._ref import Ref
+from chargeover_async._refs import Ref
 from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.models import Created, Record, Revision
 from chargeover_async.models._json.checks import check_key

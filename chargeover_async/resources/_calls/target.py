@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from chargeover_async._ref import Ref
+from chargeover_async._refs import REF_IN_PATH, Ref
 from chargeover_async._wire.request import segment
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created
 from chargeover_async.models._json.checks import check_id, check_key
-from chargeover_async.operation import REF_IN_PATH, Operation
+from chargeover_async.operation import Operation
 
 
 class ExternalKey(str):

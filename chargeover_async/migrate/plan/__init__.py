@@ -1,0 +1,39 @@
+"""What is to become of the rows: a plan, how it is read, and the records that it makes."""
+
+from __future__ import annotations
+
+from .given import rows_plan
+from .plan import (
+    Children,
+    Choice,
+    Constant,
+    Field,
+    Load,
+    Nested,
+    Plan,
+    Rows,
+    Several,
+    failures_plan,
+    parse_plan,
+    plan_digest,
+    read_plan,
+)
+from .record import Problem
+
+__all__ = (
+    "Children",
+    "Choice",
+    "Constant",
+    "Field",
+    "Load",
+    "Nested",
+    "Plan",
+    "Problem",
+    "Rows",
+    "Several",
+    "failures_plan",
+    "parse_plan",
+    "plan_digest",
+    "read_plan",
+    "rows_plan",
+)
