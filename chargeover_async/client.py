@@ -27,7 +27,8 @@ from .errors import NotSent, UsageError
 from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats, share
 from .models import Created
 from .models._json.checks import check_json, check_mapping
-from .models._json.read import DateFormat, read_untyped
+from .models._json.mend import DateFormat
+from .models._json.read import read_untyped
 from .observe import Observer, Stats
 from .operation import Operation, Outcome, Reader
 from .query import filter_text

@@ -22,7 +22,8 @@ import msgspec
 from chargeover_async._extras import arrow
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.errors import DecodeError
-from chargeover_async.models._json.read import DateFormat, read_many
+from chargeover_async.models._json.mend import DateFormat
+from chargeover_async.models._json.read import read_many
 from chargeover_async.query import Where
 from chargeover_async.resources._calls.base import BaseResource
 

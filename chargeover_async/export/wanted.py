@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.models._json.read import DateFormat
+from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.query import Clause, Field, Where, where_pair
 from chargeover_async.resources import RESOURCES
 from chargeover_async.resources._calls.base import BaseResource

@@ -44,7 +44,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     def impatient(*_: Any) -> None:
         raise AssertionError("read record by record")
 
-    monkeypatch.setattr(reading, "convert", impatient)
+    monkeypatch.setattr(reading, "mend", impatient)
 
 
 @pytest.mark.usefixtures("no_patience")

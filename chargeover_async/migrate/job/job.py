@@ -47,7 +47,7 @@ from chargeover_async.migrate.plan.fields import KEY
 from chargeover_async.migrate.plan.plan import Children, Plan, Rows, plan_digest
 from chargeover_async.migrate.plan.record import Problem
 from chargeover_async.migrate.rows.source import BadFile, BadRow, Row
-from chargeover_async.models._json.checks import shape_of
+from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.resources import RESOURCES, ExternalKey
 from chargeover_async.resources._calls.base import create_checked

@@ -14,7 +14,8 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Record
-from chargeover_async.models._json.checks import Refs, check_mapping, shape_of
+from chargeover_async.models._json.checks import Refs, check_mapping
+from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation, Reader, Runner
 from chargeover_async.query import QueryPairs
 from chargeover_async.retry import Repeat

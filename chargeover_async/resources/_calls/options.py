@@ -9,7 +9,7 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models._json.checks import check_mapping
-from chargeover_async.models._json.read import DateFormat
+from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.query import QueryPairs, filter_text
 
 ActionForm = Literal["query", "path"]
