@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
 import json
 import os
 import random
@@ -22,8 +20,6 @@ from support.waiting import wait_until
 
 from chargeover_async import __main__
 from chargeover_async.cli import cli
-from chargeover_async.cli.export import line, shown
-from chargeover_async.export import ExportProgress
 from chargeover_async.sandbox import Sandbox, Variant
 
 ENV = ("CHARGEOVER_URL", "CHARGEOVER_USERNAME", "CHARGEOVER_PASSWORD")
@@ -225,15 +221,3 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(account: Sandbox) -> None
     words = process.stderr.read()
     process.stderr.close()
     assert (process.wait(600), words) == (1, b"")
-
-
-def test_progress_lines_tell_rate_and_time_left() -> None:
-    """Only what this run has read counts for the rate."""
-    progress = ExportProgress(records=3000, total=5000, requests=7, seconds=2.0, resumed_at=1000)
-    assert line(progress) == ("3000 of 5000 (60%) records, 7 requests, 1000 a second, 2 s left")
-    out, now = io.StringIO(), iter([0.0, 1.0, 6.0, 6.0, 7.0])
-    with contextlib.ExitStack() as stack:
-        observe = stack.enter_context(shown(out, clock=lambda: next(now)))
-        for _ in range(3):
-            observe(progress)
-    assert out.getvalue().count("\n") == 1
