@@ -21,7 +21,7 @@ from chargeover_async.sandbox import Sandbox
 from .account import IMPATIENT, opener
 from .exits import exit_of, fail
 from .interrupt import interruptible
-from .progress import shown
+from .progress import of_import, show
 
 Clients = tuple[ChargeOver, ChargeOver]  # the second makes the first contact
 Account = AbstractAsyncContextManager[Clients]
@@ -105,7 +105,7 @@ def import_command(
             return
         account = _sandbox() if sandbox else _account(url)
         with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-            asyncio.run(_run(job, account, forecast.operations))
+            asyncio.run(_run(job, account))
         summary = job.summary()
     except ChargeOverError as error:
         summary = job.summary() if job else Summary(operations=0)
@@ -120,9 +120,9 @@ def import_command(
     raise SystemExit(exit_of(summary))
 
 
-async def _run(job: ImportJob, account: Account, operations: int) -> None:
+async def _run(job: ImportJob, account: Account) -> None:
     async with account as (co, contact):
-        with interruptible(), shown(sys.stderr, operations) as observe:
+        with interruptible(), show(sys.stderr, of_import) as observe:
             await job.run(co, contact=contact, observe=observe)
 
 

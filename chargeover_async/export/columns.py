@@ -51,9 +51,11 @@ def columns_of(model: type[Any]) -> tuple[Column, ...]:
         plain = _without_none(hint)
         found.append(Column(field.encode_name, field.name, kind_of(plain), plain, hint))
     own = [name for cls in model.__mro__ for name in inspect.get_annotations(cls)]
-    keys = {one.name for one in msgspec.structs.fields(model) if one.required}
+    keys = {field.name for field in msgspec.structs.fields(model) if field.required}
     return tuple(
-        sorted(found, key=lambda one: (one.attribute not in keys, own.index(one.attribute)))
+        sorted(
+            found, key=lambda column: (column.attribute not in keys, own.index(column.attribute))
+        )
     )
 
 
@@ -63,7 +65,7 @@ def kind_of(plain: Any) -> Kind:
 
 
 def _without_none(hint: Any) -> Any:
-    others = [one for one in get_args(hint) if one is not type(None)]
+    others = [kind for kind in get_args(hint) if kind is not type(None)]
     if get_origin(hint) in {list, dict} or not others:
         return hint
     return others[0] if len(others) == 1 else Any
@@ -77,7 +79,7 @@ def choose(model: type[Any], names: Sequence[str] | None, what: str) -> tuple[Co
     columns = columns_of(model)
     if names is None:
         return columns
-    known = {one.name: one for one in columns}
+    known = {column.name: column for column in columns}
     for name in names:
         if name not in known:
             raise UsageError(f'{what} have no field "{name}"{did_you_mean(name, known)}')
@@ -115,7 +117,7 @@ def parse_where(texts: Iterable[str], model: type[Any], what: str) -> list[Claus
     Raises UsageError for what is no filter, an unknown field, and a value that is not of the
     field's kind.
     """
-    known = {one.name: one for one in columns_of(model)}
+    known = {column.name: column for column in columns_of(model)}
     return [_clause(text, known, what) for text in texts]
 
 
@@ -169,8 +171,8 @@ def picked_struct(model: type[Any], columns: Sequence[Column]) -> type[Any]:
     return msgspec.defstruct(
         model.__name__,
         [
-            (one.attribute, one.hint | None, msgspec.field(default=None, name=one.name))
-            for one in columns
+            (column.attribute, column.hint | None, msgspec.field(default=None, name=column.name))
+            for column in columns
         ],
         frozen=True,
         kw_only=True,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,9 +14,8 @@ from support.places import DOCS
 from chargeover_async.cli.exits import Exit
 from chargeover_async.cli.import_ import import_command
 from chargeover_async.migrate import Failure, Summary
-from chargeover_async.migrate.plan.plan import parse_plan
 from chargeover_async.migrate.plan.record import RecordMaker
-from chargeover_async.migrate.rows.source import Row
+from chargeover_async.migrate.rows import Row
 
 DOCS = DOCS / "import.md"
 TEXT = DOCS.read_text("utf-8")
@@ -31,24 +27,6 @@ def section(title: str) -> str:
 
 def first_cells(title: str) -> list[str]:
     return re.findall(r"^\| (`.+?`|\d)[^|]* \|", section(title), flags=re.MULTILINE)
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
-
-
-def test_plan_in_the_text_is_a_plan() -> None:
-    """Every TOML block can be read."""
-    for block in blocks("toml"):
-        assert parse_plan(tomllib.loads(block), Path("plan.toml")).loads
-
-
-def test_python_in_the_text_is_python() -> None:
-    """And imports what exists."""
-    for block in blocks("python"):
-        for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.ImportFrom):
-                exec(compile(ast.Module([node], []), str(DOCS), "exec"), {})  # noqa: S102
 
 
 def test_options_in_the_text_are_those_of_the_command() -> None:

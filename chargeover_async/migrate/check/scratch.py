@@ -20,8 +20,7 @@ from typing import Any
 import msgspec
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.plan.record import Problem
-from chargeover_async.migrate.rows.source import Row
+from chargeover_async.migrate.rows import Problem, Row
 
 CACHE_KB = 2_000
 AT_ONCE = 500  # rows that are written, or read, together

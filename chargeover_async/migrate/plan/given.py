@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.rows.source import BadRow, Row, Skip, Source
+from chargeover_async.migrate.rows import BadRow, Row, Skip, Source
 
 from .fields import fields_of, loadable
 from .plan import Load, Plan
@@ -21,6 +21,8 @@ class Given(Source, frozen=True, kw_only=True):
 
     The first row counts as line 1.
     """
+
+    format: ClassVar[str] = "rows"
 
     make: Callable[[], Records]
 
@@ -64,7 +66,7 @@ def rows_plan(rows: Mapping[str, Records | Callable[[], Records]]) -> Plan:
         loads.append(
             Load(
                 where=f"rows: {name}",
-                source=Given(Path(f"{name} rows"), "rows", make=make),
+                source=Given(Path(f"{name} rows"), make=make),
                 table=fields_of(name),
                 fields=None,
                 object=name,

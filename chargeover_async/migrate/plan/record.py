@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.rows.source import Row
+from chargeover_async.migrate.rows import Problem, Row
 from chargeover_async.models._json.words import convert
 from chargeover_async.operation import Operation
 from chargeover_async.resources import RESOURCES
@@ -26,29 +26,6 @@ from .template import Template, is_empty
 
 Cells = Mapping[str, Any]
 Reference = tuple[str, str, str]  # object, key, field
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """One mistake: where it is and what it is. ``row`` 0 means the file as a whole.
-
-    ``file`` is ``""`` when the message names it itself.
-    """
-
-    file: str
-    row: int
-    message: str
-    column: str = ""
-    field: str = ""
-
-    def __str__(self) -> str:
-        if not self.file:
-            return self.message
-        place = f"{self.file} row {self.row}" if self.row else self.file
-        if self.column:
-            place += f', column "{self.column}"'
-        if self.field:
-            place += f", field {self.field}"
-        return f"{place}: {self.message}"
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -358,4 +335,4 @@ def _references(payload: Mapping[str, Any], prefix: str = "") -> Iterator[Refere
                     yield from _references(cast("Cells", entry), f"{prefix}{name}[{index}].")
 
 
-__all__ = ("Problem", "Record", "RecordMaker", "match_value", "named_columns")
+__all__ = ("Record", "RecordMaker", "match_value", "named_columns")

@@ -10,7 +10,7 @@ import pytest
 from support.import_world import CUSTOMERS, INVOICES, Folder
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.plan.plan import (
+from chargeover_async.migrate.plan import (
     Children,
     Choice,
     Constant,

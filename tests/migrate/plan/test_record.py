@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from support.import_world import INVOICES, Folder
 
+from chargeover_async.migrate.plan import failures_plan
 from chargeover_async.migrate.plan.fields import referred_object
-from chargeover_async.migrate.plan.plan import failures_plan
 from chargeover_async.migrate.plan.record import RecordMaker
-from chargeover_async.migrate.rows.source import Row
+from chargeover_async.migrate.rows import Row
 
 PLAN = """
 [[load]]

@@ -13,7 +13,7 @@ from chargeover_async.client import ChargeOver
 from chargeover_async.limits import NoLimit, QuotaSettings
 from chargeover_async.sandbox import Sandbox
 
-from ._received import Received, covers, listed, received
+from .received import Received, covers, listed, received
 
 Status = Literal[429, 500, 502, 503]
 
