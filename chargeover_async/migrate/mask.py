@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, cast
 
-from chargeover_async.models._write import SECRETS
+from chargeover_async.models._json.checks import SECRETS
 
 MASK = "[masked]"
 _SECRET_NAMES = re.compile(

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from chargeover_async.migrate._names import did_you_mean
+from chargeover_async._hints import did_you_mean
 from chargeover_async.migrate.plan.plan import Load, Plan, Rows
 from chargeover_async.migrate.plan.record import list_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem

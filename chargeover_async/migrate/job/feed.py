@@ -18,10 +18,10 @@ from chargeover_async.migrate.journal.reading import FINAL, IN_DOUBT, NEVER, Sta
 from chargeover_async.migrate.plan.fields import KEY
 from chargeover_async.migrate.plan.plan import Children, Load, Rows
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
-from chargeover_async.models._write import shape_of
+from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation
 from chargeover_async.resources import RESOURCES, ExternalKey
-from chargeover_async.resources._base import create_checked
+from chargeover_async.resources._calls.base import create_checked
 
 _ENDED = {"refused": "was refused", "not_sent": "was not sent", "unknown": "is in doubt"}
 

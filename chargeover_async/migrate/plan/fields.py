@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints, is_typeddict
 
 import msgspec
 
-from chargeover_async.models._write import Shape, shape_of
+from chargeover_async.models._json.shape import Shape, shape_of
 from chargeover_async.resources import RESOURCES
 
 KEY = "external_key"

@@ -16,11 +16,11 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate._names import did_you_mean
-from chargeover_async.migrate.convert import convert
 from chargeover_async.migrate.rows import FORMATS, FailureSource, Source, guess_format
 from chargeover_async.migrate.rows.files import ending
+from chargeover_async.models._json.words import convert
 
 from .fields import KEY, FieldTable, fields_of, loadable
 from .plan import Children, Choice, Constant, Field, Load, Nested, Plan, Several

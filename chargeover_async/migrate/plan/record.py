@@ -11,14 +11,14 @@ from typing import Any, cast
 import msgspec
 from msgspec import UNSET
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate._names import did_you_mean
-from chargeover_async.migrate.convert import convert
 from chargeover_async.migrate.rows import Problem, Row
+from chargeover_async.models._json.words import convert
 from chargeover_async.operation import Operation
 from chargeover_async.resources import RESOURCES
-from chargeover_async.resources._base import check_needs
-from chargeover_async.resources._options import Options
+from chargeover_async.resources._calls.base import check_needs
+from chargeover_async.resources._calls.options import Options
 
 from .fields import KEY, FieldTable, referred_object
 from .plan import Choice, Constant, Field, Load, Nested, Rows, Several
