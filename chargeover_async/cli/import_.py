@@ -76,7 +76,7 @@ def import_command(
     update: bool,
     url: str | None,
 ) -> None:
-    """Import the files that PLAN (a TOML file) names; or a mended failure file, again.
+    """Import the files that PLAN (a TOML file) names; or a corrected failure file, again.
 
     Everything is checked before the first request. Ctrl-C sends nothing more and waits for what is
     under way; a second Ctrl-C does not wait. Exit codes: 0 all imported; 1 some failed;
@@ -194,7 +194,7 @@ def _tell(summary: Summary, as_json: bool) -> None:
         doubt = "look up the unknown ones, as they may be there; " if summary.unknown else ""
         click.echo(
             f"Rows that were not imported, with the reasons: {summary.failures}; {doubt}"
-            'mend "data" in it and import that file.',
+            'correct "data" in it and import that file.',
             err=True,
         )
     text = f"{summary.created} created, {summary.failed} failed, {summary.unknown} unknown"

@@ -22,7 +22,7 @@ from chargeover_async.migrate.rows import FORMATS, FailureSource, Source, guess_
 from chargeover_async.migrate.rows.files import ending
 from chargeover_async.models._json.words import convert
 
-from .fields import KEY, FieldTable, fields_of, loadable
+from .fields import KEY, FieldTable, fields_of, find_object, loadable
 from .plan import Children, Choice, Constant, Field, Load, Nested, Plan, Several
 from .template import parse_template
 
@@ -143,7 +143,8 @@ def _shown(value: object) -> str:
 
 def _load(data: object, number: int, path: Path) -> Load:
     table = _Table(data, path.name, f"load {number}")
-    name = table.choose("object", loadable())
+    said = table.take("object", str, f"one of {', '.join(loadable())}")
+    name = find_object(said) or table.choose("object", loadable(), said)
     fields = fields_of(name)
     common = _rows(table, fields, path)
     references = table.choose("unknown_references", REFERENCES, "refuse")
