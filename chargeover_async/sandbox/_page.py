@@ -22,7 +22,7 @@ from ._mask import masked_target
 from ._quota import QuotaMeter, use_over_time
 from ._router import PREFIX, Api
 from ._store import Spec, Store
-from ._values import NESTED, TEXTS
+from ._values import NESTED, TEXTS, is_array, is_object
 from ._where import OPERATIONS, parse_query
 from ._wire import Answer, encode
 
@@ -35,6 +35,8 @@ _FILES = {
     "icon.svg": ("icon.svg", "image/svg+xml"),
     "page.css": ("page.css", "text/css"),
     "page.js": ("page.js", "text/javascript"),
+    "records.js": ("records.js", "text/javascript"),
+    "parts.js": ("parts.js", "text/javascript"),
 }
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -72,6 +74,8 @@ class Shown(Protocol):
     faults: Faults
     meter: QuotaMeter
     clock: Callable[[], float]
+    username: str
+    password: str
 
     @property
     def log(self) -> Any: ...
@@ -129,7 +133,8 @@ def page_answer(backend: Shown, method: str, command: str, query: str) -> web.Re
             return _json(200, live(backend, query))
     if command.startswith("records/"):
         answer = records(backend, command.removeprefix("records/"), query)
-        return _json(answer.code, answer.envelope())
+        content = {**answer.envelope(), "customers": customers(backend, answer.response)}
+        return _json(answer.code, content)
     return None
 
 
@@ -145,9 +150,11 @@ def _read(name: str) -> tuple[bytes, str]:
 
 
 def about(backend: Shown) -> dict[str, Any]:
-    """What does not change: objects with their fields, operators of a filter, kinds of faults."""
+    """What does not change: credentials, objects with their fields, operators, kinds of faults."""
     return {
         "base": PREFIX,
+        "username": backend.username,
+        "password": backend.password,
         "objects": [
             {
                 "name": spec.name,
@@ -175,6 +182,18 @@ def _objects(store: Store) -> list[Spec]:
 def records(backend: Shown, rest: str, query: str) -> Answer:
     """What the API answers to a GET, without credentials, quota, faults and log."""
     return backend.api.answer("GET", f"{PREFIX}/{rest}?{query}", None)
+
+
+def customers(backend: Shown, response: Any) -> dict[str, str]:
+    """The names of the customers that these records belong to, by id; the records have ids only."""
+    shown = response if is_array(response) else [response]
+    ids = {str(record.get("customer_id")) for record in shown if is_object(record)} - {"None"}
+    found = {id_: records(backend, f"customer/{id_}", "").response for id_ in ids}
+    return {
+        id_: customer.get("display_as") or customer.get("superuser_name") or ""
+        for id_, customer in found.items()
+        if is_object(customer)
+    }
 
 
 def live(backend: Shown, query: str) -> dict[str, Any]:
