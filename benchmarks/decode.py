@@ -31,11 +31,11 @@ import pydantic
 
 from benchmarks._common import finish, options_of, rates, report
 from chargeover_async import ChargeOver, Customer, Invoice
-from chargeover_async._judge import result_of
-from chargeover_async._wire.envelope import Answer, Whole, WholeReader
+from chargeover_async._send.life import result_of
+from chargeover_async._wire.envelope import Answer, Decoded, WholeReader
 from chargeover_async.limits import NoLimit
 from chargeover_async.models import Record
-from chargeover_async.resources._answers import Reading
+from chargeover_async.resources._calls.answers import Reading
 from chargeover_async.sandbox import Sandbox
 
 PAGE = 500
@@ -140,7 +140,7 @@ def without(kind: type[Record], page: bytes) -> dict[str, Callable[[], int]]:
 
 def _reader(fields: list[Any], page: bytes) -> Callable[[], int]:
     record: Any = msgspec.defstruct("Less", fields, frozen=True, kw_only=True)
-    decode = msgspec.json.Decoder(Whole[list[record]]).decode
+    decode = msgspec.json.Decoder(Decoded[list[record]]).decode
     return lambda: len(decode(page).response)
 
 

@@ -7,8 +7,8 @@ PYTEST_DONT_REWRITE (our plugin makes pytest ask for it, with a warning if we ar
 
 from __future__ import annotations
 
-from ._ref import Ref
-from ._transport import Timeouts
+from ._refs import Ref
+from ._send.transport import Timeouts
 from .auth import SignatureAuth
 from .bulk import Bulk, BulkReport, BulkSettings, ServerAssumptions
 from .client import ChargeOver
@@ -75,7 +75,7 @@ from .models import (
     User,
     UserCustomer,
 )
-from .models._codec import DateFormat
+from .models._json.mend import DateFormat
 from .observe import Stats
 from .operation import Operation, Outcome
 from .query import F

@@ -11,22 +11,19 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from ._jsonpath import check_path, find_one
-from ._ref import DEFAULT_PATH, Ref
+from ._refs import DEFAULT_PATH, PayloadPath, Ref, check_path, find_one
 from .errors import (
-    AlreadyExists,
     ChargeOverError,
     ConnectFailed,
     DecodeError,
-    DependencyFailed,
     NotSent,
     UsageError,
 )
-from .models._codec import encode, untyped
+from .models._json.read import untyped
 from .query import QueryPairs
 from .retry import Repeat
 
@@ -34,8 +31,6 @@ T = TypeVar("T")
 
 State = Literal["done", "refused", "not_sent", "unknown"]
 Reader = Callable[[msgspec.Raw], Any]
-PayloadPath = tuple[str | int, ...]
-REF_IN_PATH = "{ref}"
 
 
 class Outcome(msgspec.Struct, Generic[T], frozen=True):
@@ -338,65 +333,6 @@ class Operation(Coroutine[Any, Any, T]):
         return find_one(
             path, {"code": 200, "status": "OK", "message": "", "response": untyped(self._answer)}
         )
-
-
-def resolve(ref: Ref, user: Operation[Any], *, existing_will_do: bool = False) -> Any:
-    """The value of a reference to a settled operation; raises DependencyFailed or UsageError.
-
-    With ``existing_will_do`` a target that was refused because its key is taken stands for the
-    record that has the key.
-    """
-    outcome = ref.target.outcome
-    assert outcome is not None
-    if (
-        existing_will_do
-        and ref.path == DEFAULT_PATH
-        and isinstance(outcome.error, AlreadyExists)
-        and outcome.error.existing_id is not None
-    ):
-        return outcome.error.existing_id
-    if outcome.error is not None and outcome.state != "done":
-        cause: BaseException = outcome.error
-        if isinstance(cause, DependencyFailed) and cause.__cause__ is not None:
-            cause = cause.__cause__  # the first of a chain, not the chain
-        raise DependencyFailed(
-            f"{ref.target.label}, which this refers to, was not done: {cause}",
-            operation=user.label,
-        ) from cause
-    try:
-        value = ref.target.value_at(ref.path)
-    except LookupError as error:
-        raise UsageError(
-            f"{user.label} refers to {ref.target.label}, where {error}; nothing was sent"
-        ) from None
-    if isinstance(value, (dict, list)) or value is None:
-        shown = repr(cast("object", value))[:80]
-        raise UsageError(
-            f"{user.label} refers to {ref.path} of {ref.target.label}, which is no single value "
-            f"but {shown}; nothing was sent"
-        )
-    return value
-
-
-def with_values(payload: Any, values: list[tuple[PayloadPath, Any]]) -> Any:
-    """A copy of ``payload`` with each value put at its path; the original is not changed."""
-    copy = payload
-    for path, value in values:
-        copy = _put(copy, path, value)
-    return copy
-
-
-def _put(node: Any, path: PayloadPath, value: Any) -> Any:
-    if not path:
-        return value
-    copy = node.copy()
-    copy[path[0]] = _put(copy[path[0]], path[1:], value)
-    return copy
-
-
-def encoded_payload(operation: Operation[Any]) -> bytes | None:
-    """The payload as JSON, for an operation without references."""
-    return None if operation.payload is None else encode(operation.payload)
 
 
 __all__ = ("Operation", "Outcome")

@@ -5,11 +5,22 @@ from __future__ import annotations
 import enum
 import math
 import random
+from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
-from ._wire.envelope import Fault
 from .errors import UsageError
+
+
+class Fault(enum.Enum):
+    """Why there is no good reply; the rows of the repeat table."""
+
+    NEVER_LEFT = "never left"
+    THROTTLED = "429"
+    LOST = "sent, no readable answer"
+    SERVER = "500 in the API's own envelope"
+    REFUSED = "4xx"
 
 
 class Repeat(enum.Enum):
@@ -25,7 +36,7 @@ class Next(enum.Enum):
     """What to do with an operation after a fault."""
 
     AGAIN = "send again"
-    AGAIN_FEW = "send again, but few times"
+    AFTER_500 = "send again, but few times"
     LOOK_UP = "look the key up: found is done, absent is sent again"
     UNKNOWN = "it may have happened; never sent again by itself"
     FAIL = "the error stands"
@@ -38,8 +49,8 @@ TABLE: dict[tuple[Fault, Repeat], Next] = {
     (Fault.LOST, Repeat.IDEMPOTENT): Next.AGAIN,
     (Fault.LOST, Repeat.KEYED): Next.LOOK_UP,
     (Fault.LOST, Repeat.ONCE): Next.UNKNOWN,
-    (Fault.SERVER, Repeat.READ): Next.AGAIN_FEW,
-    (Fault.SERVER, Repeat.IDEMPOTENT): Next.AGAIN_FEW,
+    (Fault.SERVER, Repeat.READ): Next.AFTER_500,
+    (Fault.SERVER, Repeat.IDEMPOTENT): Next.AFTER_500,
     (Fault.SERVER, Repeat.KEYED): Next.LOOK_UP,
     (Fault.SERVER, Repeat.ONCE): Next.FAIL,
     **{(Fault.REFUSED, repeat): Next.FAIL for repeat in Repeat},
@@ -51,8 +62,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     The wait before try n + 1 is uniform between 0 and ``min(cap_s, base_s * 2**(n - 1))`` ("full
     jitter"), and not shorter than a Retry-After. ``attempts`` bounds the sends of one operation
-    (a 429 is not counted: it did nothing), ``few`` those after a 500 of the API's own, ``total_s``
-    the time from the first send to the last.
+    (a 429 is not counted: it did nothing), ``attempts_after_500`` those that end in a 500 of the
+    API's own (``few``, the name it had before, is taken, too), ``total_s`` the time from the first
+    send to the last.
 
     ``budget`` is the number of retries that may be spent ahead; each good answer earns
     ``budget_per_success`` back. With nothing left every retry waits ``cap_s``, so that a sick
@@ -60,16 +72,23 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     attempts: int = 8
-    few: int = 3
+    attempts_after_500: int = 3
     base_s: float = 0.5
     cap_s: float = 30.0
     total_s: float = 300.0
     budget: float = 50.0
     budget_per_success: float = 0.5
+    few: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("attempts", "few"):
-            value: object = getattr(self, name)
+        few: object = _few.__get__(self)
+        if few is not None:
+            force_setattr(self, "attempts_after_500", few)
+            _few.__set__(self, None)
+        for name, value in (
+            ("attempts", self.attempts),
+            ("attempts_after_500" if few is None else "few", self.attempts_after_500),
+        ):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise UsageError(
                     f"RetryPolicy: {name} must be a whole number from 1, not {value!r}"
@@ -87,11 +106,16 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             return False
         if fault is Fault.THROTTLED:
             return True
-        return attempts < (self.few if step is Next.AGAIN_FEW else self.attempts)
+        return attempts < (self.attempts_after_500 if step is Next.AFTER_500 else self.attempts)
 
     def delay_s(self, attempts: int, source: random.Random) -> float:
         """The wait after ``attempts`` sends."""
         return source.uniform(0.0, min(self.cap_s, self.base_s * 2.0 ** min(attempts - 1, 30)))
+
+
+# Set by its old name, and read by it, but kept in one place: a copy with either changed is right.
+_few: Any = RetryPolicy.few
+RetryPolicy.few = property(lambda policy: policy.attempts_after_500)  # type: ignore[assignment]
 
 
 class RetryBudget:
@@ -129,4 +153,4 @@ def retry_after_s(header: str | None, longest_s: float = 300.0) -> float | None:
     return min(seconds, longest_s) if math.isfinite(seconds) and seconds >= 0 else None
 
 
-__all__ = ("Next", "Repeat", "RetryBudget", "RetryPolicy")
+__all__ = ("Fault", "Next", "Repeat", "RetryBudget", "RetryPolicy")

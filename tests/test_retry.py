@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from chargeover_async import Repeat, RetryPolicy, UsageError
-from chargeover_async._wire.envelope import Fault
-from chargeover_async.retry import TABLE, Next, RetryBudget, retry_after_s
+from chargeover_async.retry import TABLE, Fault, Next, RetryBudget, retry_after_s
 
 READ, IDEMPOTENT, KEYED, ONCE = Repeat.READ, Repeat.IDEMPOTENT, Repeat.KEYED, Repeat.ONCE
 
@@ -28,8 +29,8 @@ CELLS = [
     (Fault.LOST, IDEMPOTENT, Next.AGAIN),
     (Fault.LOST, KEYED, Next.LOOK_UP),
     (Fault.LOST, ONCE, Next.UNKNOWN),
-    (Fault.SERVER, READ, Next.AGAIN_FEW),
-    (Fault.SERVER, IDEMPOTENT, Next.AGAIN_FEW),
+    (Fault.SERVER, READ, Next.AFTER_500),
+    (Fault.SERVER, IDEMPOTENT, Next.AFTER_500),
     (Fault.SERVER, KEYED, Next.LOOK_UP),
     (Fault.SERVER, ONCE, Next.FAIL),
     (Fault.REFUSED, READ, Next.FAIL),
@@ -58,8 +59,8 @@ def test_the_table_is_complete():
         (Fault.LOST, Next.AGAIN, 8, 0.0, False),
         (Fault.LOST, Next.AGAIN, 1, 299.9, True),
         (Fault.LOST, Next.AGAIN, 1, 300.0, False),
-        (Fault.SERVER, Next.AGAIN_FEW, 2, 0.0, True),
-        (Fault.SERVER, Next.AGAIN_FEW, 3, 0.0, False),
+        (Fault.SERVER, Next.AFTER_500, 2, 0.0, True),
+        (Fault.SERVER, Next.AFTER_500, 3, 0.0, False),
         (Fault.THROTTLED, Next.AGAIN, 1000, 299.9, True),
         (Fault.THROTTLED, Next.AGAIN, 0, 300.0, False),
     ],
@@ -77,6 +78,7 @@ def test_repeats_end_by_number_and_by_time(
         {"attempts": 0},
         {"attempts": -1},
         {"few": 0},
+        {"attempts_after_500": 0},
         {"attempts": 2.5},
         {"attempts": True},
         {"few": "3"},
@@ -152,3 +154,15 @@ def test_the_budget_is_spent_earned_back_and_never_exceeded():
 def test_a_retry_after_is_read_bounded_and_never_nonsense(header: str | None, seconds: Any):
     """Seconds from 0 to 300; anything else is as if there were none."""
     assert retry_after_s(header) == seconds
+
+
+def test_the_old_name_of_the_sends_after_a_500_is_taken_and_read():
+    """Given by either name it is the same policy, and a copy may change it by either."""
+    old, new = RetryPolicy(few=5), RetryPolicy(attempts_after_500=5)
+    assert old == new
+    assert old.few == old.attempts_after_500 == new.few == 5
+    assert RetryPolicy().few == 3
+    assert msgspec.structs.replace(old, attempts_after_500=2).few == 2
+    assert msgspec.structs.replace(old, few=7).attempts_after_500 == 7
+    assert msgspec.structs.replace(old, attempts=2).few == 5
+    assert copy.deepcopy(old) == old

@@ -5,7 +5,6 @@ Source: recordings (envelope, HTTP status equals ``code``); vendor's text, "HTTP
 
 from __future__ import annotations
 
-import enum
 from abc import ABC, abstractmethod
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
@@ -22,7 +21,8 @@ from chargeover_async.errors import (
     RateLimited,
     ServerError,
 )
-from chargeover_async.models._codec import fast_page
+from chargeover_async.models._json.read import fast_page
+from chargeover_async.retry import Fault
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class Reply(Head, frozen=True, gc=False):
     response: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class Whole(Head, Generic[T], frozen=True, gc=False, kw_only=True):
+class Decoded(Head, Generic[T], frozen=True, gc=False, kw_only=True):
     """The API's envelope with what it holds, read in one pass over the bytes."""
 
     response: T
@@ -70,18 +70,8 @@ class WholeReader(ABC):
         """As every reader does."""
 
     @abstractmethod
-    def whole(self, answer: Answer) -> Whole[Any] | None:
+    def whole(self, answer: Answer) -> Decoded[Any] | None:
         """The envelope with what the call returns; None says to read one after the other."""
-
-
-class Fault(enum.Enum):
-    """Why there is no good reply; the rows of the repeat table (`retry`)."""
-
-    NEVER_LEFT = "never left"
-    THROTTLED = "429"
-    LOST = "sent, no readable answer"
-    SERVER = "500 in the API's own envelope"
-    REFUSED = "4xx"
 
 
 class NoAnswer(msgspec.Struct, frozen=True):
@@ -103,16 +93,16 @@ def parse(answer: Answer) -> Reply | None:
         return None
 
 
-def parse_page(answer: Answer, kind: type[T]) -> Whole[list[T]] | None:
+def parse_page(answer: Answer, kind: type[T]) -> Decoded[list[T]] | None:
     """The envelope and its records, where both are as expected; None says to look closer.
 
     `parse` would go over all of the answer only to find where it ends: a fifth of the time.
     """
     try:
-        page = fast_page(answer.body, Whole[list[kind]], kind, _response)  # type: ignore[valid-type]  # a type at run time
+        page = fast_page(answer.body, Decoded[list[kind]], kind, _response)  # type: ignore[valid-type]  # a type at run time
     except Exception:  # noqa: BLE001 - it comes again, and is told, when the response is read
         return None
-    return cast("Whole[list[T]]", page)
+    return cast("Decoded[list[T]]", page)
 
 
 _response = attrgetter("response")

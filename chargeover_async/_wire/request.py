@@ -9,6 +9,7 @@ import msgspec
 from chargeover_async.query import QueryPairs
 
 JSON = "application/json"
+API_PATH = "/api/v3"  # what every URL starts with; vendor's text, "Bulk / Batch Requests"
 
 
 class Request(msgspec.Struct, frozen=True):

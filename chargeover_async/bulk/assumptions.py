@@ -43,7 +43,4 @@ class ServerAssumptions(msgspec.Struct, frozen=True, kw_only=True):
         return self.jsonpath_keys is None or key in self.jsonpath_keys
 
 
-CLIENT_REFERENCES = frozenset[str]()
-"""``jsonpath_keys`` for an account that should never see the server's form."""
-
 __all__ = ("ServerAssumptions",)

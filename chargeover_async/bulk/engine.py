@@ -33,7 +33,8 @@ from typing import Any
 
 import msgspec
 
-from chargeover_async._judge import (
+from chargeover_async._refs import with_values
+from chargeover_async._send.life import (
     Result,
     adopt,
     asks_again,
@@ -43,8 +44,8 @@ from chargeover_async._judge import (
     success,
     unknown,
 )
-from chargeover_async._pipeline import Pipeline, lookup_request, retry_after
-from chargeover_async._wire.envelope import Answer, Fault, NoAnswer, Reply
+from chargeover_async._send.pipeline import Pipeline, lookup_request, retry_after
+from chargeover_async._wire.envelope import Answer, NoAnswer, Reply
 from chargeover_async.errors import (
     AlreadyExists,
     ChargeOverError,
@@ -54,18 +55,18 @@ from chargeover_async.errors import (
 )
 from chargeover_async.limits import Permit, Priority
 from chargeover_async.observe import Settled, logger, notify
-from chargeover_async.operation import Operation, Outcome, with_values
-from chargeover_async.retry import Next, Repeat
+from chargeover_async.operation import Operation, Outcome
+from chargeover_async.retry import Fault, Next, Repeat
 
+from .batch_body import measure, request_of
 from .endings import behind, given_up, withdrawn
 from .entry import Entry, Stage
 from .gate import Gate
 from .journal import StreamJournal
-from .ledger import Ledger
 from .planner import Waiting
 from .reading import NoVerdict, read_batch
 from .settings import BulkReport, BulkSettings
-from .wire import measure, request_of
+from .unsettled import Unsettled
 
 CLOSED = "the bulk scope was closed"
 READY = Stage.READY
@@ -104,7 +105,7 @@ class Engine:
         self._journal = journal
         self._untold: list[Outcome[Any]] = []  # settled, and the journal is to be told
         self._gate = Gate(settings.max_waiting, settings.max_waiting_bytes)
-        self._ledger = Ledger(
+        self._ledger = Unsettled(
             existing_will_do=settings.on_existing == "continue",
             on_ready=self._ready,
             on_settled=self._settled,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any
 
-from chargeover_async._ref import Ref
+from chargeover_async._refs import PayloadPath, Ref
 from chargeover_async.errors import AlreadyExists, ChargeOverError
-from chargeover_async.operation import Operation, PayloadPath
+from chargeover_async.operation import Operation
 
 if TYPE_CHECKING:
     from .engine import Engine

@@ -15,8 +15,8 @@ from collections import deque
 from heapq import heappop, heappush
 
 from .assumptions import ServerAssumptions
+from .batch_body import jsonpath_key
 from .entry import Entry, Stage
-from .wire import jsonpath_key
 
 FLYING, READY = Stage.FLYING, Stage.READY
 

@@ -10,9 +10,10 @@ import enum
 
 import msgspec
 
-from chargeover_async._judge import Result, result_of
+from chargeover_async._send.life import Result, result_of
 from chargeover_async._wire.bulk import decode_entries
-from chargeover_async._wire.envelope import Answer, Fault, NoAnswer, Reply, entry_fault
+from chargeover_async._wire.envelope import Answer, NoAnswer, Reply, entry_fault
+from chargeover_async.retry import Fault
 
 from .assumptions import ServerAssumptions
 from .entry import Entry
@@ -26,7 +27,7 @@ class NoVerdict(enum.Enum):
     NOT_RUN = "it stood behind a failed one, where this account runs nothing"
 
 
-class Reading(msgspec.Struct):
+class BatchAnswer(msgspec.Struct):
     """What an answer says of each operation, in order, and of the server."""
 
     results: list[tuple[Result, NoVerdict | None]]
@@ -42,15 +43,15 @@ def read_batch(
     assumptions: ServerAssumptions,
     *,
     goes_on: bool,
-) -> Reading:
+) -> BatchAnswer:
     """Read the answer to ``batch``; ``goes_on`` says what is known of the server so far."""
     whole = result_of(answer, retry_after)
     if len(batch) == 1:
-        return Reading([(whole, None)])
+        return BatchAnswer([(whole, None)])
     if whole.fault is not None:
         # 400 and 413 for the whole: nothing was done, and perhaps only one of them is to blame.
         split = whole.fault is Fault.REFUSED and whole.status in {400, 413}
-        return Reading([(whole, NoVerdict.SPLIT if split else None)] * len(batch))
+        return BatchAnswer([(whole, NoVerdict.SPLIT if split else None)] * len(batch))
     assert whole.reply is not None
     replies = decode_entries(whole.reply.response)
     if replies is not None and len(replies) == len(batch):
@@ -65,13 +66,13 @@ def read_batch(
             return reading
     count = "no" if replies is None else str(len(replies))
     lost = Result(Fault.LOST, reason=f"an answer with {count} entries for {len(batch)} operations")
-    return Reading([(lost, None)] * len(batch), mismatch=True)
+    return BatchAnswer([(lost, None)] * len(batch), mismatch=True)
 
 
 def _entries(
     batch: list[Entry], replies: list[Reply | None], assumptions: ServerAssumptions, goes_on: bool
-) -> Reading:
-    reading = Reading([], goes_on=goes_on)
+) -> BatchAnswer:
+    reading = BatchAnswer([], goes_on=goes_on)
     failed = refused = False
     for entry, reply in zip(batch, replies, strict=True):
         if reply is not None and reply.ok:
@@ -96,4 +97,4 @@ def _entries(
     return reading
 
 
-__all__ = ("NoVerdict", "Reading", "read_batch")
+__all__ = ("BatchAnswer", "NoVerdict", "read_batch")

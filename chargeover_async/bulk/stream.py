@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Any, TypeVar
 
-from chargeover_async._pipeline import Pipeline
+from chargeover_async._send.pipeline import Pipeline
 from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.operation import Operation, Outcome
 

@@ -14,7 +14,7 @@ Opener = Callable[..., ChargeOver]
 
 # Somebody is waiting at a terminal: a wrong URL shall show within seconds, not after a minute of
 # patience that is right in the middle of a long import.
-IMPATIENT = RetryPolicy(attempts=2, few=1, base_s=0.2, total_s=10)
+IMPATIENT = RetryPolicy(attempts=2, attempts_after_500=1, base_s=0.2, total_s=10)
 
 
 def opener(url: str | None) -> Opener:

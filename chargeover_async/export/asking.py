@@ -8,16 +8,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from chargeover_async._pipeline import Pipeline
+from chargeover_async._send.pipeline import Pipeline
 from chargeover_async._wire.bulk import PATH, decode_entries, parse_batch
-from chargeover_async._wire.envelope import Answer, Reply, Whole, WholeReader
-from chargeover_async._wire.request import query_string
-from chargeover_async.bulk.wire import API_PATH
+from chargeover_async._wire.envelope import Answer, Decoded, Reply, WholeReader
+from chargeover_async._wire.request import API_PATH, query_string
 from chargeover_async.errors import ConnectFailed, DecodeError, UsageError
 from chargeover_async.limits import Priority
 from chargeover_async.operation import Operation
 from chargeover_async.query import QueryPairs
-from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._calls.base import BaseResource
 from chargeover_async.retry import Repeat
 
 T = TypeVar("T")
@@ -25,7 +24,7 @@ T = TypeVar("T")
 HASTY = 2  # sends of a batch before it is halved
 _HASTY = object()
 
-Target = tuple[str, QueryPairs]  # path and query of a GET
+Get = tuple[str, QueryPairs]  # path and query of a GET
 
 
 class Asker:
@@ -43,7 +42,9 @@ class Asker:
         self._hasty = copy(pipeline)
         policy = pipeline.policy
         self._hasty.policy = msgspec.structs.replace(
-            policy, attempts=min(policy.attempts, HASTY), few=min(policy.few, HASTY)
+            policy,
+            attempts=min(policy.attempts, HASTY),
+            attempts_after_500=min(policy.attempts_after_500, HASTY),
         )
         self._more = resource._options.query
         self.object = resource.object
@@ -61,9 +62,9 @@ class Asker:
             outcome = operation.outcome
             self.requests += 1 if outcome is None else outcome.attempts
 
-    async def get(self, target: Target, reader: Callable[[msgspec.Raw], T]) -> T:
+    async def get(self, get: Get, reader: Callable[[msgspec.Raw], T]) -> T:
         """One GET; raises what a direct call raises."""
-        path, query = target
+        path, query = get
         operation: Operation[T] = Operation(
             self,
             self.object,
@@ -75,30 +76,30 @@ class Asker:
         )
         return await operation
 
-    async def get_many(self, targets: Sequence[Target]) -> list[Reply | None]:
+    async def get_many(self, gets: Sequence[Get]) -> list[Reply | None]:
         """Up to 25 GETs in one request, an answer each; None for one that is not the API's.
 
         Gives up soon when it is answered badly or not at all, so that the caller can ask for less;
         a connection that does not come to be is waited for like any other. Raises DecodeError when
-        the number of answers is not that of the targets.
+        the number of answers is not asked for.
         """
         try:
-            return await self._send_many(targets, _HASTY)
+            return await self._send_many(gets, _HASTY)
         except ConnectFailed:
-            return await self._send_many(targets, None)
+            return await self._send_many(gets, None)
 
-    async def _send_many(self, targets: Sequence[Target], tag: object) -> list[Reply | None]:
+    async def _send_many(self, gets: Sequence[Get], tag: object) -> list[Reply | None]:
         payload = [
             {
                 "request_method": "GET",
                 "uri": API_PATH + path + query_string(query + self._more),
                 "payload": None,
             }
-            for path, query in targets
+            for path, query in gets
         ]
         # A POST that only reads: repeating it changes nothing.
         operation: Operation[list[Reply | None]] = Operation(
-            self, self.object, "POST", PATH, _Entries(len(targets)), Repeat.READ, payload=payload
+            self, self.object, "POST", PATH, _Entries(len(gets)), Repeat.READ, payload=payload
         )
         operation.tag = tag
         return await operation
@@ -119,9 +120,9 @@ class _Entries(WholeReader):
             raise DecodeError(f"{found} answers to the {self._count} requests of a batch")
         return entries
 
-    def whole(self, answer: Answer) -> Whole[list[Reply]] | None:
+    def whole(self, answer: Answer) -> Decoded[list[Reply]] | None:
         whole = parse_batch(answer)
         return whole if whole is not None and len(whole.response) == self._count else None
 
 
-__all__ = ("Asker", "Target")
+__all__ = ("Asker", "Get")

@@ -13,13 +13,11 @@ The plan's format is described in ``docs/import.md``.
 
 from __future__ import annotations
 
-from .checks import BadInput, Forecast
-from .given import rows_plan
-from .job import ImportJob, Preview, Progress
+from .check import BadInput, Forecast
+from .job import Failure, ImportJob, LoadSummary, Preview, Progress, Summary
 from .journal import Journal, JournalLoad, JournalRow, JournalState, read_rows, read_state
-from .mapping import Problem
-from .plan import Plan, parse_plan, read_plan
-from .report import Failure, LoadSummary, Summary
+from .plan import Plan, parse_plan, read_plan, rows_plan
+from .rows import Problem
 
 __all__ = (
     "BadInput",

@@ -36,9 +36,9 @@ What it does not imitate:
 - Taxes, late fees, dunning, e-mail, printing and PDF files. Actions that would send something
   answer true and send nothing; ``store.actions`` counts them.
 - Payment: nothing is charged. A card that has expired is declined, and so are the numbers and
-  tokens in `sandbox._gateway` (such as 4000000000000002); a decline leaves a failed transaction.
-  Scheduled payments are never made, fees are 0. No card or bank number is stored: a number that is
-  posted again is told by what its mask shows.
+  tokens in `objects.money.gateway` (such as 4000000000000002); a decline leaves a failed
+  transaction. Scheduled payments are never made, fees are 0. No card or bank number is stored: a
+  number that is posted again is told by what its mask shows.
 - The actions "set primary contact" and "e-mail" of a customer: no source shows their names.
 - The lists of an account (terms, currencies, brands, countries and so on) beyond a few records: a
   seed adds more. An id of an admin, brand, class, campaign or language is accepted unchecked.
@@ -58,15 +58,17 @@ What it does not imitate:
 
 from __future__ import annotations
 
-from ._app import Backend, LogEntry, backend_of, make_app
-from ._bulk import Outcome
-from ._faults import Fault, Faults
-from ._file import StorageError
-from ._objects import new_store
-from ._quota import Quota, QuotaMeter
-from ._server import Sandbox, serve
-from ._store import Done, Store
-from ._variant import Variant
+from chargeover_async.sandbox.api.bulk import Outcome
+from chargeover_async.sandbox.api.variant import Variant
+from chargeover_async.sandbox.http.app import Backend, backend_of, make_app
+from chargeover_async.sandbox.http.faults import Fault, Faults
+from chargeover_async.sandbox.http.log import LogEntry
+from chargeover_async.sandbox.http.quota import Quota, QuotaMeter
+from chargeover_async.sandbox.objects.table import new_store
+from chargeover_async.sandbox.store.file import StorageError
+from chargeover_async.sandbox.store.store import Done, Store
+
+from .server import Sandbox, serve
 
 __all__ = (
     "Backend",

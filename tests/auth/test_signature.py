@@ -10,7 +10,7 @@ from support.raw_server import RawServer
 from support.scripted import Script
 
 from chargeover_async import AuthFailed, ChargeOver, F, NoLimit, UsageError
-from chargeover_async._transport import AiohttpTransport
+from chargeover_async._send.transport import AiohttpTransport
 from chargeover_async.auth import Auth, BasicAuth, SignatureAuth
 from chargeover_async.sandbox import Sandbox
 

@@ -23,13 +23,14 @@ from support.fake_loop import run
 from support.server_model import Kind, ServerModel, Trouble, Ways
 
 from chargeover_async import BulkSettings, LocalLimiter, NoLimit, QuotaSettings, RetryPolicy
-from chargeover_async._pipeline import Pipeline
+from chargeover_async._refs import REF_IN_PATH
+from chargeover_async._send.pipeline import Pipeline
 from chargeover_async.bulk import ServerAssumptions
 from chargeover_async.bulk.engine import Engine
 from chargeover_async.errors import ChargeOverError
-from chargeover_async.models._codec import untyped
-from chargeover_async.operation import REF_IN_PATH, Operation, Outcome
-from chargeover_async.resources._answers import read_created
+from chargeover_async.models._json.read import untyped
+from chargeover_async.operation import Operation, Outcome
+from chargeover_async.resources._calls.answers import read_created
 from chargeover_async.retry import Repeat
 
 RUNS = int(os.environ.get("CHARGEOVER_MACHINE_RUNS", "2000"))

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargeover_async._judge import success
+from chargeover_async._send.life import success
 from chargeover_async._wire.envelope import Reply
 from chargeover_async.bulk import ServerAssumptions
+from chargeover_async.bulk.batch_body import measure, request_of
 from chargeover_async.bulk.entry import Entry, Stage
-from chargeover_async.bulk.ledger import Ledger
 from chargeover_async.bulk.planner import LOOK_AHEAD, Waiting
-from chargeover_async.bulk.wire import measure, request_of
-from chargeover_async.models._codec import untyped
+from chargeover_async.bulk.unsettled import Unsettled
+from chargeover_async.models._json.read import untyped
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, ops: int = 25, size: int = 10**9, **assumptions: Any) -> None:
         self.assumptions = ServerAssumptions(**assumptions)
         self.waiting = Waiting(self.assumptions, ops, size)
-        self.ledger = Ledger(
+        self.ledger = Unsettled(
             existing_will_do=False,
             on_ready=self.waiting.add,
             on_settled=lambda _, was, __: self.waiting.drop() if was is Stage.READY else None,

@@ -84,7 +84,7 @@ async def test_nothing_is_lost_doubled_or_misreported(kind: str) -> None:
     """Every keyed create is settled, every record is there once, and unknown is true."""
     variant, assumptions = VARIANTS[kind]
     size = SIZE if kind == "goes on" else min(SIZE, 2_000)
-    policy = RetryPolicy(attempts=30, few=30, base_s=0.001, cap_s=0.01, total_s=300)
+    policy = RetryPolicy(attempts=30, attempts_after_500=30, base_s=0.001, cap_s=0.01, total_s=300)
     async with (
         Sandbox(quota=None, variant=variant, faults=Faults(TROUBLE, seed=7)) as sandbox,
         ChargeOver(

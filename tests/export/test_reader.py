@@ -13,10 +13,15 @@ from support.export_world import account, customer, fill, ids_in, requests
 from chargeover_async import ChargeOver, Customer, F
 from chargeover_async.errors import DecodeError, ServerError, UsageError
 from chargeover_async.export import reader, records
+from chargeover_async.export.fetch import Fetcher
+from chargeover_async.export.ranges import Range
 from chargeover_async.export.reader import Reader
 from chargeover_async.resources import Customers
 from chargeover_async.retry import RetryPolicy
-from chargeover_async.sandbox import Faults, LogEntry, Sandbox, Variant, _bulk, _where
+from chargeover_async.sandbox import Faults, LogEntry, Sandbox, Variant
+from chargeover_async.sandbox.api import bulk
+from chargeover_async.sandbox.protocol import where as where_clauses
+from chargeover_async.sandbox.records import find
 
 NO_QUERIES = Variant(accept_query=False)
 BOTH = pytest.mark.parametrize("variant", [Variant(), NO_QUERIES], ids=["bulk", "plain"])
@@ -83,7 +88,7 @@ async def test_a_server_with_smaller_pages_loses_nothing(
     variant: Variant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page shorter than was asked for is no end while there are higher ids."""
-    monkeypatch.setattr(_where, "MAX_LIMIT", 20)
+    monkeypatch.setattr(where_clauses, "MAX_LIMIT", 20)
     ids = [*range(1, 700), *range(3000, 9000, 17)]
     async with account(ids=ids, variant=variant) as (_, co):
         assert await read(co) == ids
@@ -94,7 +99,7 @@ async def test_a_bulk_that_answers_queries_differently_is_not_used(
     how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison notices a server that drops the query of a batch, or a part of it."""
-    truly = _bulk._run
+    truly = bulk._run
 
     def other(api: Any, item: dict[str, Any], method: str, uri: str, *rest: Any) -> Any:
         path, _, query = uri.partition("?")
@@ -103,7 +108,7 @@ async def test_a_bulk_that_answers_queries_differently_is_not_used(
         uri = f"{path}?{'&'.join(one for one in parts if not one.startswith(dropped))}"
         return truly(api, item, method, uri, *rest)
 
-    monkeypatch.setattr(_bulk, "_run", other)
+    monkeypatch.setattr(bulk, "_run", other)
     async with account(ids=range(1, 701)) as (sandbox, co):
         whole = Reader(co.customers, page=50)
         async with aclosing(whole.pages()) as pages:
@@ -114,7 +119,7 @@ async def test_a_bulk_that_answers_queries_differently_is_not_used(
 
 async def test_a_bulk_that_goes_wrong_later_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are checked one by one, not only at first: none of a wrong answer is taken."""
-    truly = _bulk._run
+    truly = bulk._run
     calls = 0
 
     def other(api: Any, item: dict[str, Any], method: str, uri: str, *rest: Any) -> Any:
@@ -124,7 +129,7 @@ async def test_a_bulk_that_goes_wrong_later_is_left(monkeypatch: pytest.MonkeyPa
             uri = uri.partition("?")[0] + "?limit=50"
         return truly(api, item, method, uri, *rest)
 
-    monkeypatch.setattr(_bulk, "_run", other)
+    monkeypatch.setattr(bulk, "_run", other)
     async with account(ids=range(1, 3_001)) as (sandbox, co):
         assert await read(co) == ids_in(sandbox)
 
@@ -144,20 +149,20 @@ async def test_a_batch_that_is_too_much_for_the_server_is_halved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Until it fits; the pages are the same."""
-    truly = _bulk._items
+    truly = bulk._items
 
     def fewer(payload: Any) -> Any:
         items = truly(payload)
         if len(items) > 6:
-            raise _bulk.Refused("Too much.")
+            raise bulk.Refused("Too much.")
         return items
 
-    monkeypatch.setattr(_bulk, "_items", fewer)
+    monkeypatch.setattr(bulk, "_items", fewer)
     async with account(ids=range(1, 2_001)) as (sandbox, co):
         whole = Reader(co.customers, page=50)
         async with aclosing(whole.pages()) as pages:
             assert [one async for page in pages for one in page.ids] == ids_in(sandbox)
-        assert 1 < whole._batch.size <= 6
+        assert 1 < whole._fetcher.batch.size <= 6
         assert whole.requests < 30
 
 
@@ -304,9 +309,10 @@ async def test_a_record_deleted_between_list_and_get_is_left_out() -> None:
     async with account(ids=range(1, 60)) as (sandbox, co):
         whole = Reader(co.customers, nested=True)
         table = sandbox.store.table("customer")
-        page = await whole._asker.get(("/customer", (("limit", "500"),)), whole._read)
+        fetcher = whole._fetcher
+        page = await fetcher.get_list(Range(0, None))
         table.remove(table.rows[7], free_key=True)
-        finished = await whole._finished(page)
+        finished = await fetcher.complete(page)
         assert finished.ids == [one for one in range(1, 60) if one != 7]
 
 
@@ -375,7 +381,7 @@ async def test_a_server_that_does_not_page_by_id_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Never an export that looks whole."""
-    monkeypatch.setattr(_where, "parse_where", lambda where: [])
+    monkeypatch.setattr(find, "parse_where", lambda where: [])
     async with account(ids=range(1, 2001)) as (_, co):
         with pytest.raises(DecodeError, match="does not page customer by customer_id"):
             await read(co)
@@ -389,15 +395,15 @@ async def test_a_record_deleted_between_list_and_get_hides_no_other(
     ids = [*range(1, 2_000, 40), *range(2_000, 2_300)]
     async with account(ids=ids, variant=variant) as (_, co):
         gone: set[int] = set()
-        truly = Reader._singles
+        truly = Fetcher.get_records
 
-        async def singles(self: Reader, chunk: Any) -> Any:
+        async def get_records(self: Fetcher, chunk: Any) -> Any:
             if chunk[0] > 1:
                 gone.add(chunk[0])
             found = await truly(self, chunk)
             return [pair for pair in found if pair[0] not in gone]
 
-        monkeypatch.setattr(Reader, "_singles", singles)
+        monkeypatch.setattr(Fetcher, "get_records", get_records)
         found = await read(co, nested=True)
         assert gone
         assert found == [one for one in ids if one not in gone]
@@ -409,10 +415,10 @@ async def test_a_page_of_which_nothing_is_left_is_not_handed_out(
 ) -> None:
     """All of a page deleted between the list and the GETs."""
 
-    async def singles(self: Reader, chunk: Any) -> Any:
+    async def get_records(self: Fetcher, chunk: Any) -> Any:
         return []
 
-    monkeypatch.setattr(Reader, "_singles", singles)
+    monkeypatch.setattr(Fetcher, "get_records", get_records)
     async with account(ids=range(1, 120), variant=variant) as (_, co):
         whole = Reader(co.customers, page=50, nested=True)
         async with aclosing(whole.pages()) as pages:

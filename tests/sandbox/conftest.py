@@ -15,9 +15,9 @@ import pytest
 from support.sandbox_state import whole_state
 
 from chargeover_async.sandbox import Sandbox, Variant, new_store
-from chargeover_async.sandbox._bulk import run_bulk
-from chargeover_async.sandbox._router import PREFIX, Api
-from chargeover_async.sandbox._wire import decode, encode
+from chargeover_async.sandbox.api.bulk import run_bulk
+from chargeover_async.sandbox.api.router import PREFIX, Api
+from chargeover_async.sandbox.protocol.answers import decode, encode
 
 
 class Wall:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chargeover_async import ChargeOver
 from chargeover_async.migrate import ImportJob, Plan, Summary, read_plan
-from chargeover_async.migrate.checks import Checked, check
+from chargeover_async.migrate.check.check import Checked, check
 from chargeover_async.sandbox import Sandbox
 
 CUSTOMERS = """

@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 from chargeover_async import ChargeOver, RetryPolicy
-from chargeover_async._wire.envelope import Answer, Fault, NoAnswer
+from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async._wire.request import Request
 from chargeover_async.limits import Permit, Priority, QuotaStats
 from chargeover_async.observe import Event
+from chargeover_async.retry import Fault
 
 URL = "https://example.chargeover.com/api/v3"
 

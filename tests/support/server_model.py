@@ -17,9 +17,10 @@ from urllib.parse import parse_qsl, unquote
 
 from jsonpath_ng.ext.parser import parse as parse_path
 
-from chargeover_async._wire.envelope import Answer, Fault, NoAnswer
+from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async._wire.request import Request
 from chargeover_async.limits import Permit
+from chargeover_async.retry import Fault
 
 API = "/api/v3"
 

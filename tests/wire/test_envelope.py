@@ -11,7 +11,6 @@ import pytest
 from chargeover_async import errors
 from chargeover_async._wire.envelope import (
     Answer,
-    Fault,
     Reply,
     entry_fault,
     error_of,
@@ -19,6 +18,7 @@ from chargeover_async._wire.envelope import (
     is_taken_key,
     parse,
 )
+from chargeover_async.retry import Fault
 
 
 def body(code: Any, status: Any = "OK", message: Any = "", response: Any = True) -> bytes:

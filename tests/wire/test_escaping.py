@@ -20,8 +20,8 @@ from chargeover_async._wire.request import Request, query_string, segment
 from chargeover_async.operation import Operation
 from chargeover_async.query import escape
 from chargeover_async.sandbox import new_store
-from chargeover_async.sandbox._router import PREFIX, Api
-from chargeover_async.sandbox._where import parse_query, parse_where
+from chargeover_async.sandbox.api.router import PREFIX, Api
+from chargeover_async.sandbox.protocol.where import parse_query, parse_where
 
 ASCII = string.printable[:95]  # the printable ones, blank included
 BEYOND = [

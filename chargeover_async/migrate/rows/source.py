@@ -1,0 +1,105 @@
+"""A file and how to read it, as a stream, never whole; each format is a class in its own module.
+
+A row knows the line of the file where it begins, so that every message can name it. What spoils
+one row comes out as a `BadRow` and the reading goes on; what spoils the file raises `BadFile`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Generator, Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import ClassVar, NoReturn, TextIO
+
+import msgspec
+
+from .files import is_damage, open_text
+from .row import BadFile, BadRow, Row, Skip
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A file and how to read it; `format` and `endings` are those of its class.
+
+    A format has a class with `rows`, and with `columns` if its files name them, and a line in
+    `formats`.
+    """
+
+    format: ClassVar[str]
+    endings: ClassVar[tuple[str, ...]]
+
+    path: Path
+    encoding: str = "utf-8"
+    delimiter: str = ","
+
+    @property
+    def name(self) -> str:
+        """The file's name for messages."""
+        return self.path.name
+
+    @property
+    def reading(self) -> tuple[str, ...]:
+        """How the bytes are read: a journal belongs to this as it does to the bytes."""
+        return self.format, self.encoding, self.delimiter, ""
+
+    def columns(self) -> tuple[str, ...] | None:
+        """The columns of the file; None where each row has its own names."""
+        with self._open():
+            return None
+
+    def rows(self, skip: Skip | None = None) -> Iterator[Row | BadRow]:
+        """Every record in order; blank lines are passed over.
+
+        So are records at lines of which ``skip`` says so: quickly, without looking into them.
+        """
+        raise NotImplementedError
+
+    def stamp(self) -> tuple[int, int]:
+        """Size and time of change, to notice a file that changes between two readings."""
+        with self._readable():
+            found = self.path.stat()
+        return found.st_size, found.st_mtime_ns
+
+    def digest(self) -> str:
+        """A checksum of the file's bytes and of how they are read."""
+        with self._open_bytes() as file:
+            found = hashlib.file_digest(file, "sha256")
+        found.update(repr(self.reading).encode())
+        return found.hexdigest()
+
+    @contextlib.contextmanager
+    def _open(self, newline: str | None = None) -> Generator[TextIO]:
+        # utf-8-sig reads UTF-8 with and without the mark that Excel puts in front.
+        encoding = "utf-8-sig" if self.encoding.lower() in {"utf-8", "utf8"} else self.encoding
+        with self._readable(), open_text(self.path, encoding, newline) as file:
+            yield file
+
+    @contextlib.contextmanager
+    def _open_bytes(self) -> Generator[BufferedReader]:
+        with self._readable(), self.path.open("rb") as file:
+            yield file
+
+    @contextlib.contextmanager
+    def _readable(self) -> Generator[None]:
+        try:
+            yield
+        except UnicodeError as error:
+            raise BadFile(
+                f'{self.name} is not text in the encoding "{self.encoding}": {error}; '
+                'say what it is in the plan, such as encoding = "cp1252"'
+            ) from None
+        except OSError as error:
+            self._unreadable(error)
+        except Exception as error:
+            if not is_damage(error):
+                raise
+            raise BadFile(f"{self.name} is damaged or cut off: {error}") from None
+
+    def _unreadable(self, error: OSError) -> NoReturn:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise BadFile(f"{self.path} cannot be read: {reason}") from None
+
+
+__all__ = ("Source",)

@@ -1,0 +1,1 @@
+"""The sandbox over HTTP: credentials, quota, faults, log, control plane, page, webhooks."""

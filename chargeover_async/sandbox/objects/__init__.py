@@ -1,0 +1,1 @@
+"""The objects of the API and their rules; `table` lists them."""

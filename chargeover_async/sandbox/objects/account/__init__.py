@@ -1,0 +1,1 @@
+"""What an account is set up with, and who and what is in it."""

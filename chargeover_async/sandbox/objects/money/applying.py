@@ -1,0 +1,292 @@
+"""Transactions applied to invoices: the arithmetic, and the invoices that it moves.
+
+Invariants, whatever is done in whatever order:
+
+1. What an invoice shows as payments and credits is what a seed gave it plus what the transactions
+   that are applied to it hold for it.
+2. An invoice's balance does not fall below zero: what is too much becomes unapplied again.
+3. ``applied`` and ``unapplied`` of a transaction add up to its amount, less what was refunded of
+   the part that was not applied (``returned``).
+4. A payment stays applied with at least what its own refunds took from an invoice, and the payments
+   and credits of an invoice do not fall below zero.
+
+No source shows how the real account splits a payment: where it is not stated otherwise the rules
+here are UNVERIFIED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount
+from chargeover_async.sandbox.protocol.values import is_array, is_object, number
+from chargeover_async.sandbox.records.events import happened
+from chargeover_async.sandbox.records.refs import needed
+from chargeover_async.sandbox.store.store import Row, Store
+
+from .due import balance_of, money_moved, status_of
+
+_ZERO = Decimal(0)
+_CENTS = -2
+
+# Where each type shows on an invoice (recordings: payments and credits).
+COLUMN = {"pay": "payments", "ref": "payments", "spl": "payments", "cre": "credits"}
+
+
+class Wish(NamedTuple):
+    """An invoice to apply to, and how much; None for as much as there is."""
+
+    invoice: Row
+    applied: Decimal | None
+
+
+class Part(NamedTuple):
+    """A part of a transaction that is applied to an invoice."""
+
+    invoice: Row
+    applied: Decimal
+
+
+def cents(sent: object) -> Decimal:
+    """An amount of money; more than two digits behind the point are refused (UNVERIFIED)."""
+    value = number(sent)
+    if value.normalize().as_tuple().exponent < _CENTS:  # type: ignore[operator]
+        raise Refused(INVALID)
+    return value
+
+
+def wishes(store: Store, customer: Row, sent: Any) -> list[Wish]:
+    """What an ``applied_to`` asks for: a list, or an object with the keys "0", "1", ...
+
+    The invoices must be the customer's own or those of its children, whom a parent may pay for.
+    Source of the two shapes: page "Adjust applied amounts" and the vendor's PHP sample.
+    """
+    if sent is None:
+        return []
+    if is_object(sent):
+        keyed = sent
+        if not all(key.isascii() and key.isdigit() for key in keyed):
+            raise Refused(INVALID)
+        sent = list(keyed.values())
+    if not is_array(sent):
+        raise Refused(INVALID)
+    found: dict[int, Wish] = {}
+    for entry in sent:
+        if not is_object(entry):
+            raise Refused(INVALID)
+        invoice = needed(store, entry, "invoice", "invoice")
+        if not may_pay(store, customer, invoice):
+            raise Refused(f"Invoice {invoice.id} is not one of customer {customer.id}.")
+        if invoice.id in found:
+            raise Refused(f"Invoice {invoice.id} is named twice in applied_to.")
+        asked = entry.get("applied")
+        found[invoice.id] = Wish(invoice, None if asked is None else cents(asked))
+    return list(found.values())
+
+
+def may_pay(store: Store, customer: Row, invoice: Row) -> bool:
+    """Whether an invoice is the customer's own or that of one of its children."""
+    owner = store.row("customer", invoice.data.get("customer_id"))
+    if owner is None:
+        return False
+    return customer.id in (owner.id, owner.data.get("parent_customer_id"))
+
+
+def share(
+    store: Store, asked: Iterable[Wish], available: Decimal, held: dict[int, Decimal]
+) -> list[Part]:
+    """Split ``available`` over invoices, in order; ``held`` is what the payer gives back first.
+
+    An amount that is not given is as much as there is and is due (recording
+    `create_and_apply_payment`); one that is given must be there and must be due.
+    """
+    parts: list[Part] = []
+    for invoice, wanted in asked:
+        due = balance_of(store, invoice) + held.get(invoice.id, _ZERO)
+        applied = min(available, due) if wanted is None else wanted
+        if wanted is not None and wanted < 0:
+            raise Refused(INVALID)
+        if applied > due:
+            raise Refused(f"Invoice {invoice.id} has only {due} due, not {applied}.")
+        if applied > available:
+            raise Refused(f"There is only {available} to apply, not {applied}.")
+        if applied > 0:
+            parts.append(Part(invoice, applied))
+            available -= applied
+    return parts
+
+
+def take_back(asked: Iterable[Wish], available: Decimal) -> list[Part]:
+    """The parts of a refund, all negative: what it takes from the payments on invoices.
+
+    ``available`` is negative, as the amount of a refund is.
+    """
+    parts: list[Part] = []
+    for invoice, wanted in asked:
+        paid = Decimal(invoice.data.get("payments") or 0)
+        applied = max(available, -paid) if wanted is None else wanted
+        if applied > 0 or applied < available:
+            raise Refused(f"Invoice {invoice.id}: {applied} is not a part of {available}.")
+        if -applied > paid:
+            raise Refused(f"Invoice {invoice.id} has payments of {paid} only.")
+        if applied < 0:
+            parts.append(Part(invoice, applied))
+            available -= applied
+    return parts
+
+
+# What a transaction holds.
+
+
+def held_by(row: Row) -> dict[int, Decimal]:
+    """Invoice -> what a transaction has applied to it."""
+    return {
+        int(entry["invoice_id"]): Decimal(entry["applied"])
+        for entry in row.data.get("applied_to") or ()
+    }
+
+
+def applied_of(row: Row) -> Decimal:
+    """What is applied of a transaction."""
+    return sum(held_by(row).values(), _ZERO)
+
+
+def unapplied_of(row: Row) -> Decimal:
+    """What is left of a transaction to apply; nothing of one that failed or is void."""
+    if not counts(row):
+        return _ZERO
+    return Decimal(row.data.get("amount") or 0) - applied_of(row) - (row.data.get("returned") or 0)
+
+
+def counts(row: Row) -> bool:
+    """Whether a transaction moved money: it succeeded and is not void."""
+    return bool(row.data.get("gateway_status", 1)) and row.data.get("void_datetime") is None
+
+
+def touching(store: Store, invoice: Row) -> Iterator[Row]:
+    """The transactions that are applied to an invoice, oldest first."""
+    customer = store.row("customer", invoice.data.get("customer_id"))
+    if customer is None:
+        return
+    payers = (customer.id, customer.data.get("parent_customer_id"))
+    rows = [each for payer in payers for each in store.of_customer("transaction", payer)]
+    for row in sorted(rows, key=lambda each: each.id):
+        if invoice.id in held_by(row):
+            yield row
+
+
+# What is written.
+
+
+def entries(held: dict[int, Decimal]) -> list[dict[str, Any]]:
+    """``applied_to`` as it is stored and shown: the id as a string (recordings)."""
+    return [
+        {"invoice_id": str(id_), "applied": amount(applied)}
+        for id_, applied in held.items()
+        if applied
+    ]
+
+
+def hold(store: Store, row: Row, held: dict[int, Decimal], **changes: Any) -> None:
+    """Change what a stored transaction has applied."""
+    data = {**row.data, "applied_to": entries(held), **changes}
+    row.forget(("applied", "unapplied"))
+    store.table("transaction").replace(row, data)
+
+
+def move(store: Store, invoice: Row, column: str, by: Decimal) -> None:
+    """Change an invoice's payments or credits, and what follows from them."""
+    before = status_of(store, invoice)
+    data: dict[str, Any] = {
+        **invoice.data,
+        column: Decimal(invoice.data.get(column) or 0) + by,
+    }
+    invoice.forget()
+    store.table("invoice").replace(invoice, data)
+    if data.get("void_datetime") is not None:
+        return
+    paid = balance_of(store, invoice) <= 0
+    if paid != (data.get("paid_date") is not None):
+        day = store.today().isoformat() if paid else None
+        store.table("invoice").replace(invoice, {**data, "paid_date": day})
+    money_moved(store, data.get("customer_id"))
+    if status_of(store, invoice) != before:
+        happened(store, "invoice", invoice, "status")
+
+
+def check_move(invoice: Row, column: str, by: Decimal) -> None:
+    """Refuse what a refund has been taken from already."""
+    if Decimal(invoice.data.get(column) or 0) + by < 0:
+        raise Refused(f"Part of this was refunded from invoice {invoice.id}.")
+
+
+def settle(store: Store, invoice: Row) -> None:
+    """Give back what is applied beyond an invoice's total, the newest payment first."""
+    excess = -balance_of(store, invoice)
+    if excess > 0 and invoice.data.get("void_datetime") is None:
+        _give_back(store, invoice, excess)
+
+
+def release(store: Store, invoice: Row) -> None:
+    """Unapply everything from an invoice, which is about to be void or gone."""
+    for row in list(touching(store, invoice)):
+        if row.data.get("transaction_type") == "ref":
+            detach(store, row, invoice)
+    _give_back(store, invoice, None)
+
+
+def detach(store: Store, refund: Row, invoice: Row) -> None:
+    """Count a refund's part of an invoice against the unapplied part of its payment instead."""
+    held = held_by(refund)
+    part = held.pop(invoice.id)
+    payment = store.row("transaction", refund.data.get("payment_id"))
+    if payment is None:
+        hold(store, refund, held)
+    else:
+        hold(store, refund, held, returned=(refund.data.get("returned") or 0) + part)
+        hold(
+            store,
+            payment,
+            held_by(payment),
+            returned=(payment.data.get("returned") or 0) - part,
+        )
+    move(store, invoice, "payments", -part)
+
+
+def _give_back(store: Store, invoice: Row, excess: Decimal | None) -> None:
+    for row in reversed(list(touching(store, invoice))):
+        if row.data.get("transaction_type") == "ref":
+            continue
+        held = held_by(row)
+        column = COLUMN[row.data["transaction_type"]]
+        part = held[invoice.id] - refunded_on(store, row, invoice.id)
+        part = min(part, Decimal(invoice.data.get(column) or 0))
+        if excess is not None:
+            part = min(part, excess)
+        if part > 0:
+            excess = None if excess is None else excess - part
+            held[invoice.id] -= part
+            hold(store, row, held)
+            move(store, invoice, column, -part)
+
+
+def refunded_on(store: Store, payment: Row, invoice_id: int) -> Decimal:
+    """What refunds of ``payment`` have taken from an invoice."""
+    return -sum(
+        (held_by(each).get(invoice_id, _ZERO) for each in refunds_of(store, payment)), _ZERO
+    )
+
+
+def refundable_on(store: Store, payment: Row, invoice_id: int) -> Decimal:
+    """What is left on an invoice of what ``payment`` paid; it need not be stored (a seed)."""
+    left = held_by(payment)[invoice_id] - refunded_on(store, payment, invoice_id)
+    invoice = store.row("invoice", invoice_id)
+    return left if invoice is None else min(left, Decimal(invoice.data.get("payments") or 0))
+
+
+def refunds_of(store: Store, payment: Row) -> list[Row]:
+    """The refunds of a payment that are not void, oldest first."""
+    rows = store.table("transaction").index["payment_id"].get(payment.id, {})
+    return [rows[id_] for id_ in sorted(rows) if counts(rows[id_])]

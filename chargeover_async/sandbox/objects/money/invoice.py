@@ -1,0 +1,285 @@
+"""The rules of invoices and their lines: amounts, dates, statuses, payments."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+from chargeover_async.models import Invoice
+from chargeover_async.sandbox.objects.account.shared import (
+    DEFAULT_CURRENCY,
+    DEFAULT_TERMS,
+    SHARED,
+    terms_days,
+)
+from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, amount, missing
+from chargeover_async.sandbox.protocol.values import (
+    INTEGER,
+    MIXED,
+    NUMBER,
+    TEXT,
+    date,
+    flag,
+    is_array,
+    is_object,
+    number,
+)
+from chargeover_async.sandbox.records.events import happened
+from chargeover_async.sandbox.store.store import NestedField, Row, Spec, Store
+
+from .applying import Part, release, settle, touching
+from .charging import charge, given, on_file
+from .due import balance_of, days_overdue, is_overdue, is_paid, money_moved, status
+from .lines import CUSTOM, KINDS, take_lines, total_of, values_of
+from .transaction import apply_balance
+
+_ZERO = Decimal(0)
+
+
+def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
+    data = row.data
+    customer = store.row("customer", data.get("customer_id"))
+    if customer is None:
+        raise missing("customer_id")
+    data["line_items"] = take_lines(store, row.id, fields.get("line_items"), [])
+    data["total"] = total_of(data["line_items"])
+    for name in ("terms_id", "currency_id"):
+        if data.get(name) is None:
+            data[name] = customer.data.get(name, CUSTOMER_DEFAULTS[name])
+    if data.get("date") is None:
+        data["date"] = store.today().isoformat()
+    data["due_date"] = due_date(store, row)
+    if not data.get("refnumber"):
+        data["refnumber"] = str(row.id)  # recordings: the number as text
+    money_moved(store, customer.id)
+
+
+CUSTOMER_DEFAULTS = {"terms_id": DEFAULT_TERMS, "currency_id": DEFAULT_CURRENCY}
+
+
+def _update(store: Store, row: Row, fields: dict[str, Any]) -> None:
+    data = row.data
+    if "line_items" in fields:
+        data["line_items"] = take_lines(
+            store, row.id, fields["line_items"], data.get("line_items") or []
+        )
+        data["total"] = total_of(data["line_items"])
+        data["sum_base"] = data["sum_usage"] = _ZERO
+    if "date" in fields or "terms_id" in fields:
+        if data.get("date") is None:
+            data["date"] = store.today().isoformat()
+        data["due_date"] = due_date(store, row)
+    if not data.get("refnumber"):
+        data["refnumber"] = str(row.id)
+    money_moved(store, data.get("customer_id"))
+
+
+def due_date(store: Store, row: Row) -> str:
+    """Date plus the days of the terms (recordings; one documented example does not add up)."""
+    day = dt.date.fromisoformat(row.data["date"])
+    try:
+        return (day + dt.timedelta(days=terms_days(store, row))).isoformat()
+    except OverflowError:
+        raise Refused(INVALID) from None
+
+
+def _delete(store: Store, row: Row) -> None:
+    release(store, row)
+    money_moved(store, row.data.get("customer_id"))
+
+
+def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
+    data = row.data
+    lines: list[dict[str, Any]] = []
+    for line in data.get("line_items") or ():
+        kept = {"line_quantity": 1, **line}
+        for name, kind in KINDS.items():
+            if kind == NUMBER:
+                kept[name] = amount(Decimal(str(kept.get(name) or 0)))
+        if kept.get("line_item_id") is None:
+            kept["line_item_id"] = store.number("line_item_id")
+        store.used("line_item_id", kept["line_item_id"])
+        lines.append(kept)
+    data["line_items"] = lines
+    if data.get("total") is None:
+        data["total"] = total_of(lines)
+    if data.get("date") is None:
+        data["date"] = data["write_datetime"][:10]
+    if data.get("due_date") is None:
+        data["due_date"] = due_date(store, row)
+    data.setdefault("refnumber", str(row.id))
+
+
+# Derived fields.
+
+
+def _applied(_store: Store, row: Row) -> Decimal:
+    return _ZERO + (row.data.get("payments") or 0) + (row.data.get("credits") or 0)
+
+
+def _transaction_ids(store: Store, row: Row) -> list[int]:
+    return [each.id for each in touching(store, row)]
+
+
+# Actions.
+
+
+def _void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
+    """Brings the balance to zero and leaves the total; voiding twice changes nothing.
+
+    UNVERIFIED: what was applied to it becomes unapplied.
+    """
+    if row.data.get("void_datetime") is None:
+        data = {**row.data, "void_datetime": store.stamp()}
+        store.table("invoice").replace(row, data)
+        row.forget(INVOICE.derived)
+        release(store, row)
+        money_moved(store, row.data.get("customer_id"))
+        happened(store, "invoice", row, "status")
+    return True
+
+
+def _pay(store: Store, row: Row, fields: dict[str, Any]) -> Any:
+    """Pays what is due, in full: with what is given, with what is on file, or from the balance.
+
+    A decline is a 400 and leaves a failed transaction. With ``use_customer_balance`` the answer is
+    false when there was nothing to apply (vendor's page).
+    """
+    if fields.get("use_customer_balance") is not None and flag(fields["use_customer_balance"]):
+        return apply_balance(store, row)
+    due = balance_of(store, row)
+    customer = store.row("customer", row.data.get("customer_id"))
+    if due <= 0 or customer is None:
+        raise Refused("This invoice has no balance to pay.")  # UNVERIFIED
+    is_given = any(fields.get(name) is not None for name in ("number", "routing"))
+    methods = [given(store, fields)] if is_given else on_file(store, customer, row)
+    paid = charge(store, customer, due, [Part(row, due)], methods)
+    return paid if isinstance(paid, Answer) else True
+
+
+def _schedule(_store: Store, _row: Row, fields: dict[str, Any]) -> bool:
+    """Accepts a list, or an object with the keys "0", "1", ... (as the vendor's page shows it).
+
+    The payments themselves are never made.
+    """
+    entries: Any = fields.get("schedule")
+    if not entries:
+        raise missing("schedule")
+    if is_object(entries):
+        keyed = entries
+        if not all(key.isascii() and key.isdigit() for key in keyed):
+            raise Refused(INVALID)
+        entries = list(keyed.values())
+    if not is_array(entries):
+        raise Refused(INVALID)
+    for entry in entries:
+        if not is_object(entry):
+            raise Refused(INVALID)
+        payment = entry
+        for name, take in (("amount", number), ("date", date)):
+            if payment.get(name) is None:
+                raise missing(name)
+            take(payment[name])
+        if payment.get("paymethod", "any") not in ("any", "crd", "ach", "tok"):
+            raise Refused(INVALID)
+    return True
+
+
+def _accepted(_store: Store, _row: Row, _fields: dict[str, Any]) -> bool:
+    """Nothing is mailed or printed (recording `send_invoice`: true, also for a void invoice)."""
+    return True
+
+
+def _category_ids(store: Store, row: Row) -> list[Any]:
+    items = (store.row("item", id_) for id_ in values_of("item_id")(store, row))
+    return [
+        category.get("item_category_id")
+        for item in items
+        if item is not None
+        for category in item.data.get("categories") or ()
+    ]
+
+
+def _no_quotes(_store: Store, _row: Row) -> list[Any]:
+    return []  # quotes do not become invoices here
+
+
+def _package_token(store: Store, row: Row) -> list[Any]:
+    package = store.row("package", row.data.get("package_id"))
+    return [] if package is None else [package.data["token"]]
+
+
+INVOICE = Spec(
+    name="invoice",
+    key="invoice_id",
+    model=Invoice,
+    first_id=10000,  # recordings: the first invoice is 10000
+    defaults={
+        "brand_id": 1,
+        "currency_id": DEFAULT_CURRENCY,
+        "terms_id": DEFAULT_TERMS,
+        "line_items": [],
+        **dict.fromkeys(("credits", "payments", "writeoffs", "sum_base", "sum_usage"), 0),
+        "taxes": 0,
+        "declines": 0,
+    },
+    read_only=frozenset(
+        (
+            *("total", "taxes", "credits", "payments", "writeoffs", "declines"),
+            *("sum_base", "sum_usage", "due_date", "paid_date", "delay_datetime"),
+            *("void_datetime", "invoice_index", "package_id", "brand_id", "admin_name"),
+            *("cycle_pre_from_date", "cycle_pre_to_date", "cycle_this_date"),
+            *("cycle_post_from_date", "cycle_post_to_date"),
+        )
+    ),
+    create_only=frozenset(("customer_id", "currency_id", "class_id")),
+    single_only=("line_items",),
+    references={"customer": "customer"},
+    choices={"terms_id": "terms", "currency_id": "currency"},
+    derived={
+        **SHARED,
+        "subtotal": lambda _store, row: row.data["total"] - (row.data.get("taxes") or 0),
+        "balance": balance_of,
+        "applied": _applied,
+        "sum_onetime": lambda _store, row: (
+            row.data["total"] - (row.data.get("sum_base") or 0) - (row.data.get("sum_usage") or 0)
+        ),
+        "is_paid": is_paid,
+        "is_void": lambda _store, row: row.data.get("void_datetime") is not None,
+        "is_overdue": is_overdue,
+        "days_overdue": days_overdue,
+        "invoice_status_name": status(0),
+        "invoice_status_str": status(1),
+        "invoice_status_state": status(2),
+        "url_permalink": lambda store, row: f"{store.site}/r/invoice/view/{row.data['token']}",
+        "url_pdflink": lambda store, row: f"{store.site}/r/invoice/pdf/{row.data['token']}",
+        "url_paylink": lambda store, row: f"{store.site}/r/trans/pay/{row.data['token']}",
+        "url_self": lambda store, row: f"{store.site}/admin/r/invoice/view/{row.id}",
+    },
+    nested={
+        "transaction.transaction_id": NestedField(INTEGER, _transaction_ids),
+        "line_items.item_id": NestedField(INTEGER, values_of("item_id")),
+        "line_items.item.categories.item_category_id": NestedField(INTEGER, _category_ids),
+        "package_token": NestedField(TEXT, _package_token),
+        "quote.quote_id": NestedField(INTEGER, _no_quotes),
+        **{f"line_items.{name}": NestedField(MIXED, values_of(name)) for name in CUSTOM},
+    },
+    indexes=("customer_id", "package_id"),
+    # The recorded order=invoice_date:DESC was accepted although the field is called date.
+    order_aliases={"invoice_date": "date"},
+    events={"insert": (), "update": (), "status": ()},
+    on_create=_create,
+    on_update=_update,
+    after_update=lambda store, row, _before: settle(store, row),
+    on_delete=_delete,
+    on_seed=_seed,
+    actions={
+        "void": _void,
+        "pay": _pay,
+        "email": _accepted,
+        "print": _accepted,
+        "approve": _accepted,
+        "schedule": _schedule,
+    },
+)

@@ -1,0 +1,1 @@
+"""Subscriptions, their lines, and what is billed for them."""

@@ -1,0 +1,1 @@
+"""What can be done with any record, whatever its object."""

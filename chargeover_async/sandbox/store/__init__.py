@@ -1,0 +1,1 @@
+"""Records, their indexes, and the file that they live in."""

@@ -1,0 +1,132 @@
+"""Compressed and Parquet files as sources of an import."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.import_world import CUSTOMERS, Account, Folder
+
+from chargeover_async import _extras
+from chargeover_async.errors import UsageError
+from chargeover_async.migrate import read_plan
+from chargeover_async.migrate.rows import FORMATS, BadFile, Row
+
+CSV = "Id,Name\n1,Müller\n2,Zoë\n"
+
+
+def squeeze(data: bytes, ending: str) -> bytes:
+    if ending == "gz":
+        return gzip.compress(data)
+    module = _extras.zstd()
+    options = {module.CompressionParameter.checksum_flag: 1}
+    return bytes(module.compress(data, options=options))
+
+
+def parquet(path: Path, **columns: Any) -> Path:
+    pa = pytest.importorskip("pyarrow")
+    _extras.arrow().parquet.write_table(pa.table(columns), str(path), row_group_size=2)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_a_compressed_file_reads_like_the_plain_one(folder: Folder, ending: str) -> None:
+    """Text, encodings, several members one behind the other."""
+    if ending == "zst" and sys.version_info < (3, 14):
+        pytest.importorskip("backports.zstd")
+    path = folder.path / f"customers.csv.{ending}"
+    head, tail = CSV.encode("cp1252")[:12], CSV.encode("cp1252")[12:]
+    path.write_bytes(squeeze(head, ending) + squeeze(tail, ending))
+    source = FORMATS["csv"](path, encoding="cp1252")
+    assert source.columns() == ("Id", "Name")
+    assert [one.cells for one in source.rows() if isinstance(one, Row)] == [
+        {"Id": "1", "Name": "Müller"},
+        {"Id": "2", "Name": "Zoë"},
+    ]
+    plan = folder.write("plan.toml", CUSTOMERS.replace("customers.csv", path.name))
+    assert read_plan(plan).loads[0].source.format == "csv"
+    for damaged in (path.read_bytes()[:-5], b"no such thing", path.read_bytes()[:-5] + b"12345"):
+        path.write_bytes(damaged)
+        with pytest.raises(BadFile, match=path.name):
+            list(source.rows())
+
+
+def test_parquet_rows_are_what_json_would_have(folder: Folder) -> None:
+    """Dates as text, decimals and doubles by their digits, nested values, absent ones."""
+    pytest.importorskip("pyarrow")
+    path = parquet(
+        folder.path / "a.parquet",
+        Id=[1, 2, None],
+        Price=[Decimal("2.950000"), Decimal("100.00"), None],
+        Rate=[0.1, float("nan"), 1e3],
+        Day=[dt.date(2026, 1, 2), None, None],
+        At=[dt.datetime(2026, 1, 2, 3, 4, 5), None, None],  # noqa: DTZ001 - as the API's are
+        Name=["Ünï", "", None],
+        Lines=[[{"a": Decimal("1.10")}], [], None],
+        Flag=[True, False, None],
+    )
+    source = FORMATS["parquet"](path)
+    assert source.columns() == ("Id", "Price", "Rate", "Day", "At", "Name", "Lines", "Flag")
+    found = list(source.rows())
+    assert found[0] == Row(
+        1,
+        {
+            "Id": 1,
+            "Price": Decimal("2.95"),
+            "Rate": Decimal("0.1"),
+            "Day": "2026-01-02",
+            "At": "2026-01-02 03:04:05",
+            "Name": "Ünï",
+            "Lines": [{"a": Decimal("1.1")}],
+            "Flag": True,
+        },
+    )
+    assert isinstance(found[1], Row)
+    assert (str(found[1].cells["Price"]), found[1].cells["Rate"]) == ("100", None)
+    assert [one.line for one in found] == [1, 2, 3]
+    assert isinstance(found[2], Row)
+    assert found[2].cells["Rate"] == Decimal(1000)
+
+
+def test_what_is_no_parquet_is_said_with_its_name(folder: Folder) -> None:
+    """Another kind of file, one that is cut off, one that is not there, bytes in a column."""
+    pytest.importorskip("pyarrow")
+    path = folder.write("a.parquet", "Id,Name\n")
+    with pytest.raises(BadFile, match=r"a\.parquet is not a Parquet file"):
+        FORMATS["parquet"](path).columns()
+    with pytest.raises(BadFile, match=r"none\.parquet cannot be read"):
+        list(FORMATS["parquet"](folder.path / "none.parquet").rows())
+    parquet(path, Id=[b"1"])
+    with pytest.raises(BadFile, match="type bytes cannot be imported"):
+        list(FORMATS["parquet"](path).rows())
+
+
+async def test_a_parquet_file_is_imported(folder: Folder, account: Account) -> None:
+    """By the same plan as a CSV file; a column that is not there is noticed before."""
+    pytest.importorskip("pyarrow")
+    parquet(folder.path / "customers.parquet", Id=[1, 2, 3], Name=["A", "Zoë", "C"])
+    plan = CUSTOMERS.replace("customers.csv", "customers.parquet")
+    assert (await account.load(folder.plan(plan))).created == 3
+    assert account.records("customer")["c-2"]["company"] == "Zoë"
+    with pytest.raises(UsageError, match="Nam"):
+        folder.check(plan.replace("{Name}", "{Nam}"))
+
+
+def test_a_missing_library_is_named_with_its_extra(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the file is met, not before."""
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    path = folder.write("a.csv.zst", "x")
+    with pytest.raises(UsageError, match=r"chargeover-async\[zstd\]"):
+        list(FORMATS["csv"](path).rows())
+    path = folder.write("a.parquet", "x")
+    with pytest.raises(UsageError, match=r"chargeover-async\[parquet\]"):
+        list(FORMATS["parquet"](path).rows())
