@@ -39,7 +39,8 @@ from .models import (
     Transaction,
     User,
 )
-from .models._codec import DateFormat, check_kind, read, read_untyped
+from .models._json.mend import DateFormat
+from .models._json.read import check_kind, read, read_untyped
 
 X = TypeVar("X")
 

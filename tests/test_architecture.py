@@ -59,7 +59,7 @@ DEPENDENCIES = {"aiohttp", "yarl", "msgspec", "jsonpath_ng", "aiolimiter"}
 
 
 def modules() -> dict[str, Path]:
-    """``"models/_codec"`` -> its file."""
+    """``"models/_json/read"`` -> its file."""
     return {
         path.relative_to(ROOT).with_suffix("").as_posix(): path
         for path in sorted(ROOT.rglob("*.py"))
@@ -94,7 +94,7 @@ def imports(name: str, path: Path) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def part(full: str) -> str | None:
-    """``"models"`` for ``"chargeover_async.models._codec"``; None for what is not ours."""
+    """``"models"`` for ``"chargeover_async.models._json.read"``; None for what is not ours."""
     parts = full.split(".")
     return parts[1] if parts[0] == PACKAGE and len(parts) > 1 else None
 

@@ -15,9 +15,9 @@ from typing import Any
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.errors import UsageError
 from chargeover_async.query import MAX_PAGE, QueryPairs, Where, order_pair
-from chargeover_async.resources._base import BaseResource
-from chargeover_async.resources._kinds import Listable, Readable
-from chargeover_async.resources._lists import OffsetListable, Unfiltered, Whole
+from chargeover_async.resources._calls.base import BaseResource
+from chargeover_async.resources._calls.kinds import Listable, Readable
+from chargeover_async.resources._calls.lists import OffsetListable, Unfiltered, Whole
 
 from .fetch import BULK_IN_FLIGHT, BatchSize, Fetcher
 from .page import Page, check_order, joined

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate._names import did_you_mean
-from chargeover_async.models._codec import DateFormat
+from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.query import Clause, Field, Where, where_pair
 from chargeover_async.resources import RESOURCES
-from chargeover_async.resources._base import BaseResource
-from chargeover_async.resources._kinds import Listable
-from chargeover_async.resources._lists import Unfiltered, Whole
+from chargeover_async.resources._calls.base import BaseResource
+from chargeover_async.resources._calls.kinds import Listable
+from chargeover_async.resources._calls.lists import Unfiltered, Whole
 
 from .arrow import Parquet
 from .columns import choose, columns_of, moment_of, parse_where

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chargeover_async.models._write import check_key
+from chargeover_async.models._json.checks import check_key
 from chargeover_async.models.chargeoverjs import CommitRequest, PendingRequest, RejectRequest
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._answers import read_true
-from ._lists import Whole
+from ._calls.answers import read_true
+from ._calls.lists import Whole
 
 
 class Chargeoverjs(Whole[PendingRequest]):

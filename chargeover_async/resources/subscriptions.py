@@ -31,17 +31,17 @@ from chargeover_async.models import (
     SubscriptionUpdate,
     SubscriptionUpgrade,
 )
-from chargeover_async.models._codec import read_untyped
-from chargeover_async.models._write import Day, Integer, Moment, Text
+from chargeover_async.models._json.checks import Day, Integer, Moment, Text
+from chargeover_async.models._json.read import read_untyped
 from chargeover_async.operation import Operation
 from chargeover_async.query import MAX_PAGE, Order, QueryPairs, Where
 from chargeover_async.retry import Repeat
 from chargeover_async.vocabulary import NEXT_SCHEDULED_INVOICE
 
-from ._answers import OnUnreadable, read_created, read_true
-from ._kinds import Resource
-from ._options import ActionForm
-from ._target import Target
+from ._calls.answers import OnUnreadable, read_created, read_true
+from ._calls.kinds import Resource
+from ._calls.options import ActionForm
+from ._calls.target import Target
 
 R = TypeVar("R", bound=Record)
 

@@ -11,7 +11,7 @@ from support.scripted import World, created, envelope
 
 from chargeover_async import Created, DecodeError, ExternalKey, F, Repeat, UsageError
 from chargeover_async.models import Subscription, Transaction
-from chargeover_async.models._codec import read
+from chargeover_async.models._json.read import read
 from chargeover_async.resources import RESOURCES
 from chargeover_async.vocabulary import NEXT_SCHEDULED_INVOICE, PayCycle, PayMethod
 

@@ -21,15 +21,9 @@ from support.scripted import World, created
 
 from chargeover_async import Ref, UsageError
 from chargeover_async.models import CustomerCreate, InvoiceCreate, ItemCreate, UserCreate
-from chargeover_async.models._codec import encode
-from chargeover_async.models._write import (
-    MAX_ID,
-    Flag,
-    Integer,
-    Moment,
-    check_json,
-    shape_of,
-)
+from chargeover_async.models._json.checks import MAX_ID, Flag, Integer, Moment, check_json
+from chargeover_async.models._json.read import encode
+from chargeover_async.models._json.shape import shape_of
 from chargeover_async.resources import RESOURCES
 
 CENTRAL = dt.timezone(dt.timedelta(hours=-5))

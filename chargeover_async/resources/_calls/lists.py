@@ -10,9 +10,9 @@ from chargeover_async.operation import Operation
 from chargeover_async.query import MAX_PAGE, Order, QueryPairs, Where, page_pairs
 from chargeover_async.retry import Repeat
 
-from ._answers import OnUnreadable, Reading
-from ._base import BaseResource
-from ._kinds import Listable, pages
+from .answers import OnUnreadable, Reading
+from .base import BaseResource
+from .kinds import Listable, pages
 
 T = TypeVar("T", bound=Record)
 R = TypeVar("R", bound=Record)

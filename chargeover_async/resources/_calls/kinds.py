@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar, overload
 from chargeover_async._refs import Ref
 from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.models import Created, Record, Revision
-from chargeover_async.models._codec import read_many
-from chargeover_async.models._write import check_key
+from chargeover_async.models._json.checks import check_key
+from chargeover_async.models._json.read import read_many
 from chargeover_async.operation import Operation
 from chargeover_async.query import (
     MAX_PAGE,
@@ -23,9 +23,9 @@ from chargeover_async.query import (
 )
 from chargeover_async.retry import Repeat
 
-from ._answers import OnUnreadable, Reading, read_count
-from ._base import BaseResource
-from ._target import ExternalKey, Target, Token
+from .answers import OnUnreadable, Reading, read_count
+from .base import BaseResource
+from .target import ExternalKey, Target, Token
 
 T = TypeVar("T", bound=Record)
 R = TypeVar("R", bound=Record)
