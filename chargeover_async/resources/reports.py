@@ -14,7 +14,7 @@ from chargeover_async.query import Order, Where, order_pair, page_pairs, where_t
 from chargeover_async.retry import Repeat
 
 from ._calls.base import BaseResource
-from ._calls.lists import Whole
+from ._calls.lists import AllAtOnce
 from ._calls.options import ActionForm, is_path_form
 from ._calls.target import Target
 
@@ -23,7 +23,7 @@ X = TypeVar("X")
 MAX_REPORT_PAGE = 1_000  # page "Run a report": against 500 of a list
 
 
-class Reports(Whole[Report]):
+class Reports(AllAtOnce[Report]):
     """``/_report``.
 
     UNVERIFIED: the list is known from a connector only.

@@ -8,11 +8,11 @@ check that runs when an operation is built.
 # The caller's values are of any type until they are checked here.
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
 
 from .checks import (
@@ -105,10 +105,9 @@ def _add_extra(payload: dict[str, Any], extra: Mapping[str, Any], refs: Refs) ->
 
 def unknown_name(name: str, known: Iterable[str], what: str) -> UsageError:
     """The error for a name that nobody knows, with the nearest one that is known."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     return UsageError(
-        f"{what} has no field {name!r}{hint} (extra={{...}} sends what our tables do not know)"
+        f'{what} has no field "{name}"{did_you_mean(name, known)}'
+        " (extra={...} sends what our tables do not know)"
     )
 
 
