@@ -11,7 +11,7 @@ from chargeover_async._refs import REF_IN_PATH, resolve, resolve_in_path, with_v
 from chargeover_async._wire.request import Request, segment
 from chargeover_async.errors import ChargeOverError, NotSent, UsageError
 from chargeover_async.limits import Priority
-from chargeover_async.models._codec import encode
+from chargeover_async.models._json.read import encode
 from chargeover_async.observe import logger
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.retry import Next

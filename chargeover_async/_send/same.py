@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from chargeover_async._refs import Ref
-from chargeover_async.models._codec import untyped
-from chargeover_async.models._write import SECRETS
+from chargeover_async.models._json.checks import SECRETS
+from chargeover_async.models._json.read import untyped
 
 
 def compare(

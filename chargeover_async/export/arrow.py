@@ -19,12 +19,13 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
+from chargeover_async._extras import arrow
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.errors import DecodeError
-from chargeover_async.migrate._extras import arrow
-from chargeover_async.models._codec import DateFormat, read_many
+from chargeover_async.models._json.mend import DateFormat
+from chargeover_async.models._json.read import read_many
 from chargeover_async.query import Where
-from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._calls.base import BaseResource
 
 from .columns import Column, choose, columns_of, kind_of, picked_struct
 from .formats import Format, json_text, mixed_text
@@ -57,7 +58,7 @@ class Batches:
         self._columns = columns
         self._dates = dates
         self._struct = picked_struct(model, columns)
-        self._converters = [_convert(one.type) for one in columns]
+        self._converters = [_convert(column.type) for column in columns]
         self.aware = aware
 
     @property
@@ -66,7 +67,7 @@ class Batches:
         pa = self._pa
         zone = "UTC" if self.aware else None
         return pa.schema(
-            [pa.field(one.name, _arrow_type(pa, one.type, zone)) for one in self._columns]
+            [pa.field(column.name, _arrow_type(pa, column.type, zone)) for column in self._columns]
         )
 
     def batch(self, page: Page) -> Any:
@@ -75,14 +76,14 @@ class Batches:
         if self.aware is None:
             self.aware = any(
                 value.tzinfo is not None
-                for one in records
-                for value in msgspec.structs.astuple(one)
+                for record in records
+                for value in msgspec.structs.astuple(record)
                 if isinstance(value, dt.datetime)
             )
         schema = self.schema
         arrays: list[Any] = []
         for column, convert, field in zip(self._columns, self._converters, schema, strict=True):
-            values: list[Any] = [getattr(one, column.attribute) for one in records]
+            values: list[Any] = [getattr(record, column.attribute) for record in records]
             if column.kind == "moment":
                 self._check_offsets(column, values, page)
             if convert is not None:
@@ -94,10 +95,10 @@ class Batches:
         return self._pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def _check_offsets(self, column: Column, values: Sequence[Any], page: Page) -> None:
-        for one, value in zip(page.ids, values, strict=True):
+        for number, value in zip(page.ids, values, strict=True):
             if value is not None and (value.tzinfo is not None) is not self.aware:
                 raise DecodeError(
-                    f"{self._model.__name__} {one}: {column.name} {value} has "
+                    f"{self._model.__name__} {number}: {column.name} {value} has "
                     f"{'no' if self.aware else 'an'} offset, unlike the first datetimes: one "
                     "column cannot hold both; export as JSON Lines or CSV"
                 )
@@ -105,13 +106,13 @@ class Batches:
     def _misfit(
         self, column: Column, kind: Any, values: Sequence[Any], page: Page, error: Exception
     ) -> DecodeError:
-        for one, value in zip(page.ids, values, strict=True):
+        for number, value in zip(page.ids, values, strict=True):
             try:
                 self._pa.array([value], kind)
             except (self._pa.ArrowException, OverflowError, TypeError, ValueError):
                 return DecodeError(
-                    f"{self._model.__name__} {one}: {column.name} {str(value)[:80]} does not fit "
-                    f"{kind} exactly; export as JSON Lines or CSV, or leave {column.name} out"
+                    f"{self._model.__name__} {number}: {column.name} {str(value)[:80]} does not "
+                    f"fit {kind} exactly; export as JSON Lines or CSV, or leave {column.name} out"
                 )
         return DecodeError(f"{self._model.__name__}: {column.name}: {error}")
 
@@ -130,7 +131,10 @@ def _arrow_type(pa: Any, kind: Any, zone: str | None) -> Any:
         return pa.list_(_arrow_type(pa, get_args(kind)[0], zone))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return pa.struct(
-            [pa.field(one.name, _arrow_type(pa, one.type, zone)) for one in columns_of(kind)]
+            [
+                pa.field(column.name, _arrow_type(pa, column.type, zone))
+                for column in columns_of(kind)
+            ]
         )
     return simple.get(kind_of(kind), pa.string())
 
@@ -141,9 +145,11 @@ def _convert(kind: Any) -> Callable[[Any], Any] | None:
         inner = _convert(get_args(kind)[0])
         if inner is None:
             return None
-        return lambda values: [None if one is None else inner(one) for one in values]
+        return lambda values: [None if value is None else inner(value) for value in values]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        parts = [(one.name, one.attribute, _convert(one.type)) for one in columns_of(kind)]
+        parts = [
+            (column.name, column.attribute, _convert(column.type)) for column in columns_of(kind)
+        ]
 
         def to_dict(record: Any) -> dict[str, Any]:
             found: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from chargeover_async.errors import ConnectFailed, DecodeError, UsageError
 from chargeover_async.limits import Priority
 from chargeover_async.operation import Operation
 from chargeover_async.query import QueryPairs
-from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._calls.base import BaseResource
 from chargeover_async.retry import Repeat
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ T = TypeVar("T")
 HASTY = 2  # sends of a batch before it is halved
 _HASTY = object()
 
-Target = tuple[str, QueryPairs]  # path and query of a GET
+Get = tuple[str, QueryPairs]  # path and query of a GET
 
 
 class Asker:
@@ -63,9 +63,9 @@ class Asker:
             outcome = operation.outcome
             self.requests += 1 if outcome is None else outcome.attempts
 
-    async def get(self, target: Target, reader: Callable[[msgspec.Raw], T]) -> T:
+    async def get(self, get: Get, reader: Callable[[msgspec.Raw], T]) -> T:
         """One GET; raises what a direct call raises."""
-        path, query = target
+        path, query = get
         operation: Operation[T] = Operation(
             self,
             self.object,
@@ -77,30 +77,30 @@ class Asker:
         )
         return await operation
 
-    async def get_many(self, targets: Sequence[Target]) -> list[Reply | None]:
+    async def get_many(self, gets: Sequence[Get]) -> list[Reply | None]:
         """Up to 25 GETs in one request, an answer each; None for one that is not the API's.
 
         Gives up soon when it is answered badly or not at all, so that the caller can ask for less;
         a connection that does not come to be is waited for like any other. Raises DecodeError when
-        the number of answers is not that of the targets.
+        the number of answers is not asked for.
         """
         try:
-            return await self._send_many(targets, _HASTY)
+            return await self._send_many(gets, _HASTY)
         except ConnectFailed:
-            return await self._send_many(targets, None)
+            return await self._send_many(gets, None)
 
-    async def _send_many(self, targets: Sequence[Target], tag: object) -> list[Reply | None]:
+    async def _send_many(self, gets: Sequence[Get], tag: object) -> list[Reply | None]:
         payload = [
             {
                 "request_method": "GET",
                 "uri": API_PATH + path + query_string(query + self._more),
                 "payload": None,
             }
-            for path, query in targets
+            for path, query in gets
         ]
         # A POST that only reads: repeating it changes nothing.
         operation: Operation[list[Reply | None]] = Operation(
-            self, self.object, "POST", PATH, _Entries(len(targets)), Repeat.READ, payload=payload
+            self, self.object, "POST", PATH, _Entries(len(gets)), Repeat.READ, payload=payload
         )
         operation.tag = tag
         return await operation
@@ -126,4 +126,4 @@ class _Entries(WholeReader):
         return whole if whole is not None and len(whole.response) == self._count else None
 
 
-__all__ = ("Asker", "Target")
+__all__ = ("Asker", "Get")

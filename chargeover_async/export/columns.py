@@ -11,10 +11,10 @@ from typing import Any, Literal, cast, get_args, get_origin
 
 import msgspec
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate._names import did_you_mean
-from chargeover_async.migrate.convert import convert
-from chargeover_async.models._codec import _hints
+from chargeover_async.models._json.mend import field_types
+from chargeover_async.models._json.words import convert
 from chargeover_async.query import Clause, Field
 
 Kind = Literal["id", "text", "flag", "money", "day", "moment", "mixed", "nested"]
@@ -42,7 +42,7 @@ class Column(msgspec.Struct, frozen=True):
 
 def columns_of(model: type[Any]) -> tuple[Column, ...]:
     """The columns of a struct: the primary key, its own fields, then inherited ones."""
-    hints = _hints(cast("Hashable", model))
+    hints = field_types(cast("Hashable", model))
     found: list[Column] = []
     for field in msgspec.structs.fields(model):
         if field.encode_name.startswith("renamed "):  # never sent (`Record`)
@@ -51,9 +51,11 @@ def columns_of(model: type[Any]) -> tuple[Column, ...]:
         plain = _without_none(hint)
         found.append(Column(field.encode_name, field.name, kind_of(plain), plain, hint))
     own = [name for cls in model.__mro__ for name in inspect.get_annotations(cls)]
-    keys = {one.name for one in msgspec.structs.fields(model) if one.required}
+    keys = {field.name for field in msgspec.structs.fields(model) if field.required}
     return tuple(
-        sorted(found, key=lambda one: (one.attribute not in keys, own.index(one.attribute)))
+        sorted(
+            found, key=lambda column: (column.attribute not in keys, own.index(column.attribute))
+        )
     )
 
 
@@ -63,7 +65,7 @@ def kind_of(plain: Any) -> Kind:
 
 
 def _without_none(hint: Any) -> Any:
-    others = [one for one in get_args(hint) if one is not type(None)]
+    others = [kind for kind in get_args(hint) if kind is not type(None)]
     if get_origin(hint) in {list, dict} or not others:
         return hint
     return others[0] if len(others) == 1 else Any
@@ -77,7 +79,7 @@ def choose(model: type[Any], names: Sequence[str] | None, what: str) -> tuple[Co
     columns = columns_of(model)
     if names is None:
         return columns
-    known = {one.name: one for one in columns}
+    known = {column.name: column for column in columns}
     for name in names:
         if name not in known:
             raise UsageError(f'{what} have no field "{name}"{did_you_mean(name, known)}')
@@ -115,7 +117,7 @@ def parse_where(texts: Iterable[str], model: type[Any], what: str) -> list[Claus
     Raises UsageError for what is no filter, an unknown field, and a value that is not of the
     field's kind.
     """
-    known = {one.name: one for one in columns_of(model)}
+    known = {column.name: column for column in columns_of(model)}
     return [_clause(text, known, what) for text in texts]
 
 
@@ -169,8 +171,8 @@ def picked_struct(model: type[Any], columns: Sequence[Column]) -> type[Any]:
     return msgspec.defstruct(
         model.__name__,
         [
-            (one.attribute, one.hint | None, msgspec.field(default=None, name=one.name))
-            for one in columns
+            (column.attribute, column.hint | None, msgspec.field(default=None, name=column.name))
+            for column in columns
         ],
         frozen=True,
         kw_only=True,

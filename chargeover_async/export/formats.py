@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
+from chargeover_async._extras import zstd
 from chargeover_async.errors import DecodeError
-from chargeover_async.migrate._extras import zstd
-from chargeover_async.models._codec import DateFormat, encode, read_many
+from chargeover_async.models._json.mend import DateFormat
+from chargeover_async.models._json.read import encode, read_many
 
 from .columns import Column, picked_struct
 from .page import Page
@@ -60,8 +61,8 @@ class JsonLines(Format):
             picked: Any = msgspec.defstruct(
                 "Picked",
                 [
-                    (f"c{i}", msgspec.Raw, msgspec.field(default=NULL, name=one.name))
-                    for i, one in enumerate(columns)
+                    (f"c{i}", msgspec.Raw, msgspec.field(default=NULL, name=column.name))
+                    for i, column in enumerate(columns)
                 ],
             )
             self._read = msgspec.json.Decoder(GenericAlias(list, (picked,))).decode
@@ -95,11 +96,11 @@ class Csv(Format):
         self._columns = columns
         self._dates = dates
         self._struct = picked_struct(model, columns)
-        self._cells = [_CELLS[one.kind] for one in columns]
+        self._cells = [_CELLS[column.kind] for column in columns]
 
     def head(self) -> bytes:
         """The header."""
-        return _rows([[one.name for one in self._columns]])
+        return _rows([[column.name for column in self._columns]])
 
     def encode(self, page: Page) -> bytes:
         """A row each."""
@@ -108,9 +109,9 @@ class Csv(Format):
             [
                 [
                     "" if value is None else cell(value)
-                    for cell, value in zip(cells, msgspec.structs.astuple(one), strict=True)
+                    for cell, value in zip(cells, msgspec.structs.astuple(record), strict=True)
                 ]
-                for one in read_many(page.raw, self._struct, self._dates)
+                for record in read_many(page.raw, self._struct, self._dates)
             ]
         )
 

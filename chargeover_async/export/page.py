@@ -39,7 +39,7 @@ def _decoder(primary: Hashable) -> msgspec.json.Decoder[Any]:
 def read_page(raw: msgspec.Raw, primary: str, object_name: str) -> Page:
     """The page that a list answered; raises DecodeError if it is no list of records with ids."""
     try:
-        return Page([one.id for one in _decoder(primary).decode(raw)], raw)
+        return Page([record.id for record in _decoder(primary).decode(raw)], raw)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: not UTF-8
         raise DecodeError(
             f"a page of {object_name} is not a list of records with {primary}: {error}",
@@ -51,15 +51,15 @@ def read_page(raw: msgspec.Raw, primary: str, object_name: str) -> Page:
 def check_order(page: Page, after: int, upto: int | None, primary: str, object_name: str) -> Page:
     """``page`` if its ids rise within the range that was asked for; raises DecodeError."""
     last = after
-    for one in page.ids:
-        if one <= last or (upto is not None and one > upto):
+    for number in page.ids:
+        if number <= last or (upto is not None and number > upto):
             asked = f"above {after}" if upto is None else f"above {after} and up to {upto}"
             raise DecodeError(
                 f"the API does not page {object_name} by {primary}: asked for those {asked} in "
-                f"rising order, it answered {one} behind {last}",
+                f"rising order, it answered {number} behind {last}",
                 object=object_name,
             )
-        last = one
+        last = number
     return page
 
 

@@ -21,7 +21,7 @@ from chargeover_async.errors import UsageError
 VERSION = 1
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
+class PartState(msgspec.Struct, frozen=True, kw_only=True):
     """How far an export is: ``size`` bytes hold ``records`` records with ids up to ``after``.
 
     ``question`` is what was asked for, as a mapping of plain values: only the same may go on.
@@ -49,7 +49,7 @@ class Part:
         self.output = output
         self.path = output.with_name(f"{output.name}.part")
         self.note = output.with_name(f"{output.name}.part.json")
-        self.state = State(question=question)
+        self.state = PartState(question=question)
         self.size = 0
         self._saving = threading.Lock()
         try:
@@ -81,7 +81,7 @@ class Part:
         if not os.fstat(self._file.fileno()).st_size:
             return  # what a note may tell of was finished, or taken away
         try:
-            found = msgspec.json.decode(self.note.read_bytes(), type=State)
+            found = msgspec.json.decode(self.note.read_bytes(), type=PartState)
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError) as error:
@@ -90,7 +90,7 @@ class Part:
             raise self._choice(f"is of version {found.version}, not {VERSION}")
         if found.question != question:
             names = sorted({*found.question, *question})
-            other = [one for one in names if found.question.get(one) != question.get(one)]
+            other = [name for name in names if found.question.get(name) != question.get(name)]
             raise self._choice(f"is about another export (other {', '.join(other)})")
         if os.fstat(self._file.fileno()).st_size < found.size:
             raise self._choice(f"tells of {found.size} bytes, which {self.path.name} does not have")
@@ -202,4 +202,4 @@ def _lock(file: BinaryIO, path: Path) -> None:
         raise UsageError(f"{path} is being written by another export") from None
 
 
-__all__ = ("Part", "State", "held", "write_whole")
+__all__ = ("Part", "PartState", "held", "write_whole")

@@ -22,10 +22,10 @@ import msgspec
 
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.errors import BadRequest, UsageError
-from chargeover_async.models._codec import read_many
-from chargeover_async.models._write import moment_text
+from chargeover_async.models._json.checks import moment_text
+from chargeover_async.models._json.read import read_many
 from chargeover_async.query import Field, Where
-from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._calls.base import BaseResource
 
 from .columns import columns_of, picked_struct
 from .job import ExportProgress, finish, tell
@@ -122,14 +122,14 @@ class SyncJob:
                 f"{resource.attribute} cannot be synced, as the API does not filter them by id or "
                 "time of change: export them whole"
             )
-        self._has_changes = CHANGED in {one.name for one in columns_of(resource.model)}
+        self._has_changes = CHANGED in {column.name for column in columns_of(resource.model)}
         self._name = resource.object.lstrip("_")
         self._folder = folder
         self._note = folder / f"{self._name}.sync.json"
         self._overlap = overlap
         self._pages_per_request = pages_per_request
         self._clock = clock
-        columns = [one for one in columns_of(resource.model) if one.name == CHANGED]
+        columns = [column for column in columns_of(resource.model) if column.name == CHANGED]
         self._stamps = picked_struct(resource.model, columns) if columns else None
 
     async def run(
@@ -222,7 +222,7 @@ class SyncJob:
             raise self._choice(f"is of version {found.version}, not {VERSION}")
         if found.question != question:
             names = sorted({*found.question, *question})
-            other = [one for one in names if found.question.get(one) != question.get(one)]
+            other = [name for name in names if found.question.get(name) != question.get(name)]
             raise self._choice(f"is about another sync (other {', '.join(other)})")
         return found
 
@@ -311,31 +311,32 @@ class _Sieve:
         parts = page.parts()
         self.highest = max(self.highest, page.ids[-1])
         kept: list[tuple[int, msgspec.Raw]] = []
-        for one, part, may_return in zip(page.ids, parts, self._returning(page), strict=True):
-            known = self._before.get(one)
+        for number, part, may_return in zip(page.ids, parts, self._returning(page), strict=True):
+            known = self._before.get(number)
             if known is None and not may_return:
-                kept.append((one, part))
+                kept.append((number, part))
                 continue
             digest = hashlib.blake2b(bytes(part), digest_size=12).hexdigest()
             if may_return:
-                self.seen[one] = digest
+                self.seen[number] = digest
             if known == digest:
                 self.repeated += 1
             else:
-                kept.append((one, part))
+                kept.append((number, part))
         if len(kept) == len(page.ids):
             return page
-        return joined((one for one, _ in kept), (part for _, part in kept))
+        return joined((number for number, _ in kept), (part for _, part in kept))
 
     def _returning(self, page: Page) -> list[bool]:
         """Whether the next run will meet each of them again, as far as one can tell now."""
         if self._by == "id" or self._stamps is None:
             low = self.highest - OVERLAP_IDS
-            self.seen = {one: digest for one, digest in self.seen.items() if one > low}
-            return [one > low for one in page.ids]
+            self.seen = {number: digest for number, digest in self.seen.items() if number > low}
+            return [number > low for number in page.ids]
         bound = self._bound
-        stamps = [getattr(one, CHANGED) for one in read_many(page.raw, self._stamps, self._dates)]
-        return [bound is None or (one is not None and one >= bound) for one in stamps]
+        records = read_many(page.raw, self._stamps, self._dates)
+        stamps = [getattr(record, CHANGED) for record in records]
+        return [bound is None or (stamp is not None and stamp >= bound) for stamp in stamps]
 
 
 __all__ = ("SyncJob", "SyncState", "SyncSummary")

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate._names import did_you_mean
-from chargeover_async.models._codec import DateFormat
+from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.query import Clause, Field, Where, where_pair
 from chargeover_async.resources import RESOURCES
-from chargeover_async.resources._base import BaseResource
-from chargeover_async.resources._kinds import Listable
-from chargeover_async.resources._lists import Unfiltered, Whole
+from chargeover_async.resources._calls.base import BaseResource
+from chargeover_async.resources._calls.kinds import Pageable
+from chargeover_async.resources._calls.lists import AllAtOnce, Unfiltered
 
 from .arrow import Parquet
 from .columns import choose, columns_of, moment_of, parse_where
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("jsonl", "csv", "parquet")
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-_ENDINGS = {f".{one}": one for one in FORMATS} | {".ndjson": "jsonl"}
+_ENDINGS = {f".{name}": name for name in FORMATS} | {".ndjson": "jsonl"}
 
 
 class Wanted:
@@ -87,10 +87,10 @@ def resource_class(name: str) -> type[BaseResource[Any]]:
     Raises UsageError for an unknown one, or one that the API does not list.
     """
     by_name = {
-        one: cls
+        known: cls
         for cls in RESOURCES.values()
-        if issubclass(cls, (Listable, Unfiltered, Whole))
-        for one in (cls.attribute, cls.object.lstrip("_"), cls.object)
+        if issubclass(cls, (Pageable, Unfiltered, AllAtOnce))
+        for known in (cls.attribute, cls.object.lstrip("_"), cls.object)
     }
     if name not in by_name:
         listed = ", ".join(sorted({cls.object.lstrip("_") for cls in by_name.values()}))
@@ -103,7 +103,7 @@ def resource_class(name: str) -> type[BaseResource[Any]]:
 
 def form_of(name: str | None, output: Path | BinaryIO) -> tuple[str, str]:
     """Format and compression, as given or as the ending says."""
-    suffixes = [one.lower() for one in output.suffixes] if isinstance(output, Path) else []
+    suffixes = [suffix.lower() for suffix in output.suffixes] if isinstance(output, Path) else []
     compression = COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
     if compression:
         suffixes.pop()
@@ -128,17 +128,17 @@ def _clauses(where: Any, resource: type[BaseResource[Any]]) -> list[Clause]:
         return []
     given = [where] if isinstance(where, (str, Clause)) else list(where)
     return [
-        one
-        if isinstance(one, Clause)
-        else parse_where([one], resource.model, resource.attribute)[0]
-        for one in given
+        clause
+        if isinstance(clause, Clause)
+        else parse_where([clause], resource.model, resource.attribute)[0]
+        for clause in given
     ]
 
 
 def _since(since: Any, resource: type[BaseResource[Any]]) -> list[Clause]:
     if since is None:
         return []
-    if "mod_datetime" not in {one.name for one in columns_of(resource.model)}:
+    if "mod_datetime" not in {column.name for column in columns_of(resource.model)}:
         raise UsageError(
             f"{resource.attribute} have no mod_datetime, so nothing tells what changed since"
         )

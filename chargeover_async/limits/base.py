@@ -13,6 +13,20 @@ from typing import Protocol
 
 from chargeover_async.errors import UsageError
 
+# What `window` and `ledger` have in common; `ledger.lua` repeats it, and a test compares.
+
+STRETCH = 2
+"""Early grants may slow the schedule down by this factor and no more."""
+
+RAMP_FROM = 0.2
+"""Share of the rate at which sending restarts after a pause."""
+
+RAMP_PART = 6
+"""The restart takes this part of a window (a sixth) until the full rate is reached."""
+
+LONGEST_PAUSE_WINDOWS = 10
+"""Longest pause that a Retry-After can ask for, in windows; beyond that we rather try once."""
+
 
 class Priority(enum.Enum):
     """Who is waiting for the answer."""

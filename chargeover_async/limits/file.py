@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random as _random
 import sqlite3
 import threading
-from collections.abc import Callable
 from pathlib import Path
+from typing import Unpack
 
 import msgspec
 
 from chargeover_async.errors import UsageError
 
 from .base import QuotaSettings
+from .books import BooksAway, steady_clock
 from .ledger import SECOND, Call, Ledger, Reply, exchange
-from .shared import BooksAway, SharedLimiter, WhenAway, steady_clock
+from .shared import SharedLimiter, SharedOptions
 
 _BUSY_S = 2.0
 """How long to wait for another process's exchange, which takes less than a millisecond."""
@@ -48,22 +48,9 @@ class FileLimiter(SharedLimiter):
         self,
         path: str | os.PathLike[str],
         settings: QuotaSettings | None = None,
-        *,
-        when_away: WhenAway = "wait",
-        alone_share: float = 0.1,
-        trust_empty: bool = False,
-        clock: Callable[[], float] | None = None,
-        random: _random.Random | None = None,
+        **options: Unpack[SharedOptions],
     ) -> None:
-        super().__init__(
-            _FileBooks(Path(path)),
-            settings,
-            when_away=when_away,
-            alone_share=alone_share,
-            trust_empty=trust_empty,
-            clock=clock,
-            random=random,
-        )
+        super().__init__(_FileBooks(Path(path)), settings, **options)
 
 
 class _FileBooks:

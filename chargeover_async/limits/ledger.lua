@@ -2,67 +2,54 @@
 -- Runs on Redis 5 and later and on Valkey. Whole microseconds everywhere.
 --
 -- KEYS[1] - the ledger, a hash
--- ARGV[1] - limit (requests per window)
--- ARGV[2] - window (us)
--- ARGV[3] - margin (us)
--- ARGV[4] - guard (us)
--- ARGV[5] - lease (us)
--- ARGV[6] - burst (requests)
--- ARGV[7] - first pause after a 429 (us)
--- ARGV[8] - ahead: how far ahead turns are given (us)
--- ARGV[9] - name of the process
--- ARGV[10] - books, as in its last answer (0 before the first)
--- ARGV[11] - now, as in its last answer (us, 0 before the first)
--- ARGV[12] - what it has measured since before it asked for that answer (us)
--- ARGV[13] - direct slots wanted
--- ARGV[14] - bulk slots wanted (-1: leave the ticket as it is)
--- ARGV[15] - chance, the jitter of a pause (millionths)
--- ARGV[16] - 1: a ledger that does not exist is an unused quota
--- ARGV[17] - time (us) instead of the server's own, for tests; empty: the server's
--- ARGV[18] - name of the server's incarnation, for tests; empty: its run_id
--- ARGV[19...] - reports, four words each: kind, slot, ago (us), made (us)
+-- ARGV[1] - the call as JSON, `Call` of ledger.py (all its numbers are below 2^53, so exact)
+-- ARGV[2] - time (us) instead of the server's own, for tests
+-- ARGV[3] - name of the server's incarnation instead of its run_id, for tests
 --
 -- returns {books, now, paused_in, lost_in, limit, in_window, pauses, ask_in, slot, due_in, early, ...}
---         all numbers, times in us; or {"the rules of the others"} when they differ
+--         all numbers, times in us; or {"the rules of the others"} when they differ. A list, as the
+--         JSON that can be written here has 14 digits, and times have 16.
 local DIRECT_WEIGHT = 3
 local PROMPT = 20000
 local STRETCH = 2
 local RAMP_FROM = 0.2
-local RAMP_WINDOWS = 6
+local RAMP_PART = 6
 local LONGEST_PAUSE_WINDOWS = 10
 local SECOND = 1000000
 
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
 local key = KEYS[1]
-local limit_most, window, margin = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local guard, lease, burst = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local first_pause, ahead, process = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
-local books, seen, elapsed = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local direct, asked_bulk, chance = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local call = cjson.decode(ARGV[1])
+local limit_most, window, margin = call.rules.limit, call.rules.window, call.rules.margin
+local guard, lease, burst = call.rules.guard, call.rules.lease, call.rules.burst
+local first_pause, ahead = call.rules.pause, call.rules.ahead
+local process, books, seen, elapsed = call.process, call.books, call.seen, call.elapsed
+local direct, asked_bulk, chance = call.direct, call.bulk, call.chance
 local span = window + margin
 local unreported = lease + guard + span
 local recovery = 2 * ahead + unreported
 local slack = math.min(SECOND / 4, math.floor(window / 24))
 local catch_up = math.min(SECOND / 10, math.floor(window / 60))
-local rules = table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]}, ' ')
+local rules = table.concat(
+  {whole(limit_most), whole(window), whole(margin), whole(guard), whole(lease)}, ' ')
 
 local clock, server
-if ARGV[17] ~= '' then
-  clock = tonumber(ARGV[17])
+if ARGV[2] then
+  clock = tonumber(ARGV[2])
 else
   local time = redis.call('TIME')
   clock = tonumber(time[1]) * SECOND + tonumber(time[2])
 end
-if ARGV[18] ~= '' then
-  server = ARGV[18]
+if ARGV[3] then
+  server = ARGV[3]
 else
   -- Changes with every restart and every failover. Where it is not to be had, lost books are still
   -- noticed by what the processes remember.
   local info = redis.pcall('INFO', 'server')
   server = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or '-'
-end
-
-local function whole(number)
-  return string.format('%.0f', number)
 end
 
 -- Read: plain fields, 's:<slot>' -> when it ends, 'a:<process>' -> until when its ticket runs.
@@ -89,7 +76,7 @@ local lost = fresh or book.server ~= server or books > book.books
   or (books == book.books and seen > book.now)
 if lost then
   local now = math.max(clock, (book.now or 0) + 1, seen + 1)
-  local unused = fresh and ARGV[16] == '1' and books == 0
+  local unused = fresh and call.trusts_empty and books == 0
   local lost_until = unused and now or now + recovery
   if not fresh then
     redis.call('DEL', key)
@@ -204,9 +191,8 @@ local function throttled(made, retry_after)
   book.learnt = math.max(math.floor(book.learnt * 4 / 5), math.max(1000, 100 * limit_most))
 end
 
-for index = 19, #ARGV, 4 do
-  local kind, slot = ARGV[index], ARGV[index + 1]
-  local ago, made = tonumber(ARGV[index + 2]), tonumber(ARGV[index + 3])
+for _, report in ipairs(call.reports) do
+  local kind, slot, ago, made = report.kind, report.slot, report.ago, report.made
   if kind == 'T' then
     throttled(made, ago)
   else
@@ -281,7 +267,7 @@ end
 local late = math.max(catch_up, math.ceil(2 * base))
 book.anchor = math.max(book.anchor, now - late - math.ceil(base))
 local interval, room = plan()
-local ramp = math.floor(window / RAMP_WINDOWS)
+local ramp = math.floor(window / RAMP_PART)
 local ramping = book.pauses > 0 and now < book.paused_until + ramp
 local drained = math.floor((now - book.early_at) * burst * 1000 / window)
 book.early_level = math.max(0, book.early_level - drained)

@@ -42,7 +42,7 @@ import math
 from bisect import insort
 from dataclasses import dataclass, field
 
-from .base import QuotaSettings
+from .base import LONGEST_PAUSE_WINDOWS, RAMP_FROM, RAMP_PART, STRETCH, QuotaSettings
 
 SECOND = 1_000_000
 
@@ -54,14 +54,8 @@ LEASE_S = 5.0
 AHEAD_S = 0.5
 _SLACK_S = 0.25
 _CATCH_UP_S = 0.1
-_PROMPT = 20_000
+PROMPT = 20_000
 """Nobody is told to come back earlier than this, in microseconds."""
-
-# As in `window`, where the reasons are.
-_STRETCH = 2
-_RAMP_FROM = 0.2
-_RAMP_WINDOWS = 6
-_LONGEST_PAUSE_WINDOWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +298,7 @@ def _throttled(ledger: Ledger, rules: Rules, report: Report, chance: int) -> Non
     ledger.strikes = ledger.strikes + 1 if follows and ledger.pauses else 1
     if report.ago >= 0:
         least = rules.span * 1000 // ledger.learnt
-        pause = min(max(report.ago, least), _LONGEST_PAUSE_WINDOWS * rules.window)
+        pause = min(max(report.ago, least), LONGEST_PAUSE_WINDOWS * rules.window)
     else:
         doubled = rules.pause * 2 ** min(ledger.strikes - 1, 20)
         pause = min(doubled, max(rules.window, rules.pause))
@@ -328,7 +322,7 @@ def _grant(ledger: Ledger, call: Call) -> Reply:
     late = max(rules.catch_up, math.ceil(2 * base))
     ledger.anchor = max(ledger.anchor, now - late - math.ceil(base))
     interval, room = _plan(ends, settled, limit, rules.span, ledger.anchor, now)
-    ramping = ledger.pauses > 0 and now < ledger.paused_until + rules.window // _RAMP_WINDOWS
+    ramping = ledger.pauses > 0 and now < ledger.paused_until + rules.window // RAMP_PART
     drained = (now - ledger.early_at) * rules.burst * 1000 // rules.window
     ledger.early_level = max(0, ledger.early_level - drained)
     ledger.early_at = now
@@ -349,8 +343,8 @@ def _grant(ledger: Ledger, call: Call) -> Reply:
             replan = False
         step = interval
         if ramping:
-            way = (now - ledger.paused_until) / (rules.window // _RAMP_WINDOWS)
-            step = step / (_RAMP_FROM + (1 - _RAMP_FROM) * way)
+            way = (now - ledger.paused_until) / (rules.window // RAMP_PART)
+            step = step / (RAMP_FROM + (1 - RAMP_FROM) * way)
         turn = ledger.anchor + math.ceil(step)
         if len(ends) >= limit:
             turn = max(turn, ends[len(ends) - limit])
@@ -393,7 +387,7 @@ def _grant(ledger: Ledger, call: Call) -> Reply:
         start = max([ledger.anchor, *others])
         want = min(direct + bulk, turns * DIRECT_WEIGHT if direct else turns)
         ledger.askers[call.process] = start + math.ceil(want * interval)
-        ask_in = max(max(start, due) - rules.ahead // 2 - now, _PROMPT)
+        ask_in = max(max(start, due) - rules.ahead // 2 - now, PROMPT)
     elif call.bulk >= 0:
         ledger.askers.pop(call.process, None)
     return _reply(ledger, rules, ask_in=ask_in, grants=tuple(grants))
@@ -404,7 +398,7 @@ def _plan(
 ) -> tuple[float, float]:
     """The even interval, and how many early grants leave it below twice its least value."""
     base = span / limit
-    longest = _STRETCH * base
+    longest = STRETCH * base
     free = limit - len(ends)
     interval = base
     room = float(free)

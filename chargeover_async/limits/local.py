@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random as _random
-from collections import OrderedDict
 from collections.abc import Callable
 
 from aiolimiter import AsyncLimiter
@@ -13,6 +12,7 @@ from aiolimiter import AsyncLimiter
 from chargeover_async.errors import NotSent, UsageError
 
 from .base import Permit, Priority, QuotaSettings, QuotaStats
+from .waiters import Waiters
 from .window import QuotaWindow, Slot
 
 _log = logging.getLogger("chargeover_async.limits")
@@ -39,19 +39,16 @@ class LocalLimiter:
     """
 
     __slots__ = (
-        "_bucket",
-        "_bulk",
         "_burst",
         "_clock",
         "_closed",
-        "_direct",
         "_loop",
         "_pending",
         "_random",
         "_settings",
         "_timer",
         "_timer_at",
-        "_waited_s",
+        "_waiters",
         "_window",
     )
 
@@ -66,21 +63,19 @@ class LocalLimiter:
         self._window = QuotaWindow(self._settings)
         self._clock = clock
         self._random = random or _random.Random()  # noqa: S311 - jitter is no secret
-        self._direct: OrderedDict[asyncio.Future[LocalPermit], None] = OrderedDict()
-        self._bulk: OrderedDict[asyncio.Future[LocalPermit], None] = OrderedDict()
+        self._waiters: Waiters[LocalPermit] = Waiters()
         self._burst: AsyncLimiter | None = None
         self._pending = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._waited_s = 0.0
         self._closed = False
 
     def __repr__(self) -> str:
         window = self._window
         return (
             f"<LocalLimiter {window.in_window}/{window.limit} per {self._settings.window_s:g} s, "
-            f"{len(self._direct)} direct and {len(self._bulk)} bulk waiting>"
+            f"{self._waiters}>"
         )
 
     @property
@@ -98,8 +93,8 @@ class LocalLimiter:
             granted_early=window.granted_early,
             throttled=window.throttled_answers,
             pauses=window.pauses,
-            waiting=len(self._direct) + len(self._bulk),
-            waited_s=self._waited_s,
+            waiting=len(self._waiters),
+            waited_s=self._waiters.waited_s,
             in_flight=window.in_flight,
             in_window=window.in_window,
             limit=window.limit,
@@ -114,21 +109,16 @@ class LocalLimiter:
         if self._closed:
             raise NotSent("the quota is closed; nothing more is sent")
         loop = self._bind()
-        queue = self._direct if priority is Priority.DIRECT else self._bulk
+        queue = self._waiters.queue(priority)
         turn: asyncio.Future[LocalPermit] = loop.create_future()
         queue[turn] = None
         if len(queue) == 1:
             # Behind others of its class there is nothing to decide: the timer is set for the first.
-            self._pump()
-        if not turn.done():
-            asked_at = self._now()
-            try:
-                await turn
-            except asyncio.CancelledError:
-                self._withdraw(queue, turn)
-                raise
-            self._waited_s += max(0.0, self._now() - asked_at)
-        permit = turn.result()
+            self._grant()
+        if turn.done():
+            permit = turn.result()
+        else:
+            permit = await self._waiters.wait(turn, self._now, self._withdraw)
         if permit.is_early and self._burst is not None:
             # There is room, `_may_burst` has seen to it: this does not suspend.
             self._pending -= 1
@@ -154,31 +144,27 @@ class LocalLimiter:
                 self._window.limit,
                 self._settings.window_s,
             )
-            self._pump()
+            self._grant()
 
     async def aclose(self) -> None:
         """Grant nothing more; whoever waits gets NotSent. Calling it again changes nothing."""
         self._closed = True
         self._set_timer(None, 0.0)
-        for queue in (self._direct, self._bulk):
-            while queue:
-                turn, _ = queue.popitem(last=False)
-                if not turn.done():
-                    turn.set_exception(NotSent("the quota was closed before this was its turn"))
+        self._waiters.fail(lambda: NotSent("the quota was closed before this was its turn"))
 
     # -- for permits -------------------------------------------------------------------------
 
     def sent(self, slot: Slot) -> None:
         self._window.sent(slot, self._now())
-        self._look_again()
+        self._grant_if_full()
 
     def done(self, slot: Slot) -> None:
         self._window.done(slot, self._now())
-        self._look_again()
+        self._grant_if_full()
 
     def unused(self, slot: Slot) -> None:
         self._window.unused(slot, self._now())
-        self._pump()
+        self._grant()
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -198,8 +184,7 @@ class LocalLimiter:
             )
         self._loop = loop
         self._timer = None
-        self._direct.clear()
-        self._bulk.clear()
+        self._waiters.clear()
         self._pending = 0
         burst = self._settings.burst
         self._burst = AsyncLimiter(burst, self._settings.window_s) if burst else None
@@ -210,46 +195,39 @@ class LocalLimiter:
         pending = self._pending + 1
         return self._burst is not None and self._burst.has_capacity(pending)
 
-    def _pump(self) -> None:
+    def _grant(self) -> None:
         """Grant what may go now, and set the timer for the rest."""
-        direct, bulk, window = self._direct, self._bulk, self._window
-        while direct or bulk:
+        waiters, window = self._waiters, self._window
+        while waiters:
             now = self._now()
-            may_burst = bool(direct) and self._may_burst()
-            slot = window.grant(now, direct=bool(direct), bulk=bool(bulk), may_burst=may_burst)
+            direct = bool(waiters.direct)
+            may_burst = direct and self._may_burst()
+            slot = window.grant(now, direct=direct, bulk=bool(waiters.bulk), may_burst=may_burst)
             if slot is None:
                 self._set_timer(window.wake_at(now), now)
                 return
-            queue = direct if slot.priority is Priority.DIRECT else bulk
-            turn, _ = queue.popitem(last=False)
+            turn = waiters.next(slot.priority)
             if slot.early:
                 self._pending += 1
-            if turn.done():
-                # Cancelled, and its task has not run yet to withdraw it.
+            if turn is None:
                 self._return(slot)
             else:
                 turn.set_result(LocalPermit(self, slot))
         self._set_timer(None, 0.0)
 
-    def _look_again(self) -> None:
+    def _grant_if_full(self) -> None:
         # News of a request moves the time at which its slot comes back. That matters only to
         # whoever waits for one; for the rest the timer is right, and looking would halve the speed.
-        if (self._direct or self._bulk) and self._window.is_full:
-            self._pump()
+        if self._waiters and self._window.is_full:
+            self._grant()
 
-    def _withdraw(
-        self,
-        queue: OrderedDict[asyncio.Future[LocalPermit], None],
-        turn: asyncio.Future[LocalPermit],
-    ) -> None:
-        """Take back a waiter whose task was cancelled, before or after it was granted."""
-        if turn.cancelled():
-            queue.pop(turn, None)
-            if not self._direct and not self._bulk:
-                self._set_timer(None, 0.0)
-        elif turn.exception() is None:
-            self._return(turn.result().slot)
-            self._pump()
+    def _withdraw(self, permit: LocalPermit | None) -> None:
+        """A waiter has left, whose permit this is if it had been granted already."""
+        if permit is not None:
+            self._return(permit.slot)
+            self._grant()
+        elif not self._waiters:
+            self._set_timer(None, 0.0)
 
     def _return(self, slot: Slot) -> None:
         if slot.early:
@@ -269,7 +247,7 @@ class LocalLimiter:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._pump()
+        self._grant()
 
 
 class LocalPermit:

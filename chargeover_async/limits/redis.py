@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import random as _random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, Unpack, cast
 
+import msgspec
+
+from chargeover_async._hints import needs_extra
 from chargeover_async.errors import UsageError
 
 from .base import QuotaSettings
+from .books import BooksAway
 from .ledger import Call, Grant, Reply
-from .shared import BooksAway, SharedLimiter, WhenAway
+from .shared import SharedLimiter, SharedOptions
 
 SCRIPT = files("chargeover_async.limits").joinpath("ledger.lua").read_text("utf-8")
 _SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -59,22 +62,9 @@ class RedisLimiter(SharedLimiter):
         redis: str | RedisClient,
         account: str,
         settings: QuotaSettings | None = None,
-        *,
-        when_away: WhenAway = "wait",
-        alone_share: float = 0.1,
-        trust_empty: bool = False,
-        clock: Callable[[], float] | None = None,
-        random: _random.Random | None = None,
+        **options: Unpack[SharedOptions],
     ) -> None:
-        super().__init__(
-            _RedisBooks(redis, _key(account)),
-            settings,
-            when_away=when_away,
-            alone_share=alone_share,
-            trust_empty=trust_empty,
-            clock=clock,
-            random=random,
-        )
+        super().__init__(_RedisBooks(redis, _key(account)), settings, **options)
 
 
 def _key(account: object) -> str:
@@ -95,9 +85,7 @@ class _RedisBooks:
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
         except ImportError:
-            raise UsageError(
-                'a quota in Redis needs the extra "redis": pip install "chargeover-async[redis]"'
-            ) from None
+            raise UsageError(needs_extra("a quota in Redis needs", "redis")) from None
         self._errors = exceptions
         self._key = key
         self._own: Any = None
@@ -128,12 +116,12 @@ class _RedisBooks:
 
     async def exchange(self, call: Call) -> Reply:
         errors = self._errors
-        words = words_of(call)
+        word = msgspec.json.encode(call)
         try:
             try:
-                answer = await self._client.evalsha(_SHA, 1, self._key, *words)
+                answer = await self._client.evalsha(_SHA, 1, self._key, word)
             except errors.NoScriptError:
-                answer = await self._client.eval(SCRIPT, 1, self._key, *words)
+                answer = await self._client.eval(SCRIPT, 1, self._key, word)
         except (errors.AuthenticationError, errors.AuthorizationError) as error:
             raise BooksAway(f"Redis refuses the credentials: {error}", lasting=True) from error
         except errors.NoPermissionError as error:
@@ -151,18 +139,6 @@ class _RedisBooks:
             await self._own.aclose()
 
 
-def words_of(call: Call, *, clock: str = "", server: str = "") -> list[str]:
-    """ARGV of the script; see its head."""
-    rules = call.rules
-    words: list[object] = [rules.limit, rules.window, rules.margin, rules.guard]
-    words.extend((rules.lease, rules.burst, rules.pause, rules.ahead))
-    words.extend((call.process, call.books, call.seen, call.elapsed))
-    words.extend((call.direct, call.bulk, call.chance, int(call.trusts_empty), clock, server))
-    for report in call.reports:
-        words.extend((report.kind, report.slot, report.ago, report.made))
-    return [str(word) for word in words]
-
-
 def reply_of(answer: Sequence[Any]) -> Reply:
     """The script's answer."""
     if len(answer) == 1:
@@ -176,4 +152,4 @@ def reply_of(answer: Sequence[Any]) -> Reply:
     return Reply(books, now, paused_in, lost_in, limit, in_window, pauses, ask_in, grants)
 
 
-__all__ = ("SCRIPT", "RedisClient", "RedisLimiter", "reply_of", "words_of")
+__all__ = ("SCRIPT", "RedisClient", "RedisLimiter", "reply_of")

@@ -53,10 +53,15 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from .base import Priority, QuotaSettings
-
-_STRETCH = 2.0
-"""Early grants may slow the schedule down by this factor and no more."""
+from .base import (
+    LONGEST_PAUSE_WINDOWS,
+    RAMP_FROM,
+    RAMP_PART,
+    STRETCH,
+    Priority,
+    QuotaSettings,
+)
+from .waiters import Turns
 
 _CATCH_UP_S = 0.1
 """How late the event loop may wake us without losing turns (or two intervals, if that is longer):
@@ -77,17 +82,8 @@ _LEAST_SHARE = 0.1
 _GROWTH = 0.1
 """Slots that each grant gives back to the learnt limit: a tenth of it in each full window."""
 
-_RAMP_FROM = 0.2
-"""Share of the rate at which sending restarts after a pause."""
-
-_RAMP_WINDOWS = 1 / 6
-"""How long the restart takes until the full rate is reached, in windows."""
-
 _JITTER = 0.25
 """A pause is prolonged by up to this share, so that several clients do not come back together."""
-
-_LONGEST_PAUSE_WINDOWS = 10
-"""Longest pause that a Retry-After can ask for, in windows; beyond that we rather try once."""
 
 _EPSILON = 1e-9
 
@@ -136,10 +132,7 @@ class QuotaWindow:
 
     __slots__ = (
         "_anchor",
-        "_bulk_share",
-        "_bulk_was_last",
         "_catch_up",
-        "_debt",
         "_flights",
         "_guards",
         "_head",
@@ -159,6 +152,7 @@ class QuotaWindow:
         "_span",
         "_stride",
         "_strikes",
+        "_turns",
         "granted",
         "granted_direct",
         "granted_early",
@@ -187,10 +181,8 @@ class QuotaWindow:
         self._plan_left = 0
         self._planned_at = -math.inf
         # What bulk is owed, in permits, and the most that early grants may add to it.
-        self._bulk_share = settings.bulk_share
-        self._debt = 0.0
+        self._turns = Turns(settings.bulk_share)
         self._most_debt = max(1.0, settings.burst * settings.bulk_share)
-        self._bulk_was_last = False
         # What the server has taught us.
         self.limit = settings.limit
         self._learnt = float(settings.limit)
@@ -240,13 +232,11 @@ class QuotaWindow:
         due = self._due(now)
         both = direct and bulk
         if due <= now:
-            # Never twice in a row: bulk that is owed much gets every second turn until it is even.
-            owed = both and not self._bulk_was_last and self._debt > 1 - self._bulk_share - _EPSILON
-            priority = Priority.DIRECT if direct and not owed else Priority.BULK
+            priority = self._turns.choose(direct=direct, bulk=bulk)
             return self._open_slot(now, priority, due, both=both)
         if not (direct and may_burst) or self._room < 1 - _EPSILON or self._ramping(now):
             return None
-        if both and self._debt > self._most_debt - self._bulk_share + _EPSILON:
+        if both and not self._turns.can_owe_more(self._most_debt):
             return None
         return self._open_slot(now, Priority.DIRECT, None, both=both)
 
@@ -265,17 +255,11 @@ class QuotaWindow:
         return None
 
     def _open_slot(self, now: float, priority: Priority, due: float | None, *, both: bool) -> Slot:
-        anchor, before = self._anchor, self._debt
+        anchor = self._anchor
         if due is not None:
             self._anchor = due
-        if priority is Priority.BULK:
-            self._debt = max(0.0, before - (1 - self._bulk_share))
-            self._bulk_was_last = both
-        else:
-            if both:
-                self._debt += self._bulk_share
-            self._bulk_was_last = False
-        slot = Slot(priority, now, due=due, due_before=anchor, debt=self._debt - before)
+        debt = self._turns.take(priority, both=both)
+        slot = Slot(priority, now, due=due, due_before=anchor, debt=debt)
         self._flights.append(slot)
         self._open += 1
         self._room -= 1
@@ -329,7 +313,7 @@ class QuotaWindow:
             # The turn is free again: exactly it if it was the last one, else one more.
             last = slot.due == self._anchor
             self._anchor = slot.due_before if last else self._anchor - self._interval
-        self._debt = max(0.0, self._debt - slot.debt)
+        self._turns.give_back(slot.debt)
         self._count(slot, -1)
         self._plan_left = 0
 
@@ -352,7 +336,7 @@ class QuotaWindow:
         follows = now < self._paused_until + window
         self._strikes = self._strikes + 1 if follows else 1
         if retry_after_s is not None and math.isfinite(retry_after_s) and retry_after_s >= 0:
-            pause = min(max(retry_after_s, self._interval), _LONGEST_PAUSE_WINDOWS * window)
+            pause = min(max(retry_after_s, self._interval), LONGEST_PAUSE_WINDOWS * window)
         else:
             doubled = self._settings.pause_s * 2.0 ** min(self._strikes - 1, 32)
             pause = min(doubled, max(window, self._settings.pause_s))
@@ -403,7 +387,7 @@ class QuotaWindow:
         self._settled.append(at)
 
     def _ramping(self, now: float) -> bool:
-        return now < self._paused_until + self._settings.window_s * _RAMP_WINDOWS
+        return now < self._paused_until + self._settings.window_s / RAMP_PART
 
     def _due(self, now: float) -> float:
         """When the next paced grant is due."""
@@ -418,15 +402,15 @@ class QuotaWindow:
             self._plan(now, anchor)
         interval = self._interval
         if self._ramping(now):
-            ramp = (now - self._paused_until) / (self._settings.window_s * _RAMP_WINDOWS)
-            interval /= _RAMP_FROM + (1 - _RAMP_FROM) * max(0.0, ramp)
+            ramp = (now - self._paused_until) / (self._settings.window_s / RAMP_PART)
+            interval /= RAMP_FROM + (1 - RAMP_FROM) * max(0.0, ramp)
         return anchor + interval
 
     def _plan(self, now: float, anchor: float) -> None:
         """Find T, and the number of early grants that leave it below twice its least value."""
         settled, span = self._settled, self._span
         base = span / self.limit
-        longest = _STRETCH * base
+        longest = STRETCH * base
         known = len(settled) - self._head
         free = self.limit - self._open - known
         offset = span - anchor

@@ -16,7 +16,8 @@ from __future__ import annotations
 from .check import BadInput, Forecast
 from .job import Failure, ImportJob, LoadSummary, Preview, Progress, Summary
 from .journal import Journal, JournalLoad, JournalRow, JournalState, read_rows, read_state
-from .plan import Plan, Problem, parse_plan, read_plan, rows_plan
+from .plan import Plan, parse_plan, read_plan, rows_plan
+from .rows import Problem
 
 __all__ = (
     "BadInput",

@@ -60,8 +60,9 @@ from __future__ import annotations
 
 from chargeover_async.sandbox.api.bulk import Outcome
 from chargeover_async.sandbox.api.variant import Variant
-from chargeover_async.sandbox.http.app import Backend, LogEntry, backend_of, make_app
+from chargeover_async.sandbox.http.app import Backend, backend_of, make_app
 from chargeover_async.sandbox.http.faults import Fault, Faults
+from chargeover_async.sandbox.http.log import LogEntry
 from chargeover_async.sandbox.http.quota import Quota, QuotaMeter
 from chargeover_async.sandbox.objects.table import new_store
 from chargeover_async.sandbox.store.file import StorageError

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self, TextIO
 
@@ -18,19 +19,19 @@ from aiohttp import web
 
 from chargeover_async.sandbox.api.router import PREFIX
 from chargeover_async.sandbox.api.variant import Variant
-from chargeover_async.sandbox.http.app import (
+from chargeover_async.sandbox.http.app import app_of, backend_of
+from chargeover_async.sandbox.http.delivering import deliveries
+from chargeover_async.sandbox.http.faults import Faults
+from chargeover_async.sandbox.http.guard import is_loopback
+from chargeover_async.sandbox.http.log import LogEntry
+from chargeover_async.sandbox.http.quota import Quota
+from chargeover_async.sandbox.http.setup import (
     DEFAULT_CREDENTIAL,
     DEFAULT_QUOTA,
     MAX_BODY,
     MAX_LOG,
-    LogEntry,
-    backend_of,
-    make_app,
+    Setup,
 )
-from chargeover_async.sandbox.http.delivering import deliveries
-from chargeover_async.sandbox.http.faults import Faults
-from chargeover_async.sandbox.http.page import is_loopback
-from chargeover_async.sandbox.http.quota import Quota
 from chargeover_async.sandbox.objects.table import new_store
 from chargeover_async.sandbox.store.seeding import seed_once
 from chargeover_async.sandbox.store.store import Store
@@ -116,13 +117,17 @@ class Sandbox:
         self.faults = faults if faults is not None else Faults(seed=seed)
         self.quota = quota if quota is not None else Quota(kind=None)
         self.variant = variant or Variant()
-        self._clock = clock
-        self._sleep = sleep
-        self._max_body = max_body
-        self._keep_bodies = keep_bodies
         self.webhook_token = webhook_token
-        self._webhook_hosts = tuple(webhook_hosts)
+        self._clock = clock
         self._log: deque[LogEntry] = deque(maxlen=max_log)
+        self._setup = Setup(
+            clock=clock,
+            sleep=sleep,
+            log=self._log,
+            max_body=max_body,
+            keep_bodies=keep_bodies,
+            webhook_hosts=tuple(webhook_hosts),
+        )
         self._runner: web.AppRunner | None = None
 
     @property
@@ -167,23 +172,16 @@ class Sandbox:
         if self._runner is not None:
             return self
         self.store.open()
-        app = make_app(
-            self.store,
-            self._clock,
-            self.faults,
+        setup = replace(
+            self._setup,
+            faults=self.faults,
             quota=self.quota,
             variant=self.variant,
             username=self.username,
             password=self.password,
-            sleep=self._sleep,
-            max_body=self._max_body,
             webhook_token=self.webhook_token,
-            webhook_hosts=self._webhook_hosts,
         )
-        backend = backend_of(app)
-        backend.log = self._log
-        backend.arrived = self._log[-1].number if self._log else 0
-        backend.keep_bodies = self._keep_bodies
+        app = app_of(self.store, setup)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
         await runner.setup()
         try:

@@ -13,9 +13,9 @@ shows them at work. Without them::
 
 from __future__ import annotations
 
-from ._clock import FakeClock, fake_clock
-from ._received import Received
-from ._sandbox import TestSandbox
+from .clock import FakeClock, fake_clock
+from .received import Received
+from .sandbox import TestSandbox
 
 __all__ = (
     "FakeClock",

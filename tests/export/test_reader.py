@@ -13,6 +13,8 @@ from support.export_world import account, customer, fill, ids_in, requests
 from chargeover_async import ChargeOver, Customer, F
 from chargeover_async.errors import DecodeError, ServerError, UsageError
 from chargeover_async.export import reader, records
+from chargeover_async.export.fetch import Fetcher
+from chargeover_async.export.ranges import Range
 from chargeover_async.export.reader import Reader
 from chargeover_async.resources import Customers
 from chargeover_async.retry import RetryPolicy
@@ -160,7 +162,7 @@ async def test_a_batch_that_is_too_much_for_the_server_is_halved(
         whole = Reader(co.customers, page=50)
         async with aclosing(whole.pages()) as pages:
             assert [one async for page in pages for one in page.ids] == ids_in(sandbox)
-        assert 1 < whole._batch.size <= 6
+        assert 1 < whole._fetcher.batch.size <= 6
         assert whole.requests < 30
 
 
@@ -307,9 +309,10 @@ async def test_a_record_deleted_between_list_and_get_is_left_out() -> None:
     async with account(ids=range(1, 60)) as (sandbox, co):
         whole = Reader(co.customers, nested=True)
         table = sandbox.store.table("customer")
-        page = await whole._asker.get(("/customer", (("limit", "500"),)), whole._read)
+        fetcher = whole._fetcher
+        page = await fetcher.get_list(Range(0, None))
         table.remove(table.rows[7], free_key=True)
-        finished = await whole._finished(page)
+        finished = await fetcher.complete(page)
         assert finished.ids == [one for one in range(1, 60) if one != 7]
 
 
@@ -392,15 +395,15 @@ async def test_a_record_deleted_between_list_and_get_hides_no_other(
     ids = [*range(1, 2_000, 40), *range(2_000, 2_300)]
     async with account(ids=ids, variant=variant) as (_, co):
         gone: set[int] = set()
-        truly = Reader._singles
+        truly = Fetcher.get_records
 
-        async def singles(self: Reader, chunk: Any) -> Any:
+        async def get_records(self: Fetcher, chunk: Any) -> Any:
             if chunk[0] > 1:
                 gone.add(chunk[0])
             found = await truly(self, chunk)
             return [pair for pair in found if pair[0] not in gone]
 
-        monkeypatch.setattr(Reader, "_singles", singles)
+        monkeypatch.setattr(Fetcher, "get_records", get_records)
         found = await read(co, nested=True)
         assert gone
         assert found == [one for one in ids if one not in gone]
@@ -412,10 +415,10 @@ async def test_a_page_of_which_nothing_is_left_is_not_handed_out(
 ) -> None:
     """All of a page deleted between the list and the GETs."""
 
-    async def singles(self: Reader, chunk: Any) -> Any:
+    async def get_records(self: Fetcher, chunk: Any) -> Any:
         return []
 
-    monkeypatch.setattr(Reader, "_singles", singles)
+    monkeypatch.setattr(Fetcher, "get_records", get_records)
     async with account(ids=range(1, 120), variant=variant) as (_, co):
         whole = Reader(co.customers, page=50, nested=True)
         async with aclosing(whole.pages()) as pages:

@@ -15,8 +15,9 @@ from support.shared_world import BULK, DIRECT, START_US, Store, World, now
 
 from chargeover_async.errors import NotSent, UsageError
 from chargeover_async.limits import Limiter, Permit, QuotaSettings
+from chargeover_async.limits.books import BooksAway
 from chargeover_async.limits.ledger import SECOND, Rules
-from chargeover_async.limits.shared import BooksAway, SharedLimiter
+from chargeover_async.limits.shared import SharedLimiter
 
 PERMIT_S = 60 / 250
 RECOVERY_S = Rules.of(QuotaSettings()).recovery / SECOND
@@ -178,7 +179,7 @@ def test_no_load_and_no_trouble_makes_the_server_see_too_many(
             if what == "lose":
                 store.ledger = None
                 for limiter in limiters:
-                    limiter._trust_empty = False
+                    limiter._exchanges.reports.trust_empty = False
             elif what == "restart":
                 store.server += "x"
             elif what == "ahead" and processes == 1:

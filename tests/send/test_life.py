@@ -29,9 +29,9 @@ from chargeover_async.errors import (
     TransportError,
     UsageError,
 )
-from chargeover_async.models._codec import untyped
+from chargeover_async.models._json.read import untyped
 from chargeover_async.operation import Operation
-from chargeover_async.resources._answers import read_created
+from chargeover_async.resources._calls.answers import read_created
 from chargeover_async.retry import Next, Repeat, RetryPolicy
 
 LONGEST = 5

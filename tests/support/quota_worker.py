@@ -16,9 +16,10 @@ import time
 from typing import Any
 
 from chargeover_async import BulkSettings, ChargeOver, QuotaSettings
+from chargeover_async.limits.books import steady_clock
 from chargeover_async.limits.file import FileLimiter
 from chargeover_async.limits.redis import RedisLimiter
-from chargeover_async.limits.shared import SharedLimiter, steady_clock
+from chargeover_async.limits.shared import SharedLimiter
 from chargeover_async.observe import Event, RequestSent
 
 TICK_S = 0.01

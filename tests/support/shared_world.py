@@ -11,8 +11,9 @@ from support.quota_world import worst_window
 
 from chargeover_async.errors import NotSent
 from chargeover_async.limits import Priority, QuotaSettings
+from chargeover_async.limits.books import BooksAway
 from chargeover_async.limits.ledger import Call, Ledger, Reply, exchange
-from chargeover_async.limits.shared import BooksAway, SharedLimiter
+from chargeover_async.limits.shared import SharedLimiter
 
 DIRECT, BULK = Priority.DIRECT, Priority.BULK
 START_US = 1_790_000_000_000_000

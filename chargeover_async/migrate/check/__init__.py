@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .check import BadInput, Forecast
+from .found import BadInput, Forecast
 
 __all__ = ("BadInput", "Forecast")

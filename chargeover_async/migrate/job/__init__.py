@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .job import ImportJob, Preview, Progress, first_contact
-from .outputs import Failure, LoadSummary, Summary
+from .books import LoadSummary, Progress, Summary
+from .job import ImportJob, Preview, first_contact
+from .outputs import Failure
 
 __all__ = (
     "Failure",

@@ -1,4 +1,4 @@
-"""What an import leaves behind: its summary, and a file of the rows that were not imported."""
+"""The files that an import leaves: of the rows that were not imported, and of those that were."""
 
 from __future__ import annotations
 
@@ -7,61 +7,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TextIO
+from typing import Any, Self, TextIO
 
 import msgspec
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.journal.journal import read_rows
-from chargeover_async.migrate.mask import masked, masked_payload, masked_text
+from chargeover_async.migrate.journal import read_rows
+from chargeover_async.migrate.mask import mask, mask_payload, mask_text
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-
-
-class LoadSummary(msgspec.Struct, frozen=True):
-    """What became of one file of the plan."""
-
-    object: str
-    file: str
-    rows: int
-    created: int
-    updated: int
-    existing: int
-    failed: int
-    unknown: int
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of an import, with earlier runs of the same journal.
-
-    ``operations`` counts the rows that stand for a record; ``created + updated + existing +
-    failed + unknown + not_reached`` is always the same number. ``existing`` rows have a key that
-    is taken, and that was allowed. ``before`` rows were settled by earlier runs.
-    ``failed`` rows are surely not there; ``unknown`` ones may be: look them up. ``not_reached``
-    were never tried because the job stopped; ``stopped`` says why. ``requests`` counts everything
-    sent, retries included; ``seconds`` is the time from the first request. ``failures``
-    is the path of the failure file, ``""`` if there is none.
-    """
-
-    operations: int
-    created: int = 0
-    updated: int = 0
-    existing: int = 0
-    failed: int = 0
-    unknown: int = 0
-    not_reached: int = 0
-    before: int = 0
-    requests: int = 0
-    retries: int = 0
-    rate_limited: int = 0
-    seconds: float = 0.0
-    stopped: str = ""
-    failures: str = ""
-    loads: tuple[LoadSummary, ...] = ()
-
-    def json(self) -> str:
-        """The summary as one line of JSON."""
-        return _encoder.encode(self).decode()
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -75,7 +29,7 @@ class Failure(msgspec.Struct, frozen=True):
     row: int
     object: str
     key: str
-    state: Literal["refused", "not_sent", "unknown"]
+    state: str
     error: str
     message: str
     data: dict[str, Any] | None
@@ -88,12 +42,12 @@ class Failure(msgspec.Struct, frozen=True):
                 self.file,
                 self.row,
                 self.object,
-                masked_text(self.key),
+                mask_text(self.key),
                 self.state,
                 self.error,
-                masked_text(self.message),
-                masked_payload(self.data),
-                masked(self.source),
+                mask_text(self.message),
+                mask_payload(self.data),
+                mask(self.source),
             )
         ).decode()
 
@@ -159,7 +113,7 @@ class FailureFile:
     def append(self, lines: Sequence[str]) -> None:
         """Append lines and see them on disk; from any thread, one at a time."""
         if self._file is not None and lines:
-            self._file.write("".join(f"{one}\n" for one in lines))
+            self._file.write("".join(f"{line}\n" for line in lines))
             self._file.flush()
             os.fsync(self._file.fileno())
             self.count += len(lines)
@@ -231,15 +185,15 @@ class ResultFile:
         """Add one row that is there."""
         if self._file is not None:
             shown = "" if identity is None else identity
-            self._writer.writerow((name, masked_text(key), shown, became, file, row))
+            self._writer.writerow((name, mask_text(key), shown, became, file, row))
 
     def write_all(self, journal: Path) -> None:
         """Write the file anew, with all that a journal knows."""
         if self.path is not None:
             self._open()
             try:
-                for one in read_rows(journal, ("created", "updated", "existing")):
-                    self.write(one.object, one.key, one.id, one.state, one.file, one.row)
+                for row in read_rows(journal, ("created", "updated", "existing")):
+                    self.write(row.object, row.key, row.id, row.state, row.file, row.row)
                 self._finish()
             except OSError as error:
                 raise UsageError(
@@ -266,4 +220,4 @@ class ResultFile:
 
 RESULTS = ("object", "external_key", "id", "state", "file", "row")
 
-__all__ = ("RESULTS", "Failure", "FailureFile", "LoadSummary", "ResultFile", "Summary")
+__all__ = ("RESULTS", "Failure", "FailureFile", "ResultFile")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .journal import Journal, JournalLoad, JournalRow, JournalState, read_rows, read_state
+from .journal import Journal
+from .reading import JournalLoad, JournalRow, JournalState, read_rows, read_state
 
 __all__ = ("Journal", "JournalLoad", "JournalRow", "JournalState", "read_rows", "read_state")

@@ -13,12 +13,9 @@ from .plan import (
     Plan,
     Rows,
     Several,
-    failures_plan,
-    parse_plan,
     plan_digest,
-    read_plan,
 )
-from .record import Problem
+from .read import failures_plan, parse_plan, read_plan
 
 __all__ = (
     "Children",
@@ -28,7 +25,6 @@ __all__ = (
     "Load",
     "Nested",
     "Plan",
-    "Problem",
     "Rows",
     "Several",
     "failures_plan",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.rows.source import BadRow, Row, Skip, Source
+from chargeover_async.migrate.rows import BadRow, Row, Skip, Source
 
-from .fields import fields_of, loadable
+from .fields import fields_of, find_object, loadable
 from .plan import Load, Plan
 
 Records: TypeAlias = Iterable[Mapping[str, Any]]
@@ -21,6 +21,8 @@ class Given(Source, frozen=True, kw_only=True):
 
     The first row counts as line 1.
     """
+
+    format: ClassVar[str] = "rows"
 
     make: Callable[[], Records]
 
@@ -57,14 +59,15 @@ def rows_plan(rows: Mapping[str, Records | Callable[[], Records]]) -> Plan:
     give the function that makes it. Raises UsageError for that, and for an unknown object.
     """
     loads: list[Load] = []
-    for name, given in rows.items():
-        if name not in loadable():
-            raise UsageError(f"{name!r} cannot be imported; there is {', '.join(loadable())}")
+    for said, given in rows.items():
+        name = find_object(said)
+        if name is None:
+            raise UsageError(f"{said!r} cannot be imported; there is {', '.join(loadable())}")
         make = given if callable(given) else _again(name, given)
         loads.append(
             Load(
                 where=f"rows: {name}",
-                source=Given(Path(f"{name} rows"), "rows", make=make),
+                source=Given(Path(f"{name} rows"), make=make),
                 table=fields_of(name),
                 fields=None,
                 object=name,

@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
-from .source import BadFile, BadRow, Row, Source
+from .failure_rows import FailureSource
+from .formats import FORMATS, guess_format
+from .problem import Problem
+from .row import BadFile, BadRow, Row, Skip
+from .source import Source
 
-__all__ = ("BadFile", "BadRow", "Row", "Source")
+__all__ = (
+    "FORMATS",
+    "BadFile",
+    "BadRow",
+    "FailureSource",
+    "Problem",
+    "Row",
+    "Skip",
+    "Source",
+    "guess_format",
+)

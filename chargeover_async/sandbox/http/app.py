@@ -10,34 +10,26 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from chargeover_async.sandbox.api.bulk import Outcome, run_bulk
-from chargeover_async.sandbox.api.router import PREFIX, Api
+from chargeover_async.sandbox.api.bulk import run_bulk
+from chargeover_async.sandbox.api.router import PREFIX
 from chargeover_async.sandbox.api.variant import Variant
 from chargeover_async.sandbox.protocol.answers import FAILED, Answer, Refused, decode, encode
-from chargeover_async.sandbox.protocol.caller import Caller, caller_of
-from chargeover_async.sandbox.protocol.values import is_array, is_object
-from chargeover_async.sandbox.protocol.where import parse_query
+from chargeover_async.sandbox.protocol.values import is_array
 from chargeover_async.sandbox.store.file import StorageError
-from chargeover_async.sandbox.store.snapshot import shown, taken
 from chargeover_async.sandbox.store.store import Store
 
 from . import auth
-from .delivering import Deliverer, deliveries
-from .faults import Fault, Faults, seconds
-from .mask import masked, masked_target
-from .page import page_answer, refusal
-from .quota import Quota, QuotaMeter
-
-DEFAULT_QUOTA = Quota()
-DEFAULT_CREDENTIAL = "sandbox"
-MAX_BODY = 16 * 2**20
-MAX_LOG = 20_000  # full batches of 25 make this some 80 MB
-CONTROL = "/_sandbox/"
+from .control import CONTROL, control
+from .delivering import Deliverer
+from .faults import Fault, Faults
+from .log import LogEntry
+from .mask import masked
+from .quota import Quota
+from .setup import DEFAULT_CREDENTIAL, DEFAULT_QUOTA, MAX_BODY, MAX_LOG, Behind, Setup
 
 _JSON = "application/json"
 # The wording is the vendor's; so is the absence of further keys.
@@ -49,66 +41,14 @@ _PAGES = {
 }
 
 
-@dataclass(slots=True)
-class LogEntry:
-    """One request as it arrived, and what came of it.
+class Backend(Behind):
+    """What stands behind one application, and how it answers HTTP requests."""
 
-    ``at`` is a time of the sandbox's clock. ``path`` and ``query`` are as they were sent.
-    ``status`` is 0 while there is no answer, and stays 0 if the connection was dropped. ``items``
-    are the requests inside a ``_bulk``. ``fault`` is the fault that was played. ``number`` counts
-    the requests of one application from 1; ``took`` is the seconds from arrival to the answer, None
-    while it is worked on. ``body`` is what was sent, kept only if the sandbox was told to
-    (``keep_bodies``), with card numbers and other secrets masked; no repr and no page shows it.
-    """
-
-    at: float
-    method: str
-    path: str
-    query: str
-    status: int = 0
-    items: list[Outcome] = field(default_factory=list[Outcome])
-    fault: str | None = None
-    number: int = 0
-    took: float | None = None
-    body: bytes | None = field(default=None, repr=False)
-
-    @property
-    def caller(self) -> Caller:
-        """The end customer that the request names (``on_behalf_*``), and its flags."""
-        return caller_of(parse_query(self.query))
-
-
-class Backend:
-    """Everything behind one application: the API, its quota, its faults and its log."""
-
-    def __init__(
-        self,
-        store: Store,
-        clock: Callable[[], float],
-        faults: Faults,
-        *,
-        quota: Quota,
-        variant: Variant,
-        username: str,
-        password: str,
-        sleep: Callable[[float], Awaitable[Any]],
-        max_log: int,
-        webhook_token: str,
-        webhook_hosts: Collection[str],
-    ) -> None:
-        self.api = Api(store, variant)
-        self.store = store
-        self.clock = clock
-        self.faults = faults
-        self.meter = QuotaMeter(quota)
-        self.username = username
-        self.password = password
-        self.log: deque[LogEntry] = deque(maxlen=max_log)
-        self.keep_bodies = False
-        self.arrived = 0  # requests, the control plane's left out
-        self.webhook_token = webhook_token
-        self.deliverer = Deliverer(store, token=webhook_token, hosts=webhook_hosts, sleep=sleep)
-        self._sleep = sleep
+    def __init__(self, store: Store, setup: Setup) -> None:
+        super().__init__(store, setup)
+        self.deliverer = Deliverer(
+            store, token=setup.webhook_token, hosts=setup.webhook_hosts, sleep=setup.sleep
+        )
         self._running: dict[asyncio.Task[Any], web.Request] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -142,7 +82,7 @@ class Backend:
         target = request.raw_path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         path, _, query = target.partition("?")
         if path == "/" or path.startswith(CONTROL):
-            return await self._control(request, path.removeprefix(CONTROL), query)
+            return await control(self, request, path.removeprefix(CONTROL), query)
         self.arrived += 1
         entry = LogEntry(at, request.method, path, query, number=self.arrived)
         self.log.append(entry)
@@ -166,7 +106,7 @@ class Backend:
         except web.HTTPRequestEntityTooLarge:
             entry.status = 413
             raise
-        if self.keep_bodies:
+        if self.setup.keep_bodies:
             entry.body = masked(body)
         if wait is not None:
             return self._rate_limited(entry, wait)
@@ -181,7 +121,7 @@ class Backend:
     ) -> web.StreamResponse:
         kind = fault.kind
         if kind == "429":
-            return self._rate_limited(entry, self.meter.quota.window_s)
+            return self._rate_limited(entry, self.setup.quota.window_s)
         if kind == "500":
             return _json(entry, FAILED, request)
         if kind in ("502", "503"):
@@ -189,7 +129,7 @@ class Backend:
         if kind == "reset_before":
             return _drop(request, reset=True)
         if kind == "delay_before":
-            await self._sleep(fault.value or 0)
+            await self.setup.sleep(fault.value or 0)
         answer = self._work(request, target, body, entry, fault)
         if kind in ("reset_after", "lost"):
             return _drop(request, reset=kind == "reset_after")
@@ -200,7 +140,7 @@ class Backend:
         if kind == "500_after":
             return _json(entry, FAILED, request)
         if kind == "delay_after":
-            await self._sleep(fault.value or 0)
+            await self.setup.sleep(fault.value or 0)
         return _json(entry, answer, request)
 
     def _work(
@@ -209,8 +149,8 @@ class Backend:
         try:
             auth.check(
                 request.headers.get("Authorization"),
-                self.username,
-                self.password,
+                self.setup.username,
+                self.setup.password,
                 url=f"{request.scheme}://{request.host}{target}",
                 body=body,
             )
@@ -242,157 +182,9 @@ class Backend:
     def _rate_limited(self, entry: LogEntry, wait: float) -> web.Response:
         entry.status = 429
         headers = {"Content-Type": _JSON}
-        if self.meter.quota.retry_after:
+        if self.setup.quota.retry_after:
             headers["Retry-After"] = str(max(1, int(-(-wait // 1))))
         return web.Response(status=429, body=encode(_RATE_LIMITED.envelope()), headers=headers)
-
-    # The control plane.
-
-    async def _control(self, request: web.Request, command: str, query: str) -> web.Response:
-        refused = refusal(request, navigating=command == "/")
-        if refused is not None:
-            return _plain(403, {"error": refused})
-        try:
-            shown = page_answer(self, request.method, command, query)
-            if shown is not None:
-                return shown
-            sent = decode(await request.read())
-            fields: Any = {} if sent is None else sent
-            if not is_object(fields):
-                raise TypeError("the body must be a JSON object")
-            act = self._commands().get((request.method, command))
-            if act is None:
-                return _plain(404, {"error": f"no such command: {request.method} {command}"})
-            changes = request.method != "GET"
-            with self.store.transaction() if changes else self.store.reading():
-                return _plain(200, act(fields))
-        except StorageError as error:
-            return _plain(500, {"error": str(error)})
-        except (
-            Refused,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ) as error:
-            # A seed is taken as given, so a wrong one fails wherever its values are first used.
-            return _plain(400, {"error": str(error)})
-
-    def _commands(self) -> dict[tuple[str, str], Callable[[dict[str, Any]], Any]]:
-        return {
-            ("POST", "reset"): self._reset,
-            ("POST", "seed"): self._seed,
-            ("POST", "snapshot"): self._snapshot,
-            ("POST", "restore"): self._restore,
-            ("POST", "faults"): self._set_faults,
-            ("GET", "state"): self._state,
-            ("GET", "log"): self._show_log,
-            ("GET", "webhooks"): lambda _sent: {
-                "token": self.webhook_token,
-                "deliveries": deliveries(self.store),
-            },
-        }
-
-    def reset(self) -> None:
-        """Forget records, faults, log and used quota."""
-        self.store.clear()
-        self.faults.clear()
-        self.log.clear()
-        self.meter = QuotaMeter(self.meter.quota)
-
-    def _reset(self, _sent: dict[str, Any]) -> Any:
-        self.reset()
-        return {}
-
-    def _seed(self, sent: dict[str, Any]) -> Any:
-        """``{"random": 7, "customer": [{...}], "item": [{...}]}``; answers the ids."""
-        records = dict(sent)
-        number = records.pop("random", None)
-        unknown = records.keys() - self.store.specs.keys()
-        if unknown:
-            raise ValueError(f"unknown objects: {', '.join(sorted(unknown))}")
-        if number is not None:
-            self.store.reseed(int(number))
-        return {
-            name: [self.store.seed(name, record) for record in each]
-            for name, each in records.items()
-        }
-
-    def _snapshot(self, sent: dict[str, Any]) -> Any:
-        """``{"name": "before"}`` keeps it for `restore`; without a name the answer holds it."""
-        name = sent.get("name")
-        image = self.store.snapshot()
-        if name is None:
-            return {"snapshot": shown(image)}
-        self.store.snapshots[str(name)] = image
-        return {"name": str(name)}
-
-    def _restore(self, sent: dict[str, Any]) -> Any:
-        """``{"name": "before"}`` or ``{"snapshot": {...}}``; log, faults and quota stay."""
-        if ("name" in sent) == ("snapshot" in sent):
-            raise ValueError("restore takes a name or a snapshot")
-        if "snapshot" in sent:
-            self.store.restore(taken(sent["snapshot"]))
-            return {}
-        image = self.store.snapshots.get(str(sent["name"]))
-        if image is None:
-            known = ", ".join(self.store.snapshots) or "none"
-            raise ValueError(f"there is no snapshot {sent['name']!r}; known are {known}")
-        self.store.restore(image)
-        return {}
-
-    def _set_faults(self, sent: dict[str, Any]) -> Any:
-        """``{"clear": true, "seed": 1, "rates": {...}, "script": [...], "maintenance": false}``.
-
-        ``maintenance`` may also be the seconds that it shall last.
-        """
-        if sent.get("clear"):
-            self.faults.clear()
-        if "seed" in sent:
-            self.faults.reseed(int(sent["seed"]))
-        if "rates" in sent:
-            self.faults.set_rates(dict(sent["rates"]))
-        if "script" in sent:
-            self.faults.script(list(sent["script"]))
-        if "maintenance" in sent:
-            wanted = sent["maintenance"]
-            if isinstance(wanted, bool):
-                self.faults.maintenance = wanted
-            else:
-                self.faults.down_until(self.clock() + seconds(wanted))
-        return {
-            "scripted": self.faults.scripted,
-            "maintenance": self.faults.is_down(self.clock()),
-        }
-
-    def _state(self, _sent: dict[str, Any]) -> Any:
-        return {
-            "records": {name: self.store.count(name) for name in self.store.specs},
-            "next_ids": {name: table.next_id for name, table in self.store.tables.items()},
-            "requests": len(self.log),
-            "scripted_faults": self.faults.scripted,
-            "maintenance": self.faults.is_down(self.clock()),
-        }
-
-    def _show_log(self, _sent: dict[str, Any]) -> Any:
-        return [
-            {
-                "number": entry.number,
-                "at": entry.at,
-                "method": entry.method,
-                "path": masked_target(entry.path),
-                "query": masked_target(entry.query),
-                "status": entry.status,
-                "took": entry.took,
-                "items": [[method, masked_target(uri), code] for method, uri, code in entry.items],
-                "fault": entry.fault,
-                "on_behalf_addr": entry.caller.addr,
-                "on_behalf_details": entry.caller.details,
-                "flags": dict(entry.caller.flags),
-            }
-            for entry in self.log
-        ]
 
 
 _BACKEND: web.AppKey[Backend] = web.AppKey("backend", Backend)
@@ -420,20 +212,28 @@ def make_app(
     (UNVERIFIED: no source shows a limit). Webhooks carry ``webhook_token`` and go to this machine
     and to ``webhook_hosts`` only.
     """
-    app = web.Application(client_max_size=max_body)
-    backend = Backend(
+    return app_of(
         store,
-        clock,
-        faults if faults is not None else Faults(),
-        quota=quota if quota is not None else Quota(kind=None),
-        variant=variant or Variant(),
-        username=username,
-        password=password,
-        sleep=sleep,
-        max_log=max_log,
-        webhook_token=webhook_token,
-        webhook_hosts=webhook_hosts,
+        Setup(
+            clock=clock,
+            faults=faults if faults is not None else Faults(),
+            quota=quota if quota is not None else Quota(kind=None),
+            variant=variant or Variant(),
+            username=username,
+            password=password,
+            sleep=sleep,
+            log=deque(maxlen=max_log),
+            max_body=max_body,
+            webhook_token=webhook_token,
+            webhook_hosts=webhook_hosts,
+        ),
     )
+
+
+def app_of(store: Store, setup: Setup) -> web.Application:
+    """A fresh application over ``store``, as `make_app` makes it."""
+    app = web.Application(client_max_size=setup.max_body)
+    backend = Backend(store, setup)
     app[_BACKEND] = backend
     app.on_startup.append(_resume)
     app.on_cleanup.append(_rest)
@@ -463,10 +263,6 @@ def _json(entry: LogEntry, answer: Answer, request: web.Request) -> web.Response
         name, id_ = answer.record
         headers["Location"] = f"{request.scheme}://{request.host}{PREFIX}/{name}/{id_}"
     return web.Response(status=answer.code, body=encode(answer.envelope()), headers=headers)
-
-
-def _plain(status: int, content: Any) -> web.Response:
-    return web.Response(status=status, body=encode(content), headers={"Content-Type": _JSON})
 
 
 def _page(entry: LogEntry, kind: str) -> web.Response:

@@ -18,7 +18,7 @@ import aiohttp
 from chargeover_async.sandbox.store.file import StorageError
 from chargeover_async.sandbox.store.store import Row, Store
 
-from .page import is_loopback
+from .guard import is_loopback
 
 TIMEOUT_S = 14.0  # page "Network errors and timeouts"
 DELAYS_S = (1.0, 5.0, 25.0)  # before the second, third and fourth try, which is the last

@@ -1,31 +1,25 @@
-"""What the sandbox's page in a browser asks for, and who may ask: this machine's own pages only.
-
-The control plane has no password, so it answers loopback addresses only. A browser on this machine
-is one, whatever page it shows; so the Host must be a name of this machine too (a page that points
-its own domain at 127.0.0.1, "DNS rebinding", has another) and a request that comes from a page must
-come from ours (``Origin``, ``Sec-Fetch-Site``). The page runs nothing but its own files.
-"""
+"""What the sandbox's page in a browser asks for. It runs nothing but its own files."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.resources import files
 from itertools import takewhile
-from typing import Any, Protocol
+from typing import Any
 
 from aiohttp import web
 
-from chargeover_async.sandbox.api.router import PREFIX, Api
+from chargeover_async.sandbox.api.router import PREFIX
 from chargeover_async.sandbox.protocol.answers import Answer, encode
-from chargeover_async.sandbox.protocol.values import NESTED, TEXTS
+from chargeover_async.sandbox.protocol.values import NESTED, TEXTS, is_array, is_object
 from chargeover_async.sandbox.protocol.where import OPERATIONS, parse_query
 from chargeover_async.sandbox.store.store import Spec, Store
 
-from .faults import KINDS, Faults, value_of
+from .faults import KINDS, value_of
+from .log import LogEntry
 from .mask import masked_target
-from .quota import QuotaMeter, use_over_time
+from .quota import use_over_time
+from .setup import Behind
 
 SPANS = 3  # of the quota's window that the page draws
 SAMPLES = 180
@@ -36,6 +30,8 @@ _FILES = {
     "icon.svg": ("icon.svg", "image/svg+xml"),
     "page.css": ("page.css", "text/css"),
     "page.js": ("page.js", "text/javascript"),
+    "records.js": ("records.js", "text/javascript"),
+    "parts.js": ("parts.js", "text/javascript"),
 }
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -49,71 +45,7 @@ _HEADERS = {
 }
 
 
-class Entry(Protocol):
-    """What the page shows of a request; see `LogEntry`."""
-
-    at: float
-    method: str
-    path: str
-    query: str
-    status: int
-    fault: str | None
-    number: int
-    took: float | None
-
-    @property
-    def items(self) -> Iterable[tuple[str, str, int]]: ...
-
-
-class Shown(Protocol):
-    """What stands behind the page; see `Backend`."""
-
-    api: Api
-    store: Store
-    faults: Faults
-    meter: QuotaMeter
-    clock: Callable[[], float]
-
-    @property
-    def log(self) -> Any: ...
-
-
-def refusal(request: web.Request, *, navigating: bool) -> str | None:
-    """Why this request may not reach the control plane; None if it may.
-
-    ``navigating``: what is asked for is the page itself, to which any page may link.
-    """
-    if not is_loopback(request.remote or ""):
-        return "the control plane is for this machine only"
-    host = request.headers.get("Host", "")
-    if not is_loopback(_name(host)):
-        return f"the control plane is at 127.0.0.1, ::1 or localhost, not at {host!r}"
-    origin = request.headers.get("Origin")
-    if origin is not None and origin.lower() != f"{request.scheme}://{host}".lower():
-        return f"the control plane takes no requests from pages of {origin!r}"
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    is_link = navigating and request.headers.get("Sec-Fetch-Mode") == "navigate"
-    if site not in ("same-origin", "none") and not is_link:
-        return "the control plane takes no requests from other pages"
-    return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _name(host: str) -> str:
-    """The name in a Host header, without port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
-def page_answer(backend: Shown, method: str, command: str, query: str) -> web.Response | None:
+def page_answer(backend: Behind, method: str, command: str, query: str) -> web.Response | None:
     """The answer to what the page asks for; None for what is none of its own.
 
     ``command`` is "/" for the page itself, else what follows ``/_sandbox/``.
@@ -130,7 +62,8 @@ def page_answer(backend: Shown, method: str, command: str, query: str) -> web.Re
             return _json(200, live(backend, query))
     if command.startswith("records/"):
         answer = records(backend, command.removeprefix("records/"), query)
-        return _json(answer.code, answer.envelope())
+        content = {**answer.envelope(), "customers": customers(backend, answer.response)}
+        return _json(answer.code, content)
     return None
 
 
@@ -145,10 +78,12 @@ def _read(name: str) -> tuple[bytes, str]:
     return (files("chargeover_async.sandbox.http") / "page" / file).read_bytes(), kind
 
 
-def about(backend: Shown) -> dict[str, Any]:
-    """What does not change: objects with their fields, operators of a filter, kinds of faults."""
+def about(backend: Behind) -> dict[str, Any]:
+    """What does not change: credentials, objects with their fields, operators, kinds of faults."""
     return {
         "base": PREFIX,
+        "username": backend.setup.username,
+        "password": backend.setup.password,
         "objects": [
             {
                 "name": spec.name,
@@ -173,12 +108,24 @@ def _objects(store: Store) -> list[Spec]:
     return [spec for spec in store.specs.values() if spec.reads and not spec.internal]
 
 
-def records(backend: Shown, rest: str, query: str) -> Answer:
+def records(backend: Behind, rest: str, query: str) -> Answer:
     """What the API answers to a GET, without credentials, quota, faults and log."""
     return backend.api.answer("GET", f"{PREFIX}/{rest}?{query}", None)
 
 
-def live(backend: Shown, query: str) -> dict[str, Any]:
+def customers(backend: Behind, response: Any) -> dict[str, str]:
+    """The names of the customers that these records belong to, by id; the records have ids only."""
+    shown = response if is_array(response) else [response]
+    ids = {str(record.get("customer_id")) for record in shown if is_object(record)} - {"None"}
+    found = {id_: records(backend, f"customer/{id_}", "").response for id_ in ids}
+    return {
+        id_: customer.get("display_as") or customer.get("superuser_name") or ""
+        for id_, customer in found.items()
+        if is_object(customer)
+    }
+
+
+def live(backend: Behind, query: str) -> dict[str, Any]:
     """What changes: counts, the log behind the request number ``after``, quota and faults."""
     sent = parse_query(query).get("after", "")
     after = int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 16 else 0
@@ -201,7 +148,7 @@ def live(backend: Shown, query: str) -> dict[str, Any]:
     }
 
 
-def _shown(entry: Entry, now: float) -> dict[str, Any]:
+def _shown(entry: LogEntry, now: float) -> dict[str, Any]:
     target = f"{entry.path}?{entry.query}" if entry.query else entry.path
     return {
         "number": entry.number,
@@ -215,10 +162,10 @@ def _shown(entry: Entry, now: float) -> dict[str, Any]:
     }
 
 
-def _quota(backend: Shown, now: float) -> dict[str, Any]:
+def _quota(backend: Behind, now: float) -> dict[str, Any]:
     quota = backend.meter.quota
     span = SPANS * quota.window_s
-    recent: list[Entry] = list(
+    recent: list[LogEntry] = list(
         takewhile(lambda entry: entry.at >= now - span - quota.window_s, reversed(backend.log))
     )
     recent.reverse()

@@ -11,7 +11,7 @@ from chargeover_async.sandbox.objects.account.user import set_name
 from chargeover_async.sandbox.objects.money.applying import counts, held_by, touching
 from chargeover_async.sandbox.objects.money.due import RECURRING, STATUS, TOTALS
 from chargeover_async.sandbox.objects.money.gateway import METHODS
-from chargeover_async.sandbox.objects.subscriptions.package import follow
+from chargeover_async.sandbox.objects.subscriptions.paying import follow
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import flag, text
 from chargeover_async.sandbox.records.events import happened

@@ -19,7 +19,7 @@ from chargeover_async.sandbox.objects.account.shared import (
     SHARED,
     terms_days,
 )
-from chargeover_async.sandbox.objects.money.invoice import line_total
+from chargeover_async.sandbox.objects.money.lines import line_total
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount, missing
 from chargeover_async.sandbox.protocol.values import INTEGER, date, is_array, is_object
 from chargeover_async.sandbox.records import crud

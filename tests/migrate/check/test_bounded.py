@@ -12,7 +12,7 @@ from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 from chargeover_async.errors import JournalError
 from chargeover_async.migrate import BadInput, ImportJob, Progress
 from chargeover_async.migrate.check.check import check
-from chargeover_async.migrate.rows.source import Row, Source
+from chargeover_async.migrate.rows import FORMATS, Row
 
 FAMILY = """
 [[load]]
@@ -90,7 +90,7 @@ async def test_second_run_does_not_check_again(
     first = await account.load(plan, journal=account.journal)
     assert first.created == 20
     monkeypatch.setattr("chargeover_async.migrate.job.job.check", None)
-    monkeypatch.setattr("chargeover_async.migrate.check.check.LoadCheck.record", None)
+    monkeypatch.setattr("chargeover_async.migrate.check.load.LoadCheck.prepare", None)
     summary = await account.load(plan, journal=account.journal)
     assert (summary.created, summary.before) == (20, 20)
 
@@ -121,7 +121,7 @@ def test_rows_that_are_skipped_are_not_looked_into(folder: Folder, name: str) ->
     """A line that cannot be read is passed over like any other; the numbers stay those of lines."""
     text = 'A,B\n1,"x\ny"\n2\n3,z\n' if name == "a.csv" else '{"A": 1}\n\n{\n{"A": 3}\n'
     path = folder.write(name, text)
-    source = Source(path, "csv" if name == "a.csv" else "jsonl")
+    source = FORMATS[path.suffix[1:]](path)
     lines = [row.line for row in source.rows()]
     bad = lines[1]
 

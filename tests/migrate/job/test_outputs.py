@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.job.outputs import Failure, FailureFile, Summary
+from chargeover_async.migrate import Summary
+from chargeover_async.migrate.job.outputs import Failure, FailureFile
 
 FAILURE = Failure(
     file="a.csv",

@@ -6,10 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from support.places import TESTS
+from support.places import EXAMPLES, TESTS
 
 from chargeover_async.errors import JournalError
-from chargeover_async.migrate.journal.journal import Journal, JournalRow, read_rows, read_state
+from chargeover_async.migrate import read_plan
+from chargeover_async.migrate.journal import Journal, JournalRow, read_rows, read_state
+from chargeover_async.migrate.plan import plan_digest
 
 VERSIONS = [1, 2]
 
@@ -103,3 +105,23 @@ def test_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="there is no journal"):
         read_state(tmp_path / "none")
     assert not list(tmp_path.iterdir())
+
+
+def test_plans_and_files_have_the_checksums_that_journals_hold(tmp_path: Path) -> None:
+    """A journal is bound to them: were they made in another way, it would be refused."""
+    shop = read_plan(EXAMPLES / "shop" / "plan.toml")
+    assert plan_digest(shop) == "bd7fef9735502a19184b22bb498d1b514d89573f4d9985ab0f7a3b8d5b262d83"
+    assert [load.source.digest()[:16] for load in shop.loads] == [
+        "1e3fbcaba7db3293",
+        "7056b83283d7ebb7",
+        "224cf154dee2699b",
+    ]
+    path = tmp_path / "again.failures.jsonl"
+    path.write_bytes(b'{"object":"customer","data":{"company":"Acme"}}\n')
+    again = read_plan(path)
+    assert plan_digest(again) == "f385b0fdf042ae37eef02e6a4a1dfd32de4d128e0337133ce5bea670c2a3e668"
+    assert [load.source.digest()[:8] for load in again.loads][:3] == [
+        "5d972c2c",
+        "a19d6efd",
+        "575f8567",
+    ]

@@ -15,7 +15,7 @@ from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 from chargeover_async import ChargeOver
 from chargeover_async.errors import JournalError, UsageError
 from chargeover_async.migrate import ImportJob, Plan, Summary
-from chargeover_async.migrate.journal.journal import Journal, read_rows, read_state
+from chargeover_async.migrate.journal import Journal, read_rows, read_state
 from chargeover_async.resources import ExternalKey
 
 BOTH = CUSTOMERS + INVOICES
@@ -501,7 +501,7 @@ async def test_an_update_that_stops_leaves_what_was_to_be_changed(
 
     def settle_and_stop(outcome: Any) -> None:
         settle(outcome)
-        job._stopped = "a row was not sent"
+        job._stop.because("a row was not sent")
 
     job._settle = settle_and_stop  # type: ignore[method-assign]
     summary = await job.run(account.co)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from support.import_world import CUSTOMERS, Account, Folder
 
+from chargeover_async import _extras
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate import _extras, read_plan
-from chargeover_async.migrate.rows.source import BadFile, Row, Source
+from chargeover_async.migrate import read_plan
+from chargeover_async.migrate.rows import FORMATS, BadFile, Row
 
 CSV = "Id,Name\n1,Müller\n2,Zoë\n"
 
@@ -41,7 +42,7 @@ def test_a_compressed_file_reads_like_the_plain_one(folder: Folder, ending: str)
     path = folder.path / f"customers.csv.{ending}"
     head, tail = CSV.encode("cp1252")[:12], CSV.encode("cp1252")[12:]
     path.write_bytes(squeeze(head, ending) + squeeze(tail, ending))
-    source = Source(path, "csv", encoding="cp1252")
+    source = FORMATS["csv"](path, encoding="cp1252")
     assert source.columns() == ("Id", "Name")
     assert [one.cells for one in source.rows() if isinstance(one, Row)] == [
         {"Id": "1", "Name": "Müller"},
@@ -69,7 +70,7 @@ def test_parquet_rows_are_what_json_would_have(folder: Folder) -> None:
         Lines=[[{"a": Decimal("1.10")}], [], None],
         Flag=[True, False, None],
     )
-    source = Source(path, "parquet")
+    source = FORMATS["parquet"](path)
     assert source.columns() == ("Id", "Price", "Rate", "Day", "At", "Name", "Lines", "Flag")
     found = list(source.rows())
     assert found[0] == Row(
@@ -97,12 +98,12 @@ def test_what_is_no_parquet_is_said_with_its_name(folder: Folder) -> None:
     pytest.importorskip("pyarrow")
     path = folder.write("a.parquet", "Id,Name\n")
     with pytest.raises(BadFile, match=r"a\.parquet is not a Parquet file"):
-        Source(path, "parquet").columns()
+        FORMATS["parquet"](path).columns()
     with pytest.raises(BadFile, match=r"none\.parquet cannot be read"):
-        list(Source(folder.path / "none.parquet", "parquet").rows())
+        list(FORMATS["parquet"](folder.path / "none.parquet").rows())
     parquet(path, Id=[b"1"])
     with pytest.raises(BadFile, match="type bytes cannot be imported"):
-        list(Source(path, "parquet").rows())
+        list(FORMATS["parquet"](path).rows())
 
 
 async def test_a_parquet_file_is_imported(folder: Folder, account: Account) -> None:
@@ -125,7 +126,7 @@ def test_a_missing_library_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     path = folder.write("a.csv.zst", "x")
     with pytest.raises(UsageError, match=r"chargeover-async\[zstd\]"):
-        list(Source(path, "csv").rows())
+        list(FORMATS["csv"](path).rows())
     path = folder.write("a.parquet", "x")
     with pytest.raises(UsageError, match=r"chargeover-async\[parquet\]"):
-        list(Source(path, "parquet").rows())
+        list(FORMATS["parquet"](path).rows())

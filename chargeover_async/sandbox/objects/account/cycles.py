@@ -114,3 +114,10 @@ def times(price_cycle: str, cycle: str) -> int:
         return 1
     ratio = per_year(price_cycle) / per_year(cycle)
     return ratio.numerator if ratio.denominator == 1 else 1
+
+
+def known_cycle(cycle: str) -> str:
+    """``cycle``, if there is such a one; else the request is refused."""
+    if cycle not in NAMES:
+        raise Refused(INVALID)
+    return cycle

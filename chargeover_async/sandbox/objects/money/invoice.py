@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
-from chargeover_async.models import Invoice, LineItem
-from chargeover_async.sandbox.objects.account.item import base_price
-from chargeover_async.sandbox.objects.account.pricing import EXACT
+from chargeover_async.models import Invoice
 from chargeover_async.sandbox.objects.account.shared import (
     DEFAULT_CURRENCY,
     DEFAULT_TERMS,
@@ -17,20 +15,15 @@ from chargeover_async.sandbox.objects.account.shared import (
 )
 from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, amount, missing
 from chargeover_async.sandbox.protocol.values import (
-    FLAG,
     INTEGER,
     MIXED,
     NUMBER,
     TEXT,
     date,
     flag,
-    integer,
     is_array,
     is_object,
-    kinds_of,
-    mixed,
     number,
-    text,
 )
 from chargeover_async.sandbox.records.events import happened
 from chargeover_async.sandbox.store.store import NestedField, Row, Spec, Store
@@ -38,35 +31,10 @@ from chargeover_async.sandbox.store.store import NestedField, Row, Spec, Store
 from .applying import Part, release, settle, touching
 from .charging import charge, given, on_file
 from .due import balance_of, days_overdue, is_overdue, is_paid, money_moved, status
+from .lines import CUSTOM, KINDS, take_lines, total_of, values_of
 from .transaction import apply_balance
 
-CENT = Decimal("0.01")
-_LINE_KINDS = kinds_of(LineItem)
-BLANK_LINE: dict[str, Any] = {
-    **{name: False if kind == FLAG else None for name, kind in _LINE_KINDS.items()},
-    "line_quantity": 1,
-    "line_usage": 0,
-    "is_taxed": "0",  # the string in every recording
-}
-_LINE_CUSTOM = tuple(name for name, kind in _LINE_KINDS.items() if kind == MIXED)
 _ZERO = Decimal(0)
-_MAX_TOTAL_DIGITS = 15  # leaves room to add up lines in the default 28 digits
-
-
-def line_total(line: dict[str, Any]) -> Decimal:
-    """What one line comes to, to the cent.
-
-    UNVERIFIED: rounding is half up, line by line; no recording has a fraction of a cent.
-    """
-    exact = EXACT.multiply(Decimal(line["line_rate"]), Decimal(line["line_quantity"]))
-    if exact.adjusted() >= _MAX_TOTAL_DIGITS:
-        raise Refused(INVALID)
-    return exact.quantize(CENT, ROUND_HALF_UP, EXACT)
-
-
-def total_of(lines: list[dict[str, Any]]) -> Decimal:
-    """The sum of the lines; taxes are not modelled."""
-    return sum((line_total(line) for line in lines), _ZERO)
 
 
 def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
@@ -74,7 +42,7 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     customer = store.row("customer", data.get("customer_id"))
     if customer is None:
         raise missing("customer_id")
-    data["line_items"] = _lines(store, row.id, fields.get("line_items"), [])
+    data["line_items"] = take_lines(store, row.id, fields.get("line_items"), [])
     data["total"] = total_of(data["line_items"])
     for name in ("terms_id", "currency_id"):
         if data.get(name) is None:
@@ -93,7 +61,7 @@ CUSTOMER_DEFAULTS = {"terms_id": DEFAULT_TERMS, "currency_id": DEFAULT_CURRENCY}
 def _update(store: Store, row: Row, fields: dict[str, Any]) -> None:
     data = row.data
     if "line_items" in fields:
-        data["line_items"] = _lines(
+        data["line_items"] = take_lines(
             store, row.id, fields["line_items"], data.get("line_items") or []
         )
         data["total"] = total_of(data["line_items"])
@@ -116,87 +84,6 @@ def due_date(store: Store, row: Row) -> str:
         raise Refused(INVALID) from None
 
 
-def _lines(
-    store: Store, invoice_id: int, sent: Any, present: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """The complete new list of lines.
-
-    A line with a ``line_item_id`` is the present line, changed by what else it says; any other
-    line is new; a present line that is left out is dropped (vendor's PHP sample of an update).
-    """
-    if not is_array(sent) or not sent:
-        raise missing("line_items") if not sent else Refused(INVALID)
-    known = {line["line_item_id"]: line for line in present}
-    taken = [_line(store, entry, known) for entry in sent]
-    for line in taken:  # numbered only when all of them are right
-        if line["line_item_id"] is None:
-            line["line_item_id"] = store.number("line_item_id")
-        line["invoice_id"] = invoice_id
-    return taken
-
-
-def _line(store: Store, sent: Any, known: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    if not is_object(sent):
-        raise Refused(INVALID)
-    fields = sent
-    line_item_id = fields.get("line_item_id")
-    if line_item_id is None:
-        line = _new_line(store, _item(store, fields))
-    else:
-        line_item_id = integer(line_item_id)
-        present = known.pop(line_item_id, None)
-        if present is None:
-            # UNVERIFIED wording; also for a line that is named twice.
-            raise Refused(f"This invoice has no such line: line_item_id {line_item_id}")
-        line = dict(present)
-    if fields.get("line_rate") is not None:
-        line["line_rate"] = amount(number(fields["line_rate"]))
-    if fields.get("line_quantity") is not None:
-        line["line_quantity"] = amount(number(fields["line_quantity"]))
-    if "descrip" in fields:
-        line["descrip"] = None if fields["descrip"] is None else text(fields["descrip"])
-    for name in _LINE_CUSTOM:
-        if name in fields:
-            line[name] = mixed(fields[name])
-    return line
-
-
-def _item(store: Store, fields: dict[str, Any]) -> Row:
-    """The item of a new line, named by id, external key or token."""
-    table = store.table("item")
-    row: Row | None
-    if fields.get("item_id") is not None:
-        row = table.rows.get(integer(fields["item_id"]))
-        name, value = "item_id", fields["item_id"]
-    elif fields.get("item_external_key") is not None:
-        row = table.by_key(text(fields["item_external_key"]))
-        name, value = "item_external_key", fields["item_external_key"]
-    elif fields.get("item_token") is not None:
-        row = table.by_token(text(fields["item_token"]))
-        name, value = "item_token", fields["item_token"]
-    else:
-        raise missing("item_id")
-    if row is None:
-        raise Refused(f'There is no item with the {name} value "{value}"')  # UNVERIFIED
-    return row
-
-
-def _new_line(store: Store, item: Row) -> dict[str, Any]:
-    # Items cannot be changed, so their names may be copied into the line.
-    line = dict(BLANK_LINE)
-    line.update(
-        item_id=item.id,
-        tierset_id=item.data.get("tierset_id"),
-        descrip=item.data.get("description") or None,  # UNVERIFIED: its template is not filled in
-        line_rate=base_price(item),
-        item_name=store.value(store.specs["item"], item, "name"),
-        item_external_key=item.data.get("external_key"),
-        item_token=item.data["token"],
-        item_accounting_sku=item.data.get("accounting_sku"),
-    )
-    return line
-
-
 def _delete(store: Store, row: Row) -> None:
     release(store, row)
     money_moved(store, row.data.get("customer_id"))
@@ -207,7 +94,7 @@ def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
     lines: list[dict[str, Any]] = []
     for line in data.get("line_items") or ():
         kept = {"line_quantity": 1, **line}
-        for name, kind in _LINE_KINDS.items():
+        for name, kind in KINDS.items():
             if kind == NUMBER:
                 kept[name] = amount(Decimal(str(kept.get(name) or 0)))
         if kept.get("line_item_id") is None:
@@ -229,13 +116,6 @@ def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
 
 def _applied(_store: Store, row: Row) -> Decimal:
     return _ZERO + (row.data.get("payments") or 0) + (row.data.get("credits") or 0)
-
-
-def _line_values(name: str) -> Any:
-    def values(_store: Store, row: Row) -> list[Any]:
-        return [line.get(name) for line in row.data.get("line_items") or ()]
-
-    return values
 
 
 def _transaction_ids(store: Store, row: Row) -> list[int]:
@@ -312,7 +192,7 @@ def _accepted(_store: Store, _row: Row, _fields: dict[str, Any]) -> bool:
 
 
 def _category_ids(store: Store, row: Row) -> list[Any]:
-    items = (store.row("item", id_) for id_ in _line_values("item_id")(store, row))
+    items = (store.row("item", id_) for id_ in values_of("item_id")(store, row))
     return [
         category.get("item_category_id")
         for item in items
@@ -379,11 +259,11 @@ INVOICE = Spec(
     },
     nested={
         "transaction.transaction_id": NestedField(INTEGER, _transaction_ids),
-        "line_items.item_id": NestedField(INTEGER, _line_values("item_id")),
+        "line_items.item_id": NestedField(INTEGER, values_of("item_id")),
         "line_items.item.categories.item_category_id": NestedField(INTEGER, _category_ids),
         "package_token": NestedField(TEXT, _package_token),
         "quote.quote_id": NestedField(INTEGER, _no_quotes),
-        **{f"line_items.{name}": NestedField(MIXED, _line_values(name)) for name in _LINE_CUSTOM},
+        **{f"line_items.{name}": NestedField(MIXED, values_of(name)) for name in CUSTOM},
     },
     indexes=("customer_id", "package_id"),
     # The recorded order=invoice_date:DESC was accepted although the field is called date.

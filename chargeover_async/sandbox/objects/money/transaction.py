@@ -1,8 +1,7 @@
-"""The rules of transactions: payments, credits and refunds.
+"""The rules of transactions: payments, credits, and what is applied of them.
 
 Source: pages "Create a credit memo/record an offline payment", "Make a payment", "Adjust applied
-amounts", "Email a receipt"; recordings `create_and_apply_payment`, `create_one_credit`; the
-vendor's clients for refund and void.
+amounts", "Email a receipt"; recordings `create_and_apply_payment`, `create_one_credit`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from chargeover_async.models import Transaction
 from chargeover_async.sandbox.objects.account.shared import DEFAULT_CURRENCY, currency
 from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, missing
 from chargeover_async.sandbox.protocol.values import INTEGER, TEXT, text
-from chargeover_async.sandbox.records.events import happened
 from chargeover_async.sandbox.records.refs import needed
 from chargeover_async.sandbox.store.store import Derive, NestedField, Row, Spec, Store
 
@@ -32,10 +30,7 @@ from .applying import (
     held_by,
     hold,
     move,
-    refundable_on,
     refunded_on,
-    refunds_of,
-    settle,
     share,
     take_back,
     unapplied_of,
@@ -43,6 +38,7 @@ from .applying import (
 )
 from .charging import charge, listed, on_file
 from .due import balance_of, money_moved
+from .refunds import payment_refunded, refund, refunds, void
 
 _ZERO = Decimal(0)
 _DETAIL = 32  # recordings cut transaction_detail here
@@ -174,90 +170,6 @@ def _pay(store: Store, fields: dict[str, Any]) -> Any:
     return paid if isinstance(paid, Answer) else {"id": paid.id}
 
 
-def _refund(store: Store, row: Row, fields: dict[str, Any]) -> dict[str, int]:
-    """Gives a payment back, the part that is not applied first, then what invoices hold of it.
-
-    UNVERIFIED: that order, and that no more can be refunded than was paid.
-    """
-    if row.data.get("transaction_type") not in ("pay", "spl") or not counts(row):
-        raise Refused("Only a successful payment can be refunded.")
-    free = max(unapplied_of(row), _ZERO)
-    parts = {id_: refundable_on(store, row, id_) for id_ in reversed(held_by(row))}
-    left = free + sum(parts.values(), _ZERO)
-    total = left if fields.get("amount") is None else cents(fields["amount"])
-    if not 0 < total <= left:
-        raise Refused(f"There is only {left} to refund.")
-    free = min(total, free)
-    rest, taken = total - free, dict[int, Decimal]()
-    for invoice_id, most in parts.items():
-        part = min(rest, most)
-        if part > 0:
-            taken[invoice_id] = -part
-            rest -= part
-    data = row.data
-    made = store.new_row(
-        "transaction",
-        {
-            **{
-                name: data.get(name)
-                for name in (
-                    *("customer_id", "currency_id", "gateway_id", "gateway_method"),
-                    *("transaction_method", "transaction_detail", "creditcard_id", "ach_id"),
-                    "tokenized_id",
-                )
-            },
-            "transaction_type": "ref",
-            "gateway_status": 1,
-            "gateway_transid": f"sandbox-{store.token()}",
-            "amount": -total,
-            "applied_to": entries(taken),
-            "payment_id": row.id,
-            "returned": -free,
-        },
-    )
-    made.data["transaction_datetime"] = made.data["write_datetime"]
-    made.data["transaction_date"] = made.data["write_datetime"][:10]
-    made.data["transaction_ipaddr"] = store.caller.addr or "127.0.0.1"
-    store.table("transaction").insert(made)
-    hold(store, row, held_by(row), returned=(data.get("returned") or 0) + free)
-    for invoice_id, part in taken.items():
-        invoice = store.row("invoice", invoice_id)
-        if invoice is not None:
-            move(store, invoice, COLUMN["ref"], part)
-    money_moved(store, data.get("customer_id"))
-    happened(store, "transaction", made, "insert")
-    return {"id": made.id}
-
-
-def _void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
-    """Takes a transaction back, and with it what it did to invoices; twice changes nothing.
-
-    UNVERIFIED: that a payment with refunds cannot be voided.
-    """
-    if row.data.get("void_datetime") is not None:
-        return True
-    if refunds_of(store, row):
-        raise Refused("This payment has refunds and cannot be voided.")
-    held, returned = held_by(row), row.data.get("returned") or _ZERO
-    column = COLUMN[row.data["transaction_type"]]
-    invoices = [(store.row("invoice", id_), applied) for id_, applied in held.items()]
-    touched = [Part(invoice, applied) for invoice, applied in invoices if invoice is not None]
-    for invoice, applied in touched:
-        check_move(invoice, column, -applied)
-    hold(store, row, {}, void_datetime=store.stamp(), returned=_ZERO)
-    row.forget()
-    payment = store.row("transaction", row.data.get("payment_id"))
-    if payment is not None:
-        kept = (payment.data.get("returned") or _ZERO) + returned
-        hold(store, payment, held_by(payment), returned=kept)
-    for invoice, applied in touched:
-        move(store, invoice, column, -applied)
-        settle(store, invoice)
-    money_moved(store, row.data.get("customer_id"))
-    happened(store, "transaction", row, "status")
-    return True
-
-
 def _change_applied(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     """Applies a payment or credit to these invoices and to no others."""
     if row.data.get("transaction_type") == "ref" or not counts(row):
@@ -334,17 +246,6 @@ def _status(position: int) -> Derive:
     return derive
 
 
-def _refunds(store: Store, row: Row) -> list[dict[str, int]] | None:
-    found = [{"transaction_id": each.id} for each in refunds_of(store, row)]
-    return found or None
-
-
-def _payments(_store: Store, row: Row) -> list[dict[str, int]] | None:
-    """The payment that a refund belongs to (the shape of an entry is UNVERIFIED)."""
-    payment_id = row.data.get("payment_id")
-    return None if payment_id is None else [{"transaction_id": payment_id}]
-
-
 def _one(derive: Derive) -> NestedField:
     def values(store: Store, row: Row) -> list[Any]:
         return [derive(store, row)]
@@ -418,8 +319,8 @@ TRANSACTION = Spec(
         "transaction_type_name": lambda _store, row: TYPES.get(
             row.data.get("transaction_type") or "", ""
         ),
-        "refunds": _refunds,
-        "payments": _payments,
+        "refunds": refunds,
+        "payments": payment_refunded,
         "url_self": lambda store, row: f"{store.site}/admin/r/transaction/view/{row.id}",
     },
     nested={
@@ -435,8 +336,8 @@ TRANSACTION = Spec(
     on_create=_create,
     on_seed=_seed,
     actions={
-        "refund": _refund,
-        "void": _void,
+        "refund": refund,
+        "void": void,
         "email": _email,
         "changeAppliedAmounts": _change_applied,
     },

@@ -13,7 +13,8 @@ from typing import Any
 
 from chargeover_async.sandbox.objects.account.cycles import times
 from chargeover_async.sandbox.objects.account.pricing import charges
-from chargeover_async.sandbox.objects.money.invoice import BLANK_LINE, due_date, total_of
+from chargeover_async.sandbox.objects.money.invoice import due_date
+from chargeover_async.sandbox.objects.money.lines import BLANK_LINE, total_of
 from chargeover_async.sandbox.protocol.answers import amount
 from chargeover_async.sandbox.records.events import happened
 from chargeover_async.sandbox.store.store import Row, Store

@@ -1,0 +1,225 @@
+"""Rows to operations, made one by one as the stream has room for them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from chargeover_async.client import ChargeOver
+from chargeover_async.errors import ChargeOverError, DependencyFailed, UsageError
+from chargeover_async.migrate.check.found import Checked
+from chargeover_async.migrate.check.load import LoadCheck
+from chargeover_async.migrate.check.scratch import Notes
+from chargeover_async.migrate.journal import Journal
+from chargeover_async.migrate.journal.reading import FINAL, IN_DOUBT, NEVER, States, Verb
+from chargeover_async.migrate.plan.fields import KEY
+from chargeover_async.migrate.plan.plan import Children, Load, Rows
+from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
+from chargeover_async.models._json.shape import shape_of
+from chargeover_async.operation import Operation
+from chargeover_async.resources import RESOURCES, ExternalKey
+from chargeover_async.resources._calls.base import create_checked
+
+_ENDED = {"refused": "was refused", "not_sent": "was not sent", "unknown": "is in doubt"}
+
+
+class InHand(msgspec.Struct, frozen=True):
+    """What a job must know of a row between file and answer.
+
+    ``index`` is that of its load, ``number`` that of its file: the same, but for a child row that
+    has no parent, whose ``children`` says which file that is.
+    """
+
+    index: int
+    number: int
+    load: Load
+    row: Row | BadRow
+    key: str
+    payload: dict[str, Any] | None = None
+    children: Children | None = None
+    verb: Verb = "create"
+    was_sent: bool = False  # by an earlier run, which did not learn what came of it
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        rows: Rows = self.children or self.load
+        return rows.source.name
+
+    @property
+    def place(self) -> str:
+        """Where it begins, for messages."""
+        return f"{self.file} row {self.row.line}"
+
+    def ended(self, state: str) -> str:
+        """That it was not imported, for messages."""
+        return f"{self.place} {_ENDED[state]}"
+
+
+class Stop:
+    """Whether the import goes on: ``why`` is ``""`` as long as it does. The first reason counts."""
+
+    def __init__(self) -> None:
+        self.why = ""
+
+    def because(self, why: str) -> None:
+        """Take up no further row."""
+        self.why = self.why or why
+
+
+class Feed:
+    """Makes the operations of an import.
+
+    ``open`` holds those that were handed over and are not settled, ``to_update`` the rows whose
+    record turned out to exist and is to be changed.
+    """
+
+    def __init__(
+        self,
+        co: ChargeOver,
+        checked: Checked,
+        journal: Journal | None,
+        stop: Stop,
+        not_sent: Callable[[InHand, ChargeOverError], None],
+    ) -> None:
+        self._co = co
+        self._checked = checked
+        self._scratch = checked.scratch
+        self._journal = journal
+        self._stop = stop
+        self._not_sent = not_sent
+        # Without `update`, too: an earlier run with the same journal may have left one under way.
+        self._updatable = {
+            load.object: updatable_fields(load.object) for load in checked.plan.loads
+        }
+        self.open: dict[int, Operation[Any]] = {}
+        self.to_update: deque[InHand] = deque()
+
+    def operations(self, stage: Iterable[tuple[int, int]]) -> Iterator[Operation[Any]]:
+        """The operations of one stage."""
+        for index, number in stage:
+            found = self._checked.loads[index]
+            source = found.load.source
+            states = None
+            if self._journal is not None and self._journal.was_begun:
+                states = self._journal.states(index)
+            if number == 0:
+                self._report_orphans(found)
+            notes = found.notes()
+            try:
+                if source.stamp() != found.stamp:
+                    raise BadFile(f"{source.path} changed after it was checked")
+                for row in source.rows(None if states is None else states.is_there):
+                    if self.to_update:
+                        yield from self.updates()
+                    if self._stop.why:
+                        return
+                    if notes.round(row.line) == number:
+                        ready = self._ready(found, row, notes, states)
+                        if ready is not None:
+                            yield self._offer(ready)
+            except BadFile as error:
+                self._stop.because(error.message)
+                return
+
+    def updates(self) -> Iterator[Operation[Any]]:
+        """The changes of records that turned out to exist."""
+        while self.to_update and not self._stop.why:
+            yield self._offer(self.to_update.popleft())
+
+    def can_update(self, row: InHand) -> bool:
+        """Whether an update can change anything that the row says."""
+        return not self._updatable[row.load.object].isdisjoint(row.payload or ())
+
+    def withhold(self, row: InHand, state: str, *, final: bool) -> None:
+        """Keep in mind that what refers to this row cannot be sent, or not yet."""
+        if row.key:
+            self._scratch.fail(row.load.object, row.key, row.ended(state), final=final)
+
+    def _ready(
+        self, found: LoadCheck, row: Row | BadRow, notes: Notes, states: States | None
+    ) -> InHand | None:
+        """The row as it will be sent, or None if it must not be, or was."""
+        state, verb = NEVER if states is None else states.of(row.line)
+        index, load = found.number, found.load
+        if state in FINAL:
+            if state in {"refused", "not_sent"} and isinstance(row, Row):
+                key = found.prepare(row).key
+                self.withhold(InHand(index, index, load, row, key), state, final=True)
+            return None
+        problems = notes.problems(row.line)
+        if isinstance(row, BadRow):
+            self._refuse(InHand(index, index, load, row, ""), problems)
+            return None
+        prepared = found.prepare(row)
+        if problems:
+            self._refuse(InHand(index, index, load, row, prepared.key), problems)
+            return None
+        ready = InHand(
+            index,
+            index,
+            load,
+            row,
+            prepared.key,
+            prepared.payload,
+            verb=verb,
+            was_sent=state in IN_DOUBT,
+        )
+        for target, key, field in () if ready.was_sent else prepared.references:
+            cause, final = self._scratch.failed(target, key)
+            if cause and final:
+                message = f'{target} "{key}" is not there: {cause}'
+                problem = Problem(load.source.name, row.line, message, field=field)
+                self._not_sent(ready, DependencyFailed(str(problem)))
+                return None
+            if cause:  # it is held back until that is known
+                if ready.key:
+                    waits = f"it waits for {target} {key}"
+                    self._scratch.fail(load.object, ready.key, waits, final=False)
+                return None
+        return ready
+
+    def _offer(self, row: InHand) -> Operation[Any]:
+        name = row.load.object
+        resource = getattr(self._co, RESOURCES[name].attribute)
+        payload = row.payload or {}
+        operation: Operation[Any]
+        if row.verb == "update":
+            known = self._updatable[name]
+            fields = {field: value for field, value in payload.items() if field in known}
+            operation = resource.update(ExternalKey(row.key), **fields)
+        elif resource.needs is None:  # it may send other names than it takes
+            operation = resource.create(**payload)
+        else:
+            operation = create_checked(resource, payload)
+        operation.tag = row
+        self.open[id(operation)] = operation
+        return operation
+
+    def _report_orphans(self, found: LoadCheck) -> None:
+        states: dict[int, States] = {}
+        for number, children, row, problem in found.orphan_rows():
+            if self._journal is not None:
+                if number not in states:
+                    states[number] = self._journal.states(number)
+                if states[number].of(row.line)[0] in FINAL:
+                    continue
+            orphan = InHand(found.number, number, found.load, row, "", children=children)
+            self._refuse(orphan, [problem])
+
+    def _refuse(self, row: InHand, problems: Sequence[Problem]) -> None:
+        self._not_sent(row, UsageError("; ".join(map(str, problems))))
+
+
+def updatable_fields(name: str) -> frozenset[str]:
+    """The fields of an object that an update takes, its key apart, which it is addressed by."""
+    written = RESOURCES[name].writes.get("update")
+    return (
+        frozenset() if written is None else frozenset(shape_of(cast("Any", written)).kinds) - {KEY}
+    )
+
+
+__all__ = ("Feed", "InHand", "Stop")

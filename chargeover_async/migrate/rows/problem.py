@@ -1,0 +1,31 @@
+"""One mistake in what is to be imported."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One mistake: where it is and what it is. ``row`` 0 means the file as a whole.
+
+    ``file`` is ``""`` when the message names it itself.
+    """
+
+    file: str
+    row: int
+    message: str
+    column: str = ""
+    field: str = ""
+
+    def __str__(self) -> str:
+        if not self.file:
+            return self.message
+        place = f"{self.file} row {self.row}" if self.row else self.file
+        if self.column:
+            place += f', column "{self.column}"'
+        if self.field:
+            place += f", field {self.field}"
+        return f"{place}: {self.message}"
+
+
+__all__ = ("Problem",)
