@@ -73,5 +73,5 @@ class _Killed(Writer):
 
     def _wait_until_some_are_there(self) -> None:
         url = self._connect.url.replace("/api/v3", "/_sandbox/state")
-        while json.load(urlopen(url))["objects"]["customer"] < 60:  # noqa: S310 - loopback
+        while json.load(urlopen(url))["records"]["customer"] < 250:  # noqa: S310 - loopback
             time.sleep(0.01)
