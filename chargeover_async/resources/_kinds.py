@@ -296,11 +296,16 @@ async def pages(
     *,
     by_key: bool = True,
 ) -> AsyncIterator[Any]:
-    """Pages by key or by offset; ends with a page that is not full (vendor's clients do so)."""
+    """Pages by key or by offset, until one is empty: one that is not full may be a server's own.
+
+    Raises DecodeError where ids do not rise, or where a full page repeats what was there before,
+    before it hands out anything of that page.
+    """
     primary = resource.primary
     by_key = by_key and order is None
     clauses = where[0][1] if where else ""
     last: int | None = None
+    seen: set[int | str] = set()
     offset = 0
     while True:
         condition = clauses
@@ -312,18 +317,45 @@ async def pages(
         records = await resource._call(
             "GET", f"/{resource.object}", reading.every, Repeat.READ, query
         )
+        if not records:
+            return
+        ids = [reading.identity(record, primary) for record in records]
+        if by_key:
+            last = _last_of(resource, ids, last)
+        else:
+            marks = {
+                repr(record) if number is None else number
+                for number, record in zip(ids, records, strict=True)
+            }
+            if marks <= seen:
+                if len(records) < page:
+                    return  # a list that takes no offset, and is whole: it was no full page
+                raise DecodeError(
+                    f"the API does not page {resource.attribute} by offset: it answered offset "
+                    f"{offset} with records that it had listed before",
+                    object=resource.object,
+                )
+            seen |= marks
+            offset += len(records)
         for record in records:
             if reading.is_readable(record):
                 yield record
-        if len(records) < page:
-            return
-        offset += len(records)
-        if by_key:
-            newest = reading.identity(records[-1], primary)
-            if newest is None or (last is not None and newest <= last):
-                raise DecodeError(
-                    f"the API does not page {resource.attribute} by {primary}: after {last} came "
-                    f"{newest}; pass order= to page by offset",
-                    object=resource.object,
-                )
-            last = newest
+
+
+def _last_of(resource: BaseResource[Any], ids: Sequence[int | None], last: int | None) -> int:
+    """The last id of a page; raises DecodeError if they do not rise above ``last``."""
+    before = last
+    for number in ids:
+        if number is not None:
+            if before is not None and number <= before:
+                break
+            before = number
+    else:
+        if before is not None and before != last:
+            return before
+        number = None
+    raise DecodeError(
+        f"the API does not page {resource.attribute} by {resource.primary}: after {before} came "
+        f"{number}; pass order= to page by offset",
+        object=resource.object,
+    )
