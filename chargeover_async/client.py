@@ -26,14 +26,15 @@ from .bulk.stream import stream
 from .errors import NotSent, UsageError
 from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats, share
 from .models import Created
-from .models._codec import DateFormat, read_untyped
-from .models._write import check_json, check_mapping
+from .models._json.checks import check_json, check_mapping
+from .models._json.mend import DateFormat
+from .models._json.read import read_untyped
 from .observe import Observer, Stats
 from .operation import Operation, Outcome, Reader
 from .query import filter_text
 from .resources import Resources
-from .resources._answers import Reading
-from .resources._options import Options, call_query
+from .resources._calls.answers import Reading
+from .resources._calls.options import Options, call_query
 from .retry import Repeat, RetryPolicy
 
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from .errors import (
     NotSent,
     UsageError,
 )
-from .models._codec import untyped
+from .models._json.read import untyped
 from .query import QueryPairs
 from .retry import Repeat
 

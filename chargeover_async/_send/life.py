@@ -33,8 +33,8 @@ from chargeover_async.errors import (
     RateLimited,
     TransportError,
 )
-from chargeover_async.models._codec import untyped
-from chargeover_async.models._write import SECRETS
+from chargeover_async.models._json.checks import SECRETS
+from chargeover_async.models._json.read import untyped
 from chargeover_async.operation import Operation, Outcome, Reader
 from chargeover_async.retry import TABLE, Fault, Next, Repeat, RetryPolicy
 

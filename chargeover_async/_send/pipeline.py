@@ -17,7 +17,7 @@ from chargeover_async._wire.envelope import Answer, NoAnswer, Reply
 from chargeover_async._wire.request import Request, segment
 from chargeover_async.errors import ChargeOverError, NotSent, OutcomeUnknown, UsageError
 from chargeover_async.limits import Limiter, Permit, Priority
-from chargeover_async.models._codec import encode
+from chargeover_async.models._json.read import encode
 from chargeover_async.observe import Observer, RequestSent, RetryPlanned, Stats, Throttled, notify
 from chargeover_async.operation import Operation, Outcome, state_of
 from chargeover_async.retry import Fault, Next, Repeat, RetryBudget, RetryPolicy, retry_after_s

@@ -8,7 +8,7 @@ from chargeover_async._refs import REF_IN_PATH, with_values
 from chargeover_async._wire.bulk import PATH, encode_batch, encode_item
 from chargeover_async._wire.request import API_PATH, Request, query_string, segment
 from chargeover_async.errors import UsageError
-from chargeover_async.models._codec import encode
+from chargeover_async.models._json.read import encode
 from chargeover_async.operation import Operation
 
 from .assumptions import ServerAssumptions

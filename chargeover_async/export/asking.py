@@ -16,7 +16,7 @@ from chargeover_async.errors import ConnectFailed, DecodeError, UsageError
 from chargeover_async.limits import Priority
 from chargeover_async.operation import Operation
 from chargeover_async.query import QueryPairs
-from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._calls.base import BaseResource
 from chargeover_async.retry import Repeat
 
 T = TypeVar("T")

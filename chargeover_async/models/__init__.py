@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._base import Record
+from ._json.base import Record
 from .account import (
     Admin,
     Brand,

@@ -12,8 +12,8 @@ from typing import TypedDict
 
 import msgspec
 
-from ._base import Mixed, Record
-from ._write import Money, Text
+from ._json.base import Mixed, Record
+from ._json.checks import Money, Text
 
 
 class _FiveCustomFields(Record, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ._base import Record
+from ._json.base import Record
 
 
 class Created(Record, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._base import Mixed, Record
+from ._json.base import Mixed, Record
 
 
 class CustomField(Record, frozen=True, kw_only=True):

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
-from ._base import Mixed, Record
-from ._fields import Addresses, AddressesIn, CustomFieldsIn
-from ._write import Day, Id, MixedIn, Money, Secret, Text
+from ._json.base import Mixed, Record
+from ._json.checks import Day, Id, MixedIn, Money, Secret, Text
+from ._json.fields import Addresses, AddressesIn, CustomFieldsIn
 
 
 class LineItem(Record, frozen=True, kw_only=True):

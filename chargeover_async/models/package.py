@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
-from ._fields import Addresses, AddressesIn, CustomFields, CustomFieldsIn
-from ._write import Day, Flag, Id, Integer, Moment, Money, Text
+from ._json.checks import Day, Flag, Id, Integer, Moment, Money, Text
+from ._json.fields import Addresses, AddressesIn, CustomFields, CustomFieldsIn
 from .tierset import Tierset, TiersetCreate
 
 

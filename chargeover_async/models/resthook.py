@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ._base import Record
-from ._write import Text
+from ._json.base import Record
+from ._json.checks import Text
 
 
 class Resthook(Record, frozen=True, kw_only=True):

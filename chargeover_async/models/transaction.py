@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
-from ._base import Mixed, Record
-from ._write import Day, Id, Integer, MixedIn, Moment, Money, Secret, Text
+from ._json.base import Mixed, Record
+from ._json.checks import Day, Id, Integer, MixedIn, Moment, Money, Secret, Text
 
 
 class AppliedAmount(Record, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 from chargeover_async.models import Created, Item, ItemCreate
 from chargeover_async.operation import Operation
 
-from ._kinds import Resource
+from ._calls.kinds import Resource
 
 
 class Items(Resource[Item]):

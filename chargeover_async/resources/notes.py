@@ -9,8 +9,8 @@ from chargeover_async.models import Created
 from chargeover_async.models.note import Note, NoteCreate
 from chargeover_async.operation import Operation
 
-from ._kinds import Countable
-from ._lists import OffsetListable
+from ._calls.kinds import Countable
+from ._calls.lists import OffsetListable
 
 
 class Notes(OffsetListable[Note], Countable[Note]):

@@ -9,8 +9,8 @@ from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Quote, QuoteCreate
 from chargeover_async.operation import Operation
 
-from ._base import CUSTOMER
-from ._kinds import Resource
+from ._calls.base import CUSTOMER
+from ._calls.kinds import Resource
 
 
 class Quotes(Resource[Quote]):

@@ -28,9 +28,9 @@ from chargeover_async._send.pipeline import Pipeline
 from chargeover_async.bulk import ServerAssumptions
 from chargeover_async.bulk.engine import Engine
 from chargeover_async.errors import ChargeOverError
-from chargeover_async.models._codec import untyped
+from chargeover_async.models._json.read import untyped
 from chargeover_async.operation import Operation, Outcome
-from chargeover_async.resources._answers import read_created
+from chargeover_async.resources._calls.answers import read_created
 from chargeover_async.retry import Repeat
 
 RUNS = int(os.environ.get("CHARGEOVER_MACHINE_RUNS", "2000"))

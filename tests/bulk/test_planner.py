@@ -18,7 +18,7 @@ from chargeover_async.bulk.batch_body import measure, request_of
 from chargeover_async.bulk.entry import Entry, Stage
 from chargeover_async.bulk.planner import LOOK_AHEAD, Waiting
 from chargeover_async.bulk.unsettled import Unsettled
-from chargeover_async.models._codec import untyped
+from chargeover_async.models._json.read import untyped
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 

@@ -107,6 +107,7 @@ WORLDS: dict[str, dict[str, World]] = {
     "README.md": {"": acme, "program": nothing},
     "docs/api.md": {"": nothing},
     "docs/export.md": {"": acme},
+    "docs/index.md": {"": nothing},
     "docs/import.md": {"": shop, "tea": tea, "unknown": unknown_rows, "refused": refused_row},
     "docs/quota.md": {"": redis},
     "docs/sandbox.md": {"": seeds},

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from chargeover_async.sandbox.api.router import PREFIX
 from chargeover_async.sandbox.protocol.answers import Answer, encode
-from chargeover_async.sandbox.protocol.values import NESTED, TEXTS
+from chargeover_async.sandbox.protocol.values import NESTED, TEXTS, is_array, is_object
 from chargeover_async.sandbox.protocol.where import OPERATIONS, parse_query
 from chargeover_async.sandbox.store.store import Spec, Store
 
@@ -30,6 +30,8 @@ _FILES = {
     "icon.svg": ("icon.svg", "image/svg+xml"),
     "page.css": ("page.css", "text/css"),
     "page.js": ("page.js", "text/javascript"),
+    "records.js": ("records.js", "text/javascript"),
+    "parts.js": ("parts.js", "text/javascript"),
 }
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -60,7 +62,8 @@ def page_answer(backend: Behind, method: str, command: str, query: str) -> web.R
             return _json(200, live(backend, query))
     if command.startswith("records/"):
         answer = records(backend, command.removeprefix("records/"), query)
-        return _json(answer.code, answer.envelope())
+        content = {**answer.envelope(), "customers": customers(backend, answer.response)}
+        return _json(answer.code, content)
     return None
 
 
@@ -76,9 +79,11 @@ def _read(name: str) -> tuple[bytes, str]:
 
 
 def about(backend: Behind) -> dict[str, Any]:
-    """What does not change: objects with their fields, operators of a filter, kinds of faults."""
+    """What does not change: credentials, objects with their fields, operators, kinds of faults."""
     return {
         "base": PREFIX,
+        "username": backend.setup.username,
+        "password": backend.setup.password,
         "objects": [
             {
                 "name": spec.name,
@@ -106,6 +111,18 @@ def _objects(store: Store) -> list[Spec]:
 def records(backend: Behind, rest: str, query: str) -> Answer:
     """What the API answers to a GET, without credentials, quota, faults and log."""
     return backend.api.answer("GET", f"{PREFIX}/{rest}?{query}", None)
+
+
+def customers(backend: Behind, response: Any) -> dict[str, str]:
+    """The names of the customers that these records belong to, by id; the records have ids only."""
+    shown = response if is_array(response) else [response]
+    ids = {str(record.get("customer_id")) for record in shown if is_object(record)} - {"None"}
+    found = {id_: records(backend, f"customer/{id_}", "").response for id_ in ids}
+    return {
+        id_: customer.get("display_as") or customer.get("superuser_name") or ""
+        for id_, customer in found.items()
+        if is_object(customer)
+    }
 
 
 def live(backend: Behind, query: str) -> dict[str, Any]:

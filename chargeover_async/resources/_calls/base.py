@@ -14,14 +14,15 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Record
-from chargeover_async.models._write import Refs, check_mapping, shape_of
+from chargeover_async.models._json.checks import Refs, check_mapping
+from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation, Reader, Runner
 from chargeover_async.query import QueryPairs
 from chargeover_async.retry import Repeat
 
-from ._answers import OnUnreadable, Reading, read_created, read_true
-from ._options import ActionForm, Options, is_path_form
-from ._target import ExternalKey, Target, named
+from .answers import OnUnreadable, Reading, read_created, read_true
+from .options import ActionForm, Options, is_path_form
+from .target import ExternalKey, Target, named
 
 T = TypeVar("T", bound=Record)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from chargeover_async.operation import Runner
 
-from ._base import BaseResource
-from ._options import Options
+from ._calls.base import BaseResource
+from ._calls.options import Options
 from .account import (
     Admins,
     Brands,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chargeover_async.migrate.convert import convert
+from chargeover_async.models._json.words import convert
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """JSON in and out: one encoder, one decoder a type, and the patient way for what does not fit.
 
-The fast way decodes as msgspec does with ``strict=False``. What it refuses is read again by hand:
-``""`` for an absent number, a number where text is documented, ``[]`` for an empty object, a date
-in the account's own format. Only what still does not fit is an error.
+The fast way decodes as msgspec does with ``strict=False``. What it refuses is read again by hand
+and mended (`mend`).
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -15,31 +14,18 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 
 from chargeover_async.errors import DecodeError, UsageError
 
+from .mend import DateFormat, field_types, is_struct, is_union, mend, without_none
+
 T = TypeVar("T")
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 _untyped = msgspec.json.Decoder(float_hook=Decimal)
-
-
-class DateFormat(msgspec.Struct, frozen=True, kw_only=True):
-    """How an account writes dates, where it does not use ISO 8601 (`strptime` patterns)."""
-
-    date: str = "%Y-%m-%d"
-    datetime: str = "%Y-%m-%d %H:%M:%S"
-
-    def __post_init__(self) -> None:
-        for pattern in (self.date, self.datetime):
-            try:
-                dt.datetime.strptime(dt.datetime(2026, 1, 31).strftime(pattern), pattern)  # noqa: DTZ001, DTZ007 - the API's are naive
-            except (TypeError, ValueError):
-                raise UsageError(f"{pattern!r} is no pattern of dates such as %d.%m.%Y") from None
 
 
 def untyped(raw: bytes | msgspec.Raw) -> Any:
@@ -98,8 +84,8 @@ def _number_for_moment(kind: Hashable) -> re.Pattern[bytes] | None:
 
 
 def _moments(kind: Any, seen: tuple[Any, ...] = ()) -> Iterator[str]:
-    if _is_struct(kind) and kind not in seen:
-        for name, hint in _hints(kind).items():
+    if is_struct(kind) and kind not in seen:
+        for name, hint in field_types(kind).items():
             if dt.datetime in (hint, *get_args(hint)):
                 yield name
             yield from _moments(hint, (*seen, kind))
@@ -112,7 +98,7 @@ def _places(kind: Hashable) -> tuple[tuple[str, ...], tuple[tuple[str, type[Any]
     """The attributes of a struct that hold datetimes, and those that hold structs with some."""
     moments: list[str] = []
     nested: list[tuple[str, type[Any]]] = []
-    hints = _hints(kind)
+    hints = field_types(kind)
     for field in msgspec.structs.fields(cast("type[Any]", kind)):
         hint = hints[field.encode_name]
         if dt.datetime in (hint, *get_args(hint)):
@@ -120,7 +106,7 @@ def _places(kind: Hashable) -> tuple[tuple[str, ...], tuple[tuple[str, type[Any]
         for one in (hint, *get_args(hint)):
             inner = (get_args(one) or (one,))[0]
             if (
-                _is_struct(inner)
+                is_struct(inner)
                 and inner is not kind
                 and _number_for_moment(cast("Hashable", inner))
             ):
@@ -145,7 +131,7 @@ def _holds_utc(records: Any, kind: type[Any]) -> bool:
 def _check_moments(raw: bytes | msgspec.Raw, records: Iterable[Any], kind: Any) -> None:
     """Raise ValueError if a number was taken for a datetime in one of the ``records``."""
     number = _number_for_moment(kind)
-    if number is None or (_is_struct(kind) and not _holds_utc(records, kind)):
+    if number is None or (is_struct(kind) and not _holds_utc(records, kind)):
         return
     if number.search(raw):
         raise ValueError("a number where a datetime is documented")
@@ -178,10 +164,6 @@ def fast_page(
     return value
 
 
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
 def read(raw: bytes | msgspec.Raw, kind: type[T], dates: DateFormat | None = None) -> T:
     """``raw`` as a ``kind``; raises DecodeError naming object, id and field."""
     if dates is None:
@@ -189,7 +171,7 @@ def read(raw: bytes | msgspec.Raw, kind: type[T], dates: DateFormat | None = Non
             return cast("T", _fast(raw, kind))
         except (msgspec.DecodeError, ValueError, RecursionError):
             pass
-    return convert(read_untyped(raw), kind, bytes(raw), dates)
+    return mend(read_untyped(raw), kind, bytes(raw), dates)
 
 
 def read_many(
@@ -252,8 +234,8 @@ def _mended_page(raw: bytes | msgspec.Raw, kind: Any) -> Any:
 
 def _without_empty(raw: bytes | msgspec.Raw, kind: Any, name: str) -> bytes | None:
     """The page with null for ``""`` in the field; None where that cannot be told from the bytes."""
-    hint = _hints(kind).get(name) if _is_struct(kind) else None
-    if not _is_union(hint) or len(_others(hint)) != 1:  # as `_repair` has it
+    hint = field_types(kind).get(name) if is_struct(kind) else None
+    if not is_union(hint) or len(without_none(hint)) != 1:  # as `_repair` has it
         return None
     text = bytes(raw)
     # With an object inside of a record, the name may be that of another's field. Without, and in
@@ -271,140 +253,3 @@ def split(raw: bytes | msgspec.Raw) -> list[msgspec.Raw]:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DecodeError(f"this is not a list of records: {error}", raw=bytes(raw)) from None
     return parts
-
-
-def convert(document: Any, kind: type[T], raw: bytes, dates: DateFormat | None) -> T:
-    """A parsed document as a ``kind``, mending what `repair` knows; raises DecodeError."""
-    try:
-        return msgspec.convert(_repair(document, kind, dates, "$"), kind, strict=False)
-    except (msgspec.ValidationError, ValueError) as error:
-        field = re.search(r"at `\$\.?([^`]*)`", str(error))
-        name = getattr(kind, "__name__", str(kind))
-        found = document if isinstance(document, dict) else {}
-        identity = found.get(_primary(kind))
-        raise DecodeError(
-            f"{name} {identity if identity is not None else '(no id)'}: {error}",
-            object=name,
-            id=identity,
-            field=field.group(1) if field else "",
-            raw=raw,
-        ) from None
-
-
-def _primary(kind: Any) -> str:
-    """The field that names a record: the one that a struct, or what it derives from, requires."""
-    if not _is_struct(kind):
-        return "id"
-    fields = msgspec.structs.fields(kind)
-    return next((one.encode_name for one in fields if one.required), f"{kind.__name__.lower()}_id")
-
-
-@cache
-def _hints(kind: Hashable) -> dict[str, Any]:
-    struct = cast("type[Any]", kind)
-    hints = get_type_hints(struct)
-    return {f.encode_name: hints[f.name] for f in msgspec.structs.fields(struct)}
-
-
-@cache
-def _is_union(kind: Hashable) -> bool:
-    return get_origin(kind) in (Union, UnionType)
-
-
-@cache
-def _others(kind: Hashable) -> tuple[Any, ...]:
-    """What a union may hold besides None."""
-    return tuple(one for one in get_args(kind) if one is not NoneType)
-
-
-@cache
-def _list_of(kind: Hashable) -> tuple[Any, ...]:
-    """What is in a list, or nothing for what is no list."""
-    return get_args(kind) if get_origin(kind) is list else ()
-
-
-@cache
-def _fields(kind: Hashable) -> dict[str, tuple[Any, type[Any] | None, bool]]:
-    """For each field its type, the class whose values are right as they are, and whether None is.
-
-    It spares most fields of a record the way through `_repair`: two thirds of the time.
-    """
-    found: dict[str, tuple[Any, type[Any] | None, bool]] = {}
-    for name, hint in _hints(kind).items():
-        optional = _is_union(hint) and NoneType in get_args(hint)
-        others = _others(hint) if _is_union(hint) else (hint,)
-        right = others[0] if len(others) == 1 and others[0] in (str, int, bool, Decimal) else None
-        found[name] = (hint, right, optional)
-    return found
-
-
-def _repair(value: Any, kind: Any, dates: DateFormat | None, path: str) -> Any:
-    if _is_union(kind):
-        others = _others(kind)
-        if len(others) != 1 or value is None:
-            return value
-        if value == "" and others[0] is not str:
-            return None
-        if value == [] and _is_struct(others[0]):
-            return None  # an empty object, as PHP writes it
-        if others[0] in (dt.date, dt.datetime) and value in _NO_MOMENT:
-            return None
-        return _repair(value, others[0], dates, path)
-    if _list_of(kind):
-        (inner,) = _list_of(kind)
-        if isinstance(value, dict):  # a list with gaps, as PHP writes it
-            value = list(value.values())
-        if not isinstance(value, list):
-            return value
-        return [_repair(one, inner, dates, f"{path}[{i}]") for i, one in enumerate(value)]
-    if _is_struct(kind) and isinstance(value, dict):
-        fields = _fields(kind)
-        repaired: dict[str, Any] = {}
-        for name, held in value.items():
-            if name in fields:
-                hint, right, optional = fields[name]
-                as_it_is = (held is None and optional) or type(held) is right
-                repaired[name] = held if as_it_is else _repair(held, hint, dates, f"{path}.{name}")
-        return repaired
-    return _scalar(value, kind, dates, path) if isinstance(kind, type) else value
-
-
-# No moment at all. UNVERIFIED: no source shows one of them; they are what MySQL and PHP make of an
-# empty datetime, and a page of records should not be unreadable for it.
-_NO_MOMENT = ("0", 0, "0000-00-00", "0000-00-00 00:00:00")
-
-
-def _scalar(value: Any, kind: type[Any], dates: DateFormat | None, path: str) -> Any:
-    if kind is str and isinstance(value, (bool, int, Decimal)):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    if kind is bool and isinstance(value, int) and value in (0, 1):
-        return bool(value)
-    if kind is int and isinstance(value, Decimal) and value.adjusted() < 20:
-        return int(value) if value == int(value) else value
-    if kind is Decimal and isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(value)
-    if issubclass(kind, dt.date):
-        try:
-            return _date(value, kind, dates)
-        except (TypeError, ValueError):
-            what = f"expected a {kind.__name__}, got {str(value)[:80]!r}"
-            raise ValueError(f"{what} - at `{path}`") from None
-    return value
-
-
-def _date(value: Any, kind: type[dt.date], dates: DateFormat | None) -> Any:
-    patterns = (dates.datetime, dates.date) if dates else ()
-    for pattern in patterns:
-        try:
-            parsed = dt.datetime.strptime(value, pattern)  # noqa: DTZ007 - the API's are naive
-        except ValueError:
-            continue
-        return parsed if kind is dt.datetime else parsed.date()
-    if value[4:5] != "-":  # fromisoformat takes 20150330 as well, which may be Unix seconds
-        raise ValueError("not written as YYYY-MM-DD")
-    parsed = dt.datetime.fromisoformat(value)
-    if kind is dt.datetime:
-        return parsed
-    if parsed.time() != dt.time():
-        raise ValueError("a date with a time")
-    return parsed.date()

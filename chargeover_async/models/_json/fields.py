@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ._base import Mixed, Record
-from ._write import MixedIn, Text
+from .base import Mixed, Record
+from .checks import MixedIn, Text
 
 
 class CustomFields(Record, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ from typing import Literal
 import msgspec
 
 from chargeover_async.errors import UsageError
-from chargeover_async.models._codec import DateFormat
-from chargeover_async.models._write import check_mapping
+from chargeover_async.models._json.checks import check_mapping
+from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.query import QueryPairs, filter_text
 
 ActionForm = Literal["query", "path"]

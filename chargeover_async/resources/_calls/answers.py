@@ -12,8 +12,8 @@ from msgspec import structs
 from chargeover_async._wire.envelope import Answer, Decoded, WholeReader, parse_page
 from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.models import Created
-from chargeover_async.models._codec import (
-    DateFormat,
+from chargeover_async.models._json.mend import DateFormat
+from chargeover_async.models._json.read import (
     check_kind,
     decoder,
     read,

@@ -8,7 +8,7 @@ from chargeover_async._refs import REF_IN_PATH, Ref
 from chargeover_async._wire.request import segment
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created
-from chargeover_async.models._write import check_id, check_key
+from chargeover_async.models._json.checks import check_id, check_key
 from chargeover_async.operation import Operation
 
 
