@@ -260,7 +260,7 @@ class Reader:
         last = self._after
         offset = 0
         repeats = 0
-        went_back = False
+        went_back = behind_last = False
         while True:
             query: QueryPairs = fetcher.where
             if is_ordered:
@@ -271,7 +271,7 @@ class Reader:
             if is_ordered:
                 page = check_order(page, 0, None, resource.primary, resource.object)
                 has_gap = page.ids[0] > last if page.ids else not went_back
-                if offset > 0 and has_gap:
+                if offset > 0 and has_gap and not behind_last:
                     offset, went_back = max(0, offset - fetcher.page), True
                     continue
             fresh = _fresh(page, last if is_ordered else seen)
@@ -284,7 +284,7 @@ class Reader:
                     yield self._give(completed)
             elif page.ids:
                 repeats += 1
-            if not is_paged or not page.ids or (is_ordered and page.ids == [last] and repeats):
+            if not is_paged or not page.ids:
                 break
             if not is_ordered and repeats and len(page.ids) < fetcher.page:
                 break  # a list that takes no offset, and is whole: it was no full page
@@ -294,7 +294,9 @@ class Reader:
                     f"records it answered offset {offset} with some that it had listed before",
                     object=resource.object,
                 )
-            offset += len(page.ids) - is_ordered
+            # A page of nothing but the last record may be a short one: is there anything behind it?
+            behind_last = is_ordered and page.ids == [last]
+            offset += len(page.ids) - (is_ordered and not behind_last)
         await self._check_count()
 
 
