@@ -110,8 +110,6 @@ class Feed:
                 self._report_orphans(found)
             notes = found.notes()
             try:
-                if source.stamp() != found.stamp:
-                    raise BadFile(f"{source.path} changed after it was checked")
                 for row in source.rows(None if states is None else states.is_there):
                     if self.to_update:
                         yield from self.updates()
@@ -158,6 +156,8 @@ class Feed:
         if problems:
             self._refuse(InHand(index, index, load, row, prepared.key), problems)
             return None
+        if prepared.problems:  # of a program: files are compared byte by byte
+            raise BadFile(f"{load.source.name} row {row.line} changed after it was checked")
         ready = InHand(
             index,
             index,
