@@ -274,7 +274,8 @@ class ImportJob:
             outcome,
             updating=row.verb == "update",
             existing=existing,
-            resumable=self._journal_path is not None,
+            resumable=self._told is not None,
+            cut_off=self._told is not None and self._told.journal.has_failed,
         )
 
     def _settle(self, outcome: Outcome[Any]) -> None:

@@ -23,7 +23,7 @@ class Told:
     def __init__(
         self, journal: Journal, judge: Callable[[Outcome[Any]], Verdict], *, wants_lines: bool
     ) -> None:
-        self._journal = journal
+        self.journal = journal
         self._judge = judge
         self._wants_lines = wants_lines
 
@@ -34,14 +34,14 @@ class Told:
     async def sending(self, operations: Sequence[Operation[Any]]) -> None:
         """They are about to be sent; returns when that is on disk."""
         rows = (cast("InHand", operation.tag) for operation in operations)
-        await self._journal.sending(
+        await self.journal.sending(
             Sent(row.index, row.row.line, row.key, row.verb) for row in rows
         )
 
     def settled(self, outcomes: Sequence[Outcome[Any]]) -> None:
         """What came of them; a row that goes on to be changed is not settled."""
         entries = ((outcome, self._judge(outcome)) for outcome in outcomes)
-        self._journal.settled(
+        self.journal.settled(
             self._entry(cast("InHand", outcome.operation.tag), found)
             for outcome, found in entries
             if found.became != "to_update"
@@ -49,7 +49,7 @@ class Told:
 
     def not_sent(self, row: InHand, found: Verdict) -> None:
         """A row is not sent, and never will be."""
-        self._journal.settled([self._entry(row, found)])
+        self.journal.settled([self._entry(row, found)])
 
     def _entry(self, row: InHand, found: Verdict) -> Settled:
         failed = found.became in {"refused", "not_sent"}

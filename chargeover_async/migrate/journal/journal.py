@@ -228,6 +228,11 @@ class Journal:
         if lines:
             self._writer.add(_OUTBOX, lines, lines)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it could not be written; then nothing more is sent."""
+        return self._writer is not None and self._writer.error is not None
+
     def finish(self) -> None:
         """Commit what is left; raises JournalError if something could not be written."""
         writer, self._writer = self._writer, None
