@@ -42,6 +42,7 @@ class InHand(msgspec.Struct, frozen=True):
     children: Children | None = None
     verb: Verb = "create"
     was_sent: bool = False  # by an earlier run, which did not learn what came of it
+    is_duplicate: bool = False  # its key means another row
 
     @property
     def file(self) -> str:
@@ -134,7 +135,7 @@ class Feed:
 
     def withhold(self, row: InHand, state: str, *, final: bool) -> None:
         """Keep in mind that what refers to this row cannot be sent, or not yet."""
-        if row.key:
+        if row.key and not row.is_duplicate:
             self._scratch.fail(row.load.object, row.key, row.ended(state), final=final)
 
     def _ready(
@@ -143,18 +144,21 @@ class Feed:
         """The row as it will be sent, or None if it must not be, or was."""
         state, verb = NEVER if states is None else states.of(row.line)
         index, load = found.number, found.load
-        if state in FINAL:
-            if state in {"refused", "not_sent"} and isinstance(row, Row):
-                key = found.prepare(row).key
-                self.withhold(InHand(index, index, load, row, key), state, final=True)
+        if state in {"created", "updated", "existing"}:
             return None
         problems = notes.problems(row.line)
         if isinstance(row, BadRow):
-            self._refuse(InHand(index, index, load, row, ""), problems)
+            if state not in FINAL:
+                self._refuse(InHand(index, index, load, row, ""), problems)
             return None
         prepared = found.prepare(row)
-        if problems:
-            self._refuse(InHand(index, index, load, row, prepared.key), problems)
+        if problems or state in FINAL:
+            is_duplicate = any(problem.is_duplicate for problem in problems)
+            bad = InHand(index, index, load, row, prepared.key, is_duplicate=is_duplicate)
+            if state in FINAL:
+                self.withhold(bad, state, final=True)
+            else:
+                self._refuse(bad, problems)
             return None
         if prepared.problems:  # of a program: files are compared byte by byte
             raise BadFile(f"{load.source.name} row {row.line} changed after it was checked")

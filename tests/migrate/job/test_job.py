@@ -308,3 +308,28 @@ async def test_summary_before_anything_is_zero(folder: Folder) -> None:
     """A job can always be asked."""
     plan = folder.plan(CUSTOMERS, customers_csv=many(2))
     assert ImportJob(plan).summary() == Summary(operations=0)
+
+
+@pytest.mark.parametrize("with_journal", [False, True])
+async def test_a_bad_duplicate_does_not_stand_for_the_good_row(
+    folder: Folder, account: Account, *, with_journal: bool
+) -> None:
+    """Keys 1, 2, 1: the invoices of 1 are those of the first, also in a run that goes on."""
+    plan = folder.plan(
+        CUSTOMERS + INVOICES,
+        customers_csv="Id,Name\n1,A\n2,B\n1,C\n",
+        invoices_csv="Id,Customer,Date\n7,1,2026-01-01\n8,2,2026-01-01\n9,1,2026-01-01\n",
+        lines_csv="Invoice,Rate\n7,1.00\n8,1.00\n9,1.00\n",
+    )
+    journal = account.journal if with_journal else None
+    if with_journal:  # the first run ends before the invoices
+        account.sandbox.faults.script([None, None, *["503"] * 30])
+        await account.load(plan, skip_bad_rows=True, journal=journal)
+        account.sandbox.faults.clear()
+    summary = await account.load(plan, skip_bad_rows=True, journal=journal)
+    assert (summary.created, summary.failed) == (5, 1)
+    held = account.records("customer")
+    assert held["c-1"]["company"] == "A"
+    for key, customer in (("i-7", "c-1"), ("i-8", "c-2"), ("i-9", "c-1")):
+        invoice = account.records("invoice")[key]
+        assert invoice["customer_id"] == held[customer]["customer_id"]
