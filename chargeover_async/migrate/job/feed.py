@@ -15,8 +15,10 @@ from chargeover_async.migrate.check.load import LoadCheck
 from chargeover_async.migrate.check.scratch import Notes
 from chargeover_async.migrate.journal import Journal
 from chargeover_async.migrate.journal.reading import FINAL, IN_DOUBT, NEVER, States, Verb
+from chargeover_async.migrate.mask import find_identifiers, is_secret_column, mask_text
 from chargeover_async.migrate.plan.fields import KEY
 from chargeover_async.migrate.plan.plan import Children, Load, Rows
+from chargeover_async.migrate.plan.record import identifying_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
 from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation
@@ -54,6 +56,26 @@ class InHand(msgspec.Struct, frozen=True):
     def place(self) -> str:
         """Where it begins, for messages."""
         return f"{self.file} row {self.row.line}"
+
+    @property
+    def identifiers(self) -> frozenset[str]:
+        """What it is found by, never to be masked but where the file itself calls it a secret."""
+        cells = self.row.cells if isinstance(self.row, Row) else {}
+        names = identifying_columns(self.children or self.load)
+        texts = [str(cells[name]) for name in cells if cells[name] and is_secret_column(name)]
+        secrets = [text for text in texts if mask_text(text) != text]
+        found = {self.key, *find_identifiers(self.payload)}
+        found.update(str(cells[name]) for name in names if cells.get(name))
+        return frozenset(
+            text for text in found if text and not any(secret in text for secret in secrets)
+        )
+
+    @property
+    def shown_key(self) -> str:
+        """Its key as it may be written down: masked only if it is made of a secret."""
+        if mask_text(self.key) == self.key:
+            return self.key
+        return mask_text(self.key, self.identifiers)
 
     def ended(self, state: str) -> str:
         """That it was not imported, for messages."""

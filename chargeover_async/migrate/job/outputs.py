@@ -13,7 +13,7 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate.journal import read_rows
-from chargeover_async.migrate.mask import mask, mask_payload, mask_text
+from chargeover_async.migrate.mask import Keep, mask, mask_payload, mask_text
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -35,21 +35,15 @@ class Failure(msgspec.Struct, frozen=True):
     data: dict[str, Any] | None
     source: Any
 
-    def text(self) -> str:
-        """The failure as one line of JSON, masked."""
-        return _encoder.encode(
-            Failure(
-                self.file,
-                self.row,
-                self.object,
-                mask_text(self.key),
-                self.state,
-                self.error,
-                mask_text(self.message),
-                mask_payload(self.data),
-                mask(self.source),
-            )
-        ).decode()
+    def text(self, keep: Keep = ()) -> str:
+        """The failure as one line of JSON, masked but for the identifiers to ``keep``."""
+        shown = msgspec.structs.replace(
+            self,
+            message=mask_text(self.message, keep),
+            data=mask_payload(self.data, keep),
+            source=mask(self.source, "", keep),
+        )
+        return _encoder.encode(shown).decode()
 
 
 class FailureFile:
@@ -104,11 +98,11 @@ class FailureFile:
         with self.path.open(encoding="utf-8", errors="replace") as file:
             return any(line.rstrip("\n") == text for line in file)
 
-    def write(self, failure: Failure) -> None:
+    def write(self, failure: Failure, keep: Keep = ()) -> None:
         """Append one failure."""
         self.count += 1
         if self._file is not None:
-            self._file.write(failure.text() + "\n")
+            self._file.write(failure.text(keep) + "\n")
 
     def append(self, lines: Sequence[str]) -> None:
         """Append lines and see them on disk; from any thread, one at a time."""
@@ -185,7 +179,7 @@ class ResultFile:
         """Add one row that is there."""
         if self._file is not None:
             shown = "" if identity is None else identity
-            self._writer.writerow((name, mask_text(key), shown, became, file, row))
+            self._writer.writerow((name, key, shown, became, file, row))
 
     def write_all(self, journal: Path) -> None:
         """Write the file anew, with all that a journal knows."""
