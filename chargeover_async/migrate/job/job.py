@@ -262,7 +262,8 @@ class ImportJob:
         if self._books is None:
             return Summary(operations=0)
         failures = str(self._failures.path) if self._failures.count else ""
-        return self._books.summary(self._stop.why, failures)
+        troubles = (self._stop.why, self._failures.trouble, self._results.trouble)
+        return self._books.summary("; ".join(filter(None, troubles)), failures)
 
     # -- accounting --------------------------------------------------------------------------
 
