@@ -13,7 +13,8 @@ from chargeover_async.sandbox.api.router import PREFIX
 from chargeover_async.sandbox.protocol.answers import Answer, encode
 from chargeover_async.sandbox.protocol.values import NESTED, TEXTS
 from chargeover_async.sandbox.protocol.where import OPERATIONS, parse_query
-from chargeover_async.sandbox.store.store import Spec, Store
+from chargeover_async.sandbox.store.store import Store
+from chargeover_async.sandbox.store.tables import Spec
 
 from .faults import KINDS, value_of
 from .log import LogEntry
@@ -56,8 +57,8 @@ def page_answer(backend: Behind, method: str, command: str, query: str) -> web.R
     if command == "about":
         return _json(200, about(backend))
     if command == "live":
-        with backend.store.reading():
-            return _json(200, live(backend, query))
+        backend.store.freshen()
+        return _json(200, live(backend, query))
     if command.startswith("records/"):
         answer = records(backend, command.removeprefix("records/"), query)
         return _json(answer.code, answer.envelope())
