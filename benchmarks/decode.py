@@ -35,7 +35,7 @@ from chargeover_async._send.life import result_of
 from chargeover_async._wire.envelope import Answer, Decoded, WholeReader
 from chargeover_async.limits import NoLimit
 from chargeover_async.models import Record
-from chargeover_async.resources._answers import Reading
+from chargeover_async.resources._calls.answers import Reading
 from chargeover_async.sandbox import Sandbox
 
 PAGE = 500

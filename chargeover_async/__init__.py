@@ -75,7 +75,7 @@ from .models import (
     User,
     UserCustomer,
 )
-from .models._codec import DateFormat
+from .models._json.mend import DateFormat
 from .observe import Stats
 from .operation import Operation, Outcome
 from .query import F

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from ._send.direct import Direct
 from ._send.pipeline import Pipeline
 from ._send.transport import (
     AiohttpTransport,
@@ -26,14 +27,15 @@ from .bulk.stream import stream
 from .errors import NotSent, UsageError
 from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, QuotaStats, share
 from .models import Created
-from .models._codec import DateFormat, read_untyped
-from .models._write import check_json, check_mapping
+from .models._json.checks import check_json, check_mapping
+from .models._json.mend import DateFormat
+from .models._json.read import read_untyped
 from .observe import Observer, Stats
 from .operation import Operation, Outcome, Reader
 from .query import filter_text
 from .resources import Resources
-from .resources._answers import Reading
-from .resources._options import Options, call_query
+from .resources._calls.answers import Reading
+from .resources._calls.options import Options, call_query
 from .retry import Repeat, RetryPolicy
 
 T = TypeVar("T")
@@ -125,6 +127,7 @@ class ChargeOver(Resources):
             observer=on_event,
             source=random,
         )
+        self._direct = Direct(self._pipeline)
         self._bulk = bulk or BulkSettings()
         self._url = str(base)
         options = Options(query=call_query(on_behalf_addr, on_behalf_details, flags), dates=dates)
@@ -132,7 +135,7 @@ class ChargeOver(Resources):
 
     def _set_options(self, options: Options) -> None:
         self._options = options
-        self._set_resources(self._pipeline, options)
+        self._set_resources(self._direct, options)
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -273,7 +276,7 @@ class ChargeOver(Resources):
         if as_ is not None or raw:
             reader = Reading(Created, as_, self._options.dates, raw=raw).one
         operation: Operation[Any] = Operation(
-            self._pipeline,
+            self._direct,
             path.split("/")[1],
             method,
             path,

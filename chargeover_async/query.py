@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from .errors import UsageError
-from .models._write import MAX_ID, is_key, moment_text
+from .models._json.checks import MAX_ID, is_key, moment_text
 
 MAX_PAGE = 500  # "You will not be able to retrieve more than 500 records at one time."
 MAX_REVISIONS = 10

@@ -25,6 +25,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from ._hints import needs_extra
 from .errors import DecodeError, UsageError, WebhookError
 from .models import (
     AchAccount,
@@ -39,7 +40,8 @@ from .models import (
     Transaction,
     User,
 )
-from .models._codec import DateFormat, check_kind, read, read_untyped
+from .models._json.mend import DateFormat
+from .models._json.read import check_kind, read, read_untyped
 
 X = TypeVar("X")
 
@@ -301,9 +303,7 @@ def _decrypter() -> Callable[[bytes, bytes, bytes], bytes]:
         from cryptography.hazmat.primitives.ciphers import Cipher
         from cryptography.hazmat.primitives.ciphers.algorithms import AES
     except ImportError:
-        raise UsageError(
-            'encrypted webhooks need the extra "webhooks": pip install "chargeover-async[webhooks]"'
-        ) from None
+        raise UsageError(needs_extra("encrypted webhooks need", "webhooks")) from None
     try:
         from cryptography.hazmat.decrepit.ciphers.modes import CFB8
     except ImportError:  # where older versions have it

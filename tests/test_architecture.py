@@ -34,6 +34,8 @@ LAYERS: list[tuple[int, set[str]]] = [
     (6, {"client"}),
     (7, {"migrate"}),
     (7, {"export"}),
+    (7, {"cluster"}),
+    (7, {"spark", "dlt"}),
     (8, {"cli"}),
     (9, {"__init__", "__main__", "testing"}),
 ]
@@ -59,7 +61,7 @@ DEPENDENCIES = {"aiohttp", "yarl", "msgspec", "jsonpath_ng", "aiolimiter"}
 
 
 def modules() -> dict[str, Path]:
-    """``"models/_codec"`` -> its file."""
+    """``"models/_json/read"`` -> its file."""
     return {
         path.relative_to(ROOT).with_suffix("").as_posix(): path
         for path in sorted(ROOT.rglob("*.py"))
@@ -94,7 +96,7 @@ def imports(name: str, path: Path) -> Iterator[tuple[str, ast.stmt]]:
 
 
 def part(full: str) -> str | None:
-    """``"models"`` for ``"chargeover_async.models._codec"``; None for what is not ours."""
+    """``"models"`` for ``"chargeover_async.models._json.read"``; None for what is not ours."""
     parts = full.split(".")
     return parts[1] if parts[0] == PACKAGE and len(parts) > 1 else None
 

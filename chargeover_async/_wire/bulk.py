@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
-from chargeover_async.models._codec import encode
+from chargeover_async.models._json.read import encode
 
 from .envelope import Answer, Decoded, Reply
 

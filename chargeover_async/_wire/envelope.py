@@ -21,7 +21,7 @@ from chargeover_async.errors import (
     RateLimited,
     ServerError,
 )
-from chargeover_async.models._codec import fast_page
+from chargeover_async.models._json.read import fast_page
 from chargeover_async.retry import Fault
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 from chargeover_async._send.pipeline import Pipeline
 from chargeover_async.operation import Operation
 from chargeover_async.resources import Resources
-from chargeover_async.resources._options import Options
+from chargeover_async.resources._calls.options import Options
 
 from .engine import Engine
 from .settings import BulkReport, BulkSettings

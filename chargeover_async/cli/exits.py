@@ -18,7 +18,7 @@ from chargeover_async.migrate import Summary
 
 
 class Exit(enum.IntEnum):
-    """What a command ends with; 2 is click's own, for a command that was typed wrong."""
+    """What a command ends with; 2 is click's own, for wrong usage."""
 
     DONE = 0
     SOME_FAILED = 1  # or were not reached, because the job stopped

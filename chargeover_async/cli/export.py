@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
-import time
-from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TextIO
 
 import click
 
 from chargeover_async.errors import ChargeOverError, UsageError
-from chargeover_async.export import ExportJob, ExportProgress, ExportSummary
+from chargeover_async.export import ExportJob, ExportSummary
 from chargeover_async.export.wanted import FORMATS
 from chargeover_async.migrate.job import first_contact
 
 from .account import IMPATIENT, Opener, opener
 from .exits import Exit, fail
-
-EVERY_S = 5.0
+from .progress import of_export, show
 
 
 @click.command(
@@ -114,7 +109,7 @@ async def _run(job: ExportJob, open_account: Opener) -> None:
     async with open_account() as co:
         async with open_account(limiter=co.limiter, retry=IMPATIENT) as contact:
             await first_contact(contact)
-        with shown(sys.stderr) as observe:
+        with show(sys.stderr, of_export) as observe:
             await job.run(co, observe=observe)
 
 
@@ -145,59 +140,4 @@ def _tell(summary: ExportSummary, as_json: bool) -> None:
         raise SystemExit(Exit.SOME_FAILED)
 
 
-def line(progress: ExportProgress) -> str:
-    """One line about where an export stands, with its rate and the time left."""
-    text = str(progress.records)
-    if progress.total:
-        text += f" of {progress.total} ({progress.records / progress.total:.0%})"
-    text += f" records, {progress.requests} requests"
-    fresh = progress.records - progress.resumed_at
-    if fresh and progress.seconds > 0:
-        rate = fresh / progress.seconds
-        text += f", {rate:.0f} a second"
-        if progress.total:
-            text += f", {max(0, progress.total - progress.records) / rate:.0f} s left"
-    return text
-
-
-@contextlib.contextmanager
-def shown(
-    out: TextIO, *, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
-) -> Generator[Callable[[ExportProgress], None]]:
-    """An observer that shows progress on ``out``: a bar on a terminal, else a line now and then."""
-    if out.isatty():
-        from rich import progress as rich
-        from rich.console import Console
-
-        columns = (
-            rich.BarColumn(),
-            rich.MofNCompleteColumn(),
-            rich.TextColumn("{task.fields[requests]} requests"),
-            rich.TimeRemainingColumn(),
-        )
-        with rich.Progress(*columns, console=Console(file=out), transient=True) as bar:
-            task = bar.add_task("export", total=None, requests=0)
-
-            def update(progress: ExportProgress) -> None:
-                bar.update(
-                    task,
-                    completed=progress.records,
-                    total=progress.total,
-                    requests=progress.requests,
-                )
-
-            yield update
-        return
-    due = clock() + every_s
-
-    def write(progress: ExportProgress) -> None:
-        nonlocal due
-        if clock() >= due:
-            due = clock() + every_s
-            out.write(line(progress) + "\n")
-            out.flush()
-
-    yield write
-
-
-__all__ = ("export_command", "line", "shown")
+__all__ = ("export_command",)

@@ -21,7 +21,7 @@ from chargeover_async.sandbox import Sandbox
 from .account import IMPATIENT, opener
 from .exits import exit_of, fail
 from .interrupt import interruptible
-from .progress import shown
+from .progress import of_import, show
 
 Clients = tuple[ChargeOver, ChargeOver]  # the second makes the first contact
 Account = AbstractAsyncContextManager[Clients]
@@ -76,7 +76,7 @@ def import_command(
     update: bool,
     url: str | None,
 ) -> None:
-    """Import the files that PLAN (a TOML file) names; or a mended failure file, again.
+    """Import the files that PLAN (a TOML file) names; or a corrected failure file, again.
 
     Everything is checked before the first request. Ctrl-C sends nothing more and waits for what is
     under way; a second Ctrl-C does not wait. Exit codes: 0 all imported; 1 some failed;
@@ -105,7 +105,7 @@ def import_command(
             return
         account = _sandbox() if sandbox else _account(url)
         with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-            asyncio.run(_run(job, account, forecast.operations))
+            asyncio.run(_run(job, account))
         summary = job.summary()
     except ChargeOverError as error:
         summary = job.summary() if job else Summary(operations=0)
@@ -120,9 +120,9 @@ def import_command(
     raise SystemExit(exit_of(summary))
 
 
-async def _run(job: ImportJob, account: Account, operations: int) -> None:
+async def _run(job: ImportJob, account: Account) -> None:
     async with account as (co, contact):
-        with interruptible(), shown(sys.stderr, operations) as observe:
+        with interruptible(), show(sys.stderr, of_import) as observe:
             await job.run(co, contact=contact, observe=observe)
 
 
@@ -151,7 +151,7 @@ def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) 
     if as_json:
         found = {
             **msgspec.structs.asdict(forecast),
-            "first": [msgspec.structs.asdict(one) for one in first],
+            "first": [msgspec.structs.asdict(row) for row in first],
         }
         click.echo(_encoder.encode(found))
         return
@@ -163,9 +163,9 @@ def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) 
         f"{forecast.requests} requests, {forecast.seconds / 60:.1f} minutes at the default quota "
         "of 250 requests a minute. Nothing was sent."
     )
-    for one in first:
+    for row in first:
         click.echo(
-            f"{one.file} row {one.row} as {one.object}: {_encoder.encode(one.data).decode()}"
+            f"{row.file} row {row.row} as {row.object}: {_encoder.encode(row.data).decode()}"
         )
 
 
@@ -183,18 +183,18 @@ def _tell_how_to_go_on(summary: Summary, journal: Path) -> None:
 
 
 def _tell(summary: Summary, as_json: bool) -> None:
-    for one in summary.loads:
-        text = f"{one.created} created, {one.failed} failed, {one.unknown} unknown"
-        if one.updated:
-            text += f", {one.updated} updated"
-        click.echo(f"{one.file} ({one.object}): {one.rows} rows, {text}")
+    for load in summary.loads:
+        text = f"{load.created} created, {load.failed} failed, {load.unknown} unknown"
+        if load.updated:
+            text += f", {load.updated} updated"
+        click.echo(f"{load.file} ({load.object}): {load.rows} rows, {text}")
     if summary.stopped:
         click.echo(f"Stopped: {summary.stopped}", err=True)
     if summary.failures:
         doubt = "look up the unknown ones, as they may be there; " if summary.unknown else ""
         click.echo(
             f"Rows that were not imported, with the reasons: {summary.failures}; {doubt}"
-            'mend "data" in it and import that file.',
+            'correct "data" in it and import that file.',
             err=True,
         )
     text = f"{summary.created} created, {summary.failed} failed, {summary.unknown} unknown"

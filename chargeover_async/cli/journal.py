@@ -81,12 +81,12 @@ def resolve_command(journal: Path, row: str, identity: int | None, absent: bool)
 def _tell(found: JournalState) -> None:
     click.echo(f"{found.plan} into {found.account}, begun {found.created}")
     click.echo(f"running: {found.running}" if found.running else "not running")
-    for one in found.loads:
-        counts = [f"{number} {state}" for state, number in sorted(one.states.items())]
-        if one.untouched:
-            counts.append(f"{one.untouched} not reached")
+    for load in found.loads:
+        counts = [f"{number} {state}" for state, number in sorted(load.states.items())]
+        if load.untouched:
+            counts.append(f"{load.untouched} not reached")
         if counts:
-            click.echo(f"{one.file} ({one.object}): {one.rows} rows: {', '.join(counts)}")
+            click.echo(f"{load.file} ({load.object}): {load.rows} rows: {', '.join(counts)}")
 
 
 def _row(row: JournalRow) -> str:

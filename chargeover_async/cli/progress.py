@@ -1,7 +1,6 @@
-"""Shows the progress of an import: a bar on a terminal, plain lines anywhere else.
+"""Shows where an import, an export or a sync stands: a bar on a terminal, lines anywhere else.
 
-Both are observers for `ImportJob`; the job itself never prints. The bar needs rich (extra
-``cli``), the lines need nothing.
+The jobs themselves never print: they tell an observer.
 """
 
 from __future__ import annotations
@@ -10,79 +9,122 @@ import contextlib
 import datetime as dt
 import time
 from collections.abc import Callable, Generator
-from typing import TextIO
+from typing import TextIO, TypeVar
 
+import msgspec
+from rich import progress as rich
+from rich.console import Console
+
+from chargeover_async.export import ExportProgress
 from chargeover_async.migrate import Progress
 
 REDRAW_S = 0.1  # more often nobody sees, and every row costs
 EVERY_S = 5.0  # between two plain lines: alive in a log, and no flood over a night
 
-
-def line(progress: Progress) -> str:
-    """One line about where an import stands, with its rate and the time left."""
-    settled, total = progress.settled, progress.operations
-    share = f"{settled / total:.0%}" if total else "100%"
-    text = f"{settled} of {total} ({share}), {details(progress)}"
-    left = seconds_left(progress)
-    return text if left is None else f"{text}, {left:.0f} s left"
+T = TypeVar("T")
 
 
-def details(progress: Progress) -> str:
-    """Failures, unknown rows, rate, requests, and how much of the quota is in use."""
-    text = f"{progress.failed} failed"
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of how much is done, in how many seconds; ``before`` of it by earlier runs.
+
+    ``total`` is None where nobody knows; ``noun`` is what is counted, ``more`` what else there is.
+    """
+
+    done: int
+    total: int | None
+    before: int
+    seconds: float
+    requests: int
+    noun: str = ""
+    troubles: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+
+    @property
+    def rate(self) -> float | None:
+        """How much a second, in this run; None as long as it has none."""
+        fresh = self.done - self.before
+        return fresh / self.seconds if fresh > 0 and self.seconds > 0 else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the rate so far."""
+        if self.rate is None or self.total is None:
+            return None
+        return max(0, self.total - self.done) / self.rate
+
+    def details(self) -> str:
+        """What went wrong, rate, requests, and what else there is."""
+        found = [*self.troubles]
+        if self.rate is not None:
+            found += [f"{self.rate:.0f} a second", f"{self.requests} requests"]
+        return ", ".join([*found, *self.more])
+
+    def line(self) -> str:
+        """All of it in one line."""
+        text = f"{self.done}{self.noun}"
+        if self.total is not None:
+            share = f"{self.done / self.total:.0%}" if self.total else "100%"
+            text = f"{self.done} of {self.total}{self.noun} ({share})"
+        if details := self.details():
+            text += f", {details}"
+        return text if self.seconds_left is None else f"{text}, {self.seconds_left:.0f} s left"
+
+
+def of_import(progress: Progress) -> Standing:
+    """Rows, with failures, unknown ones, and how much of the quota is in use."""
+    troubles = [f"{progress.failed} failed"]
     if progress.unknown:
-        text += f", {progress.unknown} unknown"
+        troubles.append(f"{progress.unknown} unknown")
     if progress.rate_limited:
-        text += f", {progress.rate_limited} times told to slow down"
-    if seconds_left(progress) is not None:
-        rate = (progress.settled - progress.before) / progress.seconds
-        text += f", {rate:.0f} a second, {progress.requests} requests"
-    if progress.limit:
-        text += f", quota {progress.in_window} of {progress.limit}"
-    return text
+        troubles.append(f"{progress.rate_limited} times told to slow down")
+    quota = (f"quota {progress.in_window} of {progress.limit}",) if progress.limit else ()
+    return Standing(
+        done=progress.settled,
+        total=progress.operations,
+        before=progress.before,
+        seconds=progress.seconds,
+        requests=progress.requests,
+        troubles=tuple(troubles),
+        more=quota,
+    )
 
 
-def seconds_left(progress: Progress) -> float | None:
-    """At the rate of this run so far; None as long as it has none."""
-    done = progress.settled - progress.before
-    if done <= 0 or progress.seconds <= 0:
-        return None
-    return (progress.operations - progress.settled) * progress.seconds / done
-
-
-class Lines:
-    """Writes a line when ``every_s`` seconds have passed since the last."""
-
-    def __init__(
-        self,
-        out: TextIO,
-        *,
-        every_s: float = EVERY_S,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._out = out
-        self._every_s = every_s
-        self._clock = clock
-        self._next = clock() + every_s
-
-    def __call__(self, progress: Progress) -> None:
-        """Take note of the progress."""
-        now = self._clock()
-        if now >= self._next:
-            self._next = now + self._every_s
-            self._out.write(line(progress) + "\n")
-            self._out.flush()
+def of_export(progress: ExportProgress) -> Standing:
+    """Records."""
+    return Standing(
+        done=progress.records,
+        total=progress.total,
+        before=progress.resumed_at,
+        seconds=progress.seconds,
+        requests=progress.requests,
+        noun=" records",
+    )
 
 
 @contextlib.contextmanager
-def shown(out: TextIO, operations: int) -> Generator[Callable[[Progress], None]]:
-    """An observer that shows progress on ``out`` as it suits: a bar if it is a terminal."""
-    if not out.isatty():
-        yield Lines(out)
-        return
-    from rich import progress as rich
-    from rich.console import Console
+def show(
+    out: TextIO,
+    standing: Callable[[T], Standing],
+    *,
+    every_s: float = EVERY_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[Callable[[T], None]]:
+    """An observer that shows progress on ``out``: a bar if it is a terminal, else a line at times.
 
+    ``standing`` says what the progress of the job means.
+    """
+    if not out.isatty():
+        due = clock() + every_s
+
+        def write(progress: T) -> None:
+            nonlocal due
+            if (now := clock()) >= due:
+                due = now + every_s
+                out.write(standing(progress).line() + "\n")
+                out.flush()
+
+        yield write
+        return
     columns = (
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
@@ -90,24 +132,25 @@ def shown(out: TextIO, operations: int) -> Generator[Callable[[Progress], None]]
         rich.TextColumn("{task.fields[left]}"),
     )
     with rich.Progress(*columns, console=Console(file=out), transient=True) as bar:
-        task = bar.add_task("import", total=operations, details="", left="")
-        drawn = -1.0
+        task = bar.add_task("", total=None, details="", left="")
+        due = 0.0
 
-        def update(progress: Progress) -> None:
-            nonlocal drawn
-            done = progress.settled >= progress.operations
-            if progress.seconds - drawn < REDRAW_S and not done:
+        def draw(progress: T) -> None:
+            nonlocal due
+            found, now = standing(progress), clock()
+            if now < due and found.done != found.total:
                 return
-            drawn = progress.seconds
-            left = seconds_left(progress)
+            due = now + REDRAW_S
+            left = found.seconds_left
             bar.update(
                 task,
-                completed=progress.settled,
-                details=details(progress),
+                completed=found.done,
+                total=found.total,
+                details=found.details(),
                 left="" if left is None else f"{dt.timedelta(seconds=int(left))} left",
             )
 
-        yield update
+        yield draw
 
 
-__all__ = ("Lines", "details", "line", "seconds_left", "shown")
+__all__ = ("Standing", "of_export", "of_import", "show")

@@ -16,7 +16,7 @@ from chargeover_async.migrate.job import first_contact
 
 from .account import IMPATIENT, Opener, opener
 from .exits import Exit, fail
-from .export import shown
+from .progress import of_export, show
 
 
 @click.command("sync", epilog="Example: chargeover-async sync invoice --folder invoices")
@@ -70,7 +70,7 @@ def sync_command(
             async with open_account(limiter=co.limiter, retry=IMPATIENT) as contact:
                 await first_contact(contact)
             started = True
-            with shown(sys.stderr) as observe:
+            with show(sys.stderr, of_export) as observe:
                 return await job.run(co, observe=observe)
 
     why = "interrupted"

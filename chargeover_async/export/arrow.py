@@ -19,12 +19,13 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
+from chargeover_async._extras import arrow
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.errors import DecodeError
-from chargeover_async.migrate._extras import arrow
-from chargeover_async.models._codec import DateFormat, read_many
+from chargeover_async.models._json.mend import DateFormat
+from chargeover_async.models._json.read import read_many
 from chargeover_async.query import Where
-from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._calls.base import BaseResource
 
 from .columns import Column, choose, columns_of, kind_of, picked_struct
 from .formats import Format, json_text, mixed_text

@@ -11,10 +11,10 @@ from typing import Any, Literal, cast, get_args, get_origin
 
 import msgspec
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate._names import did_you_mean
-from chargeover_async.migrate.convert import convert
-from chargeover_async.models._codec import _hints
+from chargeover_async.models._json.mend import field_types
+from chargeover_async.models._json.words import convert
 from chargeover_async.query import Clause, Field
 
 Kind = Literal["id", "text", "flag", "money", "day", "moment", "mixed", "nested"]
@@ -42,7 +42,7 @@ class Column(msgspec.Struct, frozen=True):
 
 def columns_of(model: type[Any]) -> tuple[Column, ...]:
     """The columns of a struct: the primary key, its own fields, then inherited ones."""
-    hints = _hints(cast("Hashable", model))
+    hints = field_types(cast("Hashable", model))
     found: list[Column] = []
     for field in msgspec.structs.fields(model):
         if field.encode_name.startswith("renamed "):  # never sent (`Record`)

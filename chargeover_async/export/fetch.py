@@ -20,9 +20,9 @@ from chargeover_async.errors import (
     TransportError,
 )
 from chargeover_async.query import QueryPairs, Where, order_pair, where_pair
-from chargeover_async.resources._answers import read_count
-from chargeover_async.resources._base import BaseResource
-from chargeover_async.resources._kinds import Countable
+from chargeover_async.resources._calls.answers import read_count
+from chargeover_async.resources._calls.base import BaseResource
+from chargeover_async.resources._calls.kinds import Countable
 
 from .asking import Asker, Get
 from .page import Page, check_order, joined, read_page

@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
+from chargeover_async._extras import zstd
 from chargeover_async.errors import DecodeError
-from chargeover_async.migrate._extras import zstd
-from chargeover_async.models._codec import DateFormat, encode, read_many
+from chargeover_async.models._json.mend import DateFormat
+from chargeover_async.models._json.read import encode, read_many
 
 from .columns import Column, picked_struct
 from .page import Page

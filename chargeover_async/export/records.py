@@ -12,7 +12,7 @@ from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.models import Record
 from chargeover_async.query import Where
 from chargeover_async.resources import OnUnreadable
-from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._calls.base import BaseResource
 
 from .reader import Reader
 

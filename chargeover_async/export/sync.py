@@ -22,10 +22,10 @@ import msgspec
 
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.errors import BadRequest, UsageError
-from chargeover_async.models._codec import read_many
-from chargeover_async.models._write import moment_text
+from chargeover_async.models._json.checks import moment_text
+from chargeover_async.models._json.read import read_many
 from chargeover_async.query import Field, Where
-from chargeover_async.resources._base import BaseResource
+from chargeover_async.resources._calls.base import BaseResource
 
 from .columns import columns_of, picked_struct
 from .job import ExportProgress, finish, tell

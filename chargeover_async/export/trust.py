@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from chargeover_async.errors import ConnectFailed, DecodeError
-from chargeover_async.models._codec import untyped
+from chargeover_async.models._json.read import untyped
 
 from .fetch import SPLIT, Fetcher
 from .page import Page

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, cast
 
-from chargeover_async.models._write import SECRETS
+from chargeover_async.models._json.checks import SECRETS
 
 MASK = "[masked]"
 _SECRET_NAMES = re.compile(
@@ -29,7 +29,7 @@ _CARD_LIKE = re.compile(r"\d(?:[ -]?\d){12}")
 _IBAN_LIKE = re.compile(r"[A-Z]{2}\d\d")
 
 
-def masked(value: Any, name: str = "") -> Any:
+def mask(value: Any, name: str = "") -> Any:
     """A copy of ``value`` (anything JSON can hold) without secrets.
 
     The last four digits of a card or IBAN stay, so that the record can be found.
@@ -38,40 +38,40 @@ def masked(value: Any, name: str = "") -> Any:
         return MASK
     if isinstance(value, Mapping):
         table = cast("Mapping[str, Any]", value)
-        return {key: masked(inner, key) for key, inner in table.items()}
+        return {key: mask(inner, key) for key, inner in table.items()}
     if isinstance(value, (list, tuple)):
-        return [masked(inner) for inner in cast("Sequence[Any]", value)]
+        return [mask(inner) for inner in cast("Sequence[Any]", value)]
     if isinstance(value, str):
-        return masked_text(value)
+        return mask_text(value)
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         text = str(value)
-        found = masked_text(text)
+        found = mask_text(text)
         return value if found == text else found
     return value
 
 
-def masked_payload(value: Any) -> Any:
+def mask_payload(value: Any) -> Any:
     """The same for what is sent to the API, whose own names for secrets are known, too."""
-    return masked(hidden_by_name(value))
+    return mask(mask_by_name(value))
 
 
-def hidden_by_name(value: Any) -> Any:
+def mask_by_name(value: Any) -> Any:
     """A copy of what is sent to the API in which every value with a secret's name is masked.
 
-    Card numbers in other fields stay: this is the cheap half of `masked_payload`.
+    Card numbers in other fields stay: this is the cheap half of `mask_payload`.
     """
     if isinstance(value, dict):
         table = cast("dict[str, Any]", value)
         return {
-            name: _hidden(inner)
+            name: _mask_named(inner)
             if _is_secret(name) and inner not in (None, "")
-            else hidden_by_name(inner)
+            else mask_by_name(inner)
             if isinstance(inner, (dict, list))
             else inner
             for name, inner in table.items()
         }
     if isinstance(value, list):
-        return [hidden_by_name(inner) for inner in cast("Sequence[Any]", value)]
+        return [mask_by_name(inner) for inner in cast("Sequence[Any]", value)]
     return value
 
 
@@ -80,9 +80,9 @@ def _is_secret(name: str) -> bool:
     return name in SECRETS or _SECRET_NAMES.search(name) is not None
 
 
-def _hidden(value: Any) -> str:
+def _mask_named(value: Any) -> str:
     text = str(value)
-    found = masked_text(text)
+    found = mask_text(text)
     return found if found != text and isinstance(value, (str, int)) else MASK
 
 
@@ -95,7 +95,7 @@ def holds_mask(value: Any) -> bool:
     return isinstance(value, str) and MASK in value
 
 
-def masked_text(text: str) -> str:
+def mask_text(text: str) -> str:
     """``text`` with card numbers and IBANs in it masked."""
     if len(text) < 13:  # the shortest card number; most keys and ids are shorter
         return text
@@ -111,15 +111,15 @@ def _hide(number: str) -> str:
 
 
 def _luhn(number: str) -> bool:
-    digits = [int(one) for one in reversed(number) if one.isascii() and one.isdigit()]
-    doubled = (sum(divmod(2 * one, 10)) for one in digits[1::2])
+    digits = [int(digit) for digit in reversed(number) if digit.isascii() and digit.isdigit()]
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0
 
 
 def _iban(number: str) -> bool:
     compact = number.replace(" ", "")
     moved = compact[4:] + compact[:4]
-    return int("".join(str(int(one, 36)) for one in moved)) % 97 == 1
+    return int("".join(str(int(sign, 36)) for sign in moved)) % 97 == 1
 
 
-__all__ = ("MASK", "hidden_by_name", "holds_mask", "masked", "masked_payload", "masked_text")
+__all__ = ("MASK", "holds_mask", "mask", "mask_by_name", "mask_payload", "mask_text")

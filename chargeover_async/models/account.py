@@ -12,8 +12,8 @@ from typing import TypedDict
 
 import msgspec
 
-from ._base import Mixed, Record
-from ._write import Money, Text
+from ._json.base import Mixed, Record
+from ._json.checks import Money, Text
 
 
 class _FiveCustomFields(Record, frozen=True, kw_only=True):
@@ -141,3 +141,16 @@ class LogEntry(Record, frozen=True, kw_only=True):
 
 ExchangeRate = Decimal | int | str
 """A rate as it may be given; a float is refused, as it is not exact."""
+
+
+__all__ = (
+    "Admin",
+    "Brand",
+    "Campaign",
+    "Class",
+    "Country",
+    "Currency",
+    "Language",
+    "LogEntry",
+    "Terms",
+)

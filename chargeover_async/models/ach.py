@@ -8,8 +8,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TypedDict
 
-from ._base import Record
-from ._write import Id, Secret, Text
+from ._json.base import Record
+from ._json.checks import Id, Secret, Text
 
 
 class AchAccount(Record, frozen=True, kw_only=True):
@@ -46,6 +46,9 @@ class AchAccountCreate(TypedDict, total=False):
     routing: Secret
     name: Text
     bank: Text
+
+
+__all__ = ("AchAccount", "AchAccountCreate")
 
 
 __all__ = ("AchAccount", "AchAccountCreate")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ._base import Record
-from ._write import Text
+from ._json.base import Record
+from ._json.checks import Text
 
 
 class PendingRequest(Record, frozen=True, kw_only=True):
@@ -30,3 +30,6 @@ class RejectRequest(TypedDict, total=False):
     """What `Chargeoverjs.reject` sends: the token of a pending request."""
 
     reject: Text
+
+
+__all__ = ("PendingRequest",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ._base import Record
+from ._json.base import Record
 
 
 class Created(Record, frozen=True, kw_only=True):
@@ -26,3 +26,6 @@ class Revision(Record, frozen=True, kw_only=True):
     revision_datetime: dt.datetime | None = None
     revision_ipaddr: str | None = None
     revision_note: str | None = None
+
+
+__all__ = ("Created", "Revision")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ._base import Mixed, Record
+from ._json.base import Mixed, Record
 
 
 class Coupon(Record, frozen=True, kw_only=True):
@@ -24,3 +24,6 @@ class Coupon(Record, frozen=True, kw_only=True):
     freetrial: Mixed = None
     write_datetime: dt.datetime | None = None
     write_ipaddr: str | None = None
+
+
+__all__ = ("Coupon",)

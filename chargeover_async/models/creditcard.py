@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TypedDict
 
-from ._base import Record
-from ._write import Day, Id, Secret, Text
+from ._json.base import Record
+from ._json.checks import Day, Id, Secret, Text
 
 
 class CreditCard(Record, frozen=True, kw_only=True):
@@ -67,6 +67,9 @@ class CreditCardCreate(TypedDict, total=False):
     postcode: Text
     country: Text
     phone: Text
+
+
+__all__ = ("CreditCard", "CreditCardCreate")
 
 
 __all__ = ("CreditCard", "CreditCardCreate")

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
-from ._fields import Addresses, AddressesIn, CustomFieldsIn
-from ._write import Flag, Id, Text
+from ._json.checks import Flag, Id, Text
+from ._json.fields import Addresses, AddressesIn, CustomFieldsIn
 
 
 class Customer(Addresses, frozen=True, kw_only=True, inherited_after="company"):
@@ -141,3 +141,6 @@ class SetPayMethod(TypedDict, total=False):
     creditcard_external_key: Text
     creditcard_token: Text
     update_subscriptions_and_scheduled_invoices: Flag
+
+
+__all__ = ("Customer", "CustomerCreate", "CustomerUpdate", "SetPayMethod")

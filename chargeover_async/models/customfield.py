@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._base import Mixed, Record
+from ._json.base import Mixed, Record
 
 
 class CustomField(Record, frozen=True, kw_only=True):
@@ -19,3 +19,6 @@ class CustomField(Record, frozen=True, kw_only=True):
     enabled: bool | None = None
     type: str | None = None
     type_opts: Mixed = None
+
+
+__all__ = ("CustomField",)

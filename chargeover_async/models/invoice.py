@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
-from ._base import Mixed, Record
-from ._fields import Addresses, AddressesIn, CustomFieldsIn
-from ._write import Day, Id, MixedIn, Money, Secret, Text
+from ._json.base import Mixed, Record
+from ._json.checks import Day, Id, MixedIn, Money, Secret, Text
+from ._json.fields import Addresses, AddressesIn, CustomFieldsIn
 
 
 class LineItem(Record, frozen=True, kw_only=True):
@@ -218,6 +218,20 @@ InvoiceEmail = TypedDict(
 )
 """What `Invoices.email` may override; two clients of the vendor disagree on the names, so both
 sets are passed as given. UNVERIFIED: no recording sends any of them."""
+
+__all__ = (
+    "AchPayment",
+    "CardPayment",
+    "Invoice",
+    "InvoiceCreate",
+    "InvoiceEmail",
+    "InvoiceUpdate",
+    "LineItem",
+    "LineItemCreate",
+    "LineItemUpdate",
+    "ScheduledPayment",
+)
+
 
 __all__ = (
     "AchPayment",

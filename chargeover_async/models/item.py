@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TypedDict
 
-from ._base import Mixed, Record
-from ._fields import CustomFields, CustomFieldsIn
-from ._write import Flag, Id, Integer, Money, Text
+from ._json.base import Mixed, Record
+from ._json.checks import Flag, Id, Integer, Money, Text
+from ._json.fields import CustomFields, CustomFieldsIn
 from .tierset import Tierset
 
 
@@ -85,3 +85,6 @@ class ItemCreate(CustomFieldsIn, total=False):
     trial_recurs: Integer
     service_dates_type: Text
     service_dates_visibility: Text
+
+
+__all__ = ("Item", "ItemCreate", "PriceModel", "ServiceData")

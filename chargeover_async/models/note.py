@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TypedDict
 
-from ._base import Record
-from ._write import Id, Text
+from ._json.base import Record
+from ._json.checks import Id, Text
 
 
 class Note(Record, frozen=True, kw_only=True):
@@ -42,3 +42,6 @@ class NoteCreate(TypedDict, total=False):
     obj_id: Id
     obj_external_key: Text
     obj_token: Text
+
+
+__all__ = ("Note", "NoteCreate")

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
-from ._fields import Addresses, AddressesIn, CustomFields, CustomFieldsIn
-from ._write import Day, Flag, Id, Integer, Moment, Money, Text
+from ._json.checks import Day, Flag, Id, Integer, Moment, Money, Text
+from ._json.fields import Addresses, AddressesIn, CustomFields, CustomFieldsIn
 from .tierset import Tierset, TiersetCreate
 
 
@@ -220,6 +220,20 @@ class SubscriptionCancel(TypedDict, total=False):
 
     cancel_date: Day
     cancel_reason_id: Id
+
+
+__all__ = (
+    "PayMethodFields",
+    "Subscription",
+    "SubscriptionCancel",
+    "SubscriptionCreate",
+    "SubscriptionLine",
+    "SubscriptionLineCreate",
+    "SubscriptionLineUpgrade",
+    "SubscriptionSuspend",
+    "SubscriptionUpdate",
+    "SubscriptionUpgrade",
+)
 
 
 __all__ = (

@@ -10,9 +10,9 @@ import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
 
-from ._base import Mixed
-from ._fields import Addresses, AddressesIn, CustomFields, CustomFieldsIn
-from ._write import Day, Id, Money, Text
+from ._json.base import Mixed
+from ._json.checks import Day, Id, Money, Text
+from ._json.fields import Addresses, AddressesIn, CustomFields, CustomFieldsIn
 from .tierset import Tierset, TiersetCreate
 
 
@@ -129,6 +129,9 @@ class QuoteCreate(CustomFieldsIn, AddressesIn, total=False):
     ship_notes: Text
     memo: Text
     line_items: Sequence[QuoteLineCreate]
+
+
+__all__ = ("Quote", "QuoteCreate", "QuoteLine", "QuoteLineCreate")
 
 
 __all__ = ("Quote", "QuoteCreate", "QuoteLine", "QuoteLineCreate")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
-from ._base import Record
-from ._write import MixedIn, Text
+from ._json.base import Record
+from ._json.checks import MixedIn, Text
 
 
 class Report(Record, frozen=True, kw_only=True):
@@ -29,3 +29,6 @@ class AggregateQuery(TypedDict, total=False):
     fields: Sequence[str]
     where: Sequence[str]
     group: MixedIn
+
+
+__all__ = ("Report",)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ._base import Record
-from ._write import Text
+from ._json.base import Record
+from ._json.checks import Text
 
 
 class Resthook(Record, frozen=True, kw_only=True):
@@ -27,3 +27,6 @@ class ResthookCreate(TypedDict, total=False):
 
     target_url: Text
     event: Text
+
+
+__all__ = ("Resthook", "ResthookCreate")

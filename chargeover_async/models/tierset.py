@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
-from ._base import Record
-from ._write import Money, Text
+from ._json.base import Record
+from ._json.checks import Money, Text
 
 
 class Tier(Record, frozen=True, kw_only=True):
@@ -68,6 +68,9 @@ class TiersetCreate(TypedDict, total=False):
     paycycle: Text
     pricemodel: Text
     tiers: Sequence[TierCreate]
+
+
+__all__ = ("Tier", "TierCreate", "Tierset", "TiersetCreate")
 
 
 __all__ = ("Tier", "TierCreate", "Tierset", "TiersetCreate")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TypedDict
 
-from ._base import Record
-from ._write import Day, Id, Secret, Text
+from ._json.base import Record
+from ._json.checks import Day, Id, Secret, Text
 
 
 class TokenizedPayMethod(Record, frozen=True, kw_only=True):
@@ -45,6 +45,9 @@ class TokenizedPayMethodCreate(TypedDict, total=False):
     expdate: Day
     type_hint: Text
     gateway: Text
+
+
+__all__ = ("TokenizedPayMethod", "TokenizedPayMethodCreate")
 
 
 __all__ = ("TokenizedPayMethod", "TokenizedPayMethodCreate")

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
-from ._base import Mixed, Record
-from ._write import Day, Id, Integer, MixedIn, Moment, Money, Secret, Text
+from ._json.base import Mixed, Record
+from ._json.checks import Day, Id, Integer, MixedIn, Moment, Money, Secret, Text
 
 
 class AppliedAmount(Record, frozen=True, kw_only=True):
@@ -203,6 +203,22 @@ TransactionEmail = TypedDict(
     total=False,
 )
 """What `Transactions.email` may override; ``message_id`` picks the template."""
+
+__all__ = (
+    "AppliedAmount",
+    "AppliedAmountIn",
+    "CreditCreate",
+    "NewPayMethod",
+    "RefundCreate",
+    "Transaction",
+    "TransactionApply",
+    "TransactionCreate",
+    "TransactionEmail",
+    "TransactionPay",
+    "TransactionRefund",
+    "TransactionRefunding",
+)
+
 
 __all__ = (
     "AppliedAmount",

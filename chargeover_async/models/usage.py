@@ -13,8 +13,8 @@ from typing import TypedDict
 
 import msgspec
 
-from ._fields import CustomFields, CustomFieldsIn
-from ._write import Id, MixedIn, Moment, Money, Text
+from ._json.checks import Id, MixedIn, Moment, Money, Text
+from ._json.fields import CustomFields, CustomFieldsIn
 
 
 class Usage(CustomFields, frozen=True, kw_only=True):
@@ -83,3 +83,6 @@ class UsageRecord(UsageCreate, _Dotted, total=False):
 
     customer: UsageOfCustomer
     line_item: UsageOfLine
+
+
+__all__ = ("Usage", "UsageCreate", "UsageRecord")

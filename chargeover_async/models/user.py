@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ._base import Record
-from ._fields import CustomFields, CustomFieldsIn
-from ._write import Id, Secret, Text
+from ._json.base import Record
+from ._json.checks import Id, Secret, Text
+from ._json.fields import CustomFields, CustomFieldsIn
 
 
 class UserCustomer(Record, frozen=True, kw_only=True):
@@ -76,3 +76,6 @@ class UserCreate(UserUpdate, total=False):
     customer_id: Id
     customer_external_key: Text
     customer_token: Text
+
+
+__all__ = ("User", "UserCreate", "UserCustomer", "UserUpdate")

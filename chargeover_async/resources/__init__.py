@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ._all import RESOURCES, Resources
-from ._answers import OnUnreadable
-from ._kinds import Resource
-from ._options import ActionForm
-from ._target import ExternalKey, Target, Token
+from ._calls.answers import OnUnreadable
+from ._calls.kinds import Resource
+from ._calls.options import ActionForm
+from ._calls.target import ExternalKey, Target, Token
 from .account import (
     Admins,
     Brands,
@@ -32,6 +31,7 @@ from .quotes import Quotes
 from .reports import Aggregate, Reports
 from .resthooks import Resthooks
 from .subscriptions import Subscriptions
+from .table import RESOURCES, Resources
 from .tokenized import Tokenized
 from .transactions import Transactions
 from .usage import UploadOutcome, UsageRecords

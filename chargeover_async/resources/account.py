@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from chargeover_async.errors import UsageError
-from chargeover_async.models._base import Mixed, Record
-from chargeover_async.models._codec import read_untyped
-from chargeover_async.models._write import check_json
+from chargeover_async.models._json.base import Mixed, Record
+from chargeover_async.models._json.checks import check_json
+from chargeover_async.models._json.read import read_untyped
 from chargeover_async.models.account import (
     Admin,
     Brand,
@@ -29,11 +29,11 @@ from chargeover_async.models.account import (
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._answers import read_true
-from ._base import BaseResource
-from ._kinds import Listable, Readable
-from ._lists import Unfiltered, Whole
-from ._options import ActionForm
+from ._calls.answers import read_true
+from ._calls.base import BaseResource
+from ._calls.kinds import Listable, Readable
+from ._calls.lists import AllAtOnce, Unfiltered
+from ._calls.options import ActionForm
 
 
 class Brands(Readable[Brand], Unfiltered[Brand]):
@@ -181,7 +181,7 @@ class Config(BaseResource[Record]):
         return self._call("POST", "/_config", read_true, Repeat.IDEMPOTENT, payload=payload)
 
 
-class Log(Whole[LogEntry]):
+class Log(AllAtOnce[LogEntry]):
     """``/_log_system``: the system log. Source: page "Retrieve the system log"."""
 
     object = "_log_system"
@@ -206,3 +206,18 @@ class Teapot(BaseResource[Record]):
         raises BadRequest with ``status`` 418, and the credentials are good.
         """
         return self._call("GET", "/teapot", read_untyped, Repeat.READ)
+
+
+__all__ = (
+    "Admins",
+    "Brands",
+    "Campaigns",
+    "Classes",
+    "Config",
+    "Countries",
+    "Currencies",
+    "Languages",
+    "Log",
+    "Teapot",
+    "TermsList",
+)

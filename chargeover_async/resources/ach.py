@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Unpack
 from chargeover_async.models import AchAccount, AchAccountCreate, Created
 from chargeover_async.operation import Operation
 
-from ._kinds import Listable
-from ._target import Target
+from ._calls.kinds import Listable
+from ._calls.target import Target
 
 
 class AchAccounts(Listable[AchAccount]):
@@ -38,3 +38,6 @@ class AchAccounts(Listable[AchAccount]):
         Source: clients of the vendor. UNVERIFIED: the answer, taken to be that of a card.
         """
         return self._delete(target)
+
+
+__all__ = ("AchAccounts",)

@@ -6,8 +6,8 @@ from chargeover_async.models.coupon import Coupon
 from chargeover_async.models.customfield import CustomField
 from chargeover_async.models.item_category import ItemCategory
 
-from ._kinds import Countable, Listable
-from ._lists import Unfiltered
+from ._calls.kinds import Countable, Listable
+from ._calls.lists import Unfiltered
 
 
 class ItemCategories(Listable[ItemCategory], Countable[ItemCategory]):
@@ -35,3 +35,6 @@ class CustomFieldDefinitions(Unfiltered[CustomField]):
     attribute = "customfields"
     model = CustomField
     __slots__ = ()
+
+
+__all__ = ("Coupons", "CustomFieldDefinitions", "ItemCategories")

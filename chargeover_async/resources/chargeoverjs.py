@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from chargeover_async.models._write import check_key
+from chargeover_async.models._json.checks import check_key
 from chargeover_async.models.chargeoverjs import CommitRequest, PendingRequest, RejectRequest
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._answers import read_true
-from ._lists import Whole
+from ._calls.answers import read_true
+from ._calls.lists import AllAtOnce
 
 
-class Chargeoverjs(Whole[PendingRequest]):
+class Chargeoverjs(AllAtOnce[PendingRequest]):
     """``/_chargeoverjs``: what waits for review, where the account has that switched on."""
 
     object = "_chargeoverjs"
@@ -40,3 +40,6 @@ class Chargeoverjs(Whole[PendingRequest]):
         return self._call(
             "POST", f"/{self.object}", read_true, Repeat.ONCE, payload=payload, refs=refs
         )
+
+
+__all__ = ("Chargeoverjs",)

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Unpack
 from chargeover_async.models import Created, CreditCard, CreditCardCreate
 from chargeover_async.operation import Operation
 
-from ._kinds import Listable, Readable
-from ._target import Target
+from ._calls.kinds import Listable, Readable
+from ._calls.target import Target
 
 
 class CreditCards(Readable[CreditCard], Listable[CreditCard]):
@@ -38,3 +38,6 @@ class CreditCards(Readable[CreditCard], Listable[CreditCard]):
     def delete(self, target: Target) -> Operation[bool]:
         """Delete a stored card. Source: recording `destroy_card`."""
         return self._delete(target)
+
+
+__all__ = ("CreditCards",)

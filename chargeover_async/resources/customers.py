@@ -7,13 +7,13 @@ from typing import Any, ClassVar, TypedDict, Unpack
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Customer, CustomerCreate, CustomerUpdate, SetPayMethod
-from chargeover_async.models._write import Integer
+from chargeover_async.models._json.checks import Integer
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._kinds import Resource
-from ._options import ActionForm
-from ._target import Target
+from ._calls.kinds import Resource
+from ._calls.options import ActionForm
+from ._calls.target import Target
 
 
 class _Email(TypedDict, total=False):
@@ -141,3 +141,6 @@ class Customers(Resource[Customer]):
             raise UsageError(f"customers.email: action must be a name, not {action!r}")
         fields = {} if message_id is None else {"message_id": message_id}
         return self._action(target, action, Repeat.ONCE, verb="email", fields=fields, form=form)
+
+
+__all__ = ("Customers",)

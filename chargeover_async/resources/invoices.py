@@ -16,14 +16,14 @@ from chargeover_async.models import (
     InvoiceUpdate,
     ScheduledPayment,
 )
-from chargeover_async.models._write import Flag
+from chargeover_async.models._json.checks import Flag
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._base import CUSTOMER
-from ._kinds import Resource
-from ._options import ActionForm
-from ._target import Target
+from ._calls.base import CUSTOMER
+from ._calls.kinds import Resource
+from ._calls.options import ActionForm
+from ._calls.target import Target
 
 
 class _Schedule(TypedDict, total=False):
@@ -191,3 +191,6 @@ class Invoices(Resource[Invoice]):
     def approve(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Approve an invoice. UNVERIFIED: a client sample only."""
         return self._action(target, "approve", Repeat.ONCE, verb="approve", form=form)
+
+
+__all__ = ("Invoices",)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Unpack
 from chargeover_async.models import Created, Item, ItemCreate
 from chargeover_async.operation import Operation
 
-from ._kinds import Resource
+from ._calls.kinds import Resource
 
 
 class Items(Resource[Item]):
@@ -26,3 +26,6 @@ class Items(Resource[Item]):
     ) -> Operation[Created]:
         """Create an item, its price in ``pricemodel``. Source: recording `create_item`."""
         return self._create(fields, extra)
+
+
+__all__ = ("Items",)

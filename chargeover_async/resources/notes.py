@@ -9,8 +9,8 @@ from chargeover_async.models import Created
 from chargeover_async.models.note import Note, NoteCreate
 from chargeover_async.operation import Operation
 
-from ._kinds import Countable
-from ._lists import OffsetListable
+from ._calls.kinds import Countable
+from ._calls.lists import OffsetListable
 
 
 class Notes(OffsetListable[Note], Countable[Note]):
@@ -37,3 +37,6 @@ class Notes(OffsetListable[Note], Countable[Note]):
         objects = ("obj_id", "obj_external_key", "obj_token", "context_id")
         self._need("create", fields, extra, "note", ("obj_type", "context_str"), objects)
         return self._create(fields, extra)
+
+
+__all__ = ("Notes",)

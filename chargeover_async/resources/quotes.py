@@ -9,8 +9,8 @@ from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Quote, QuoteCreate
 from chargeover_async.operation import Operation
 
-from ._base import CUSTOMER
-from ._kinds import Resource
+from ._calls.base import CUSTOMER
+from ._calls.kinds import Resource
 
 
 class Quotes(Resource[Quote]):
@@ -38,3 +38,6 @@ class Quotes(Resource[Quote]):
         if not (fields.get("line_items") or (extra or {}).get("line_items")):
             raise UsageError("quotes.create needs at least one entry in line_items")
         return self._create(fields, extra)
+
+
+__all__ = ("Quotes",)

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from chargeover_async.errors import UsageError
-from chargeover_async.models._base import Mixed, Record
-from chargeover_async.models._codec import read_untyped
+from chargeover_async.models._json.base import Mixed, Record
+from chargeover_async.models._json.read import read_untyped
 from chargeover_async.models.report import AggregateQuery, Report
 from chargeover_async.operation import Operation, Reader
 from chargeover_async.query import Order, Where, order_pair, page_pairs, where_texts
 from chargeover_async.retry import Repeat
 
-from ._base import BaseResource
-from ._lists import Whole
-from ._options import ActionForm, is_path_form
-from ._target import Target
+from ._calls.base import BaseResource
+from ._calls.lists import AllAtOnce
+from ._calls.options import ActionForm, is_path_form
+from ._calls.target import Target
 
 X = TypeVar("X")
 
 MAX_REPORT_PAGE = 1_000  # page "Run a report": against 500 of a list
 
 
-class Reports(Whole[Report]):
+class Reports(AllAtOnce[Report]):
     """``/_report``.
 
     UNVERIFIED: the list is known from a connector only.
@@ -152,3 +152,6 @@ class Aggregate(BaseResource[Record]):
 
 def _reader(resource: BaseResource[Any], as_: type[Any] | None, *, raw: bool) -> Reader:
     return resource._reading(as_, raw=raw).one if raw or as_ is not None else read_untyped
+
+
+__all__ = ("Aggregate", "Reports")

@@ -9,8 +9,8 @@ from chargeover_async.models import Created
 from chargeover_async.models.resthook import Resthook, ResthookCreate
 from chargeover_async.operation import Operation
 
-from ._lists import Unfiltered
-from ._target import Target
+from ._calls.lists import Unfiltered
+from ._calls.target import Target
 
 
 class Resthooks(Unfiltered[Resthook]):
@@ -40,3 +40,6 @@ class Resthooks(Unfiltered[Resthook]):
     # The vendor's words for them.
     subscribe = create
     unsubscribe = delete
+
+
+__all__ = ("Resthooks",)

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Unpack
 from chargeover_async.models import Created, TokenizedPayMethod, TokenizedPayMethodCreate
 from chargeover_async.operation import Operation
 
-from ._kinds import Listable, Readable
-from ._target import Target
+from ._calls.kinds import Listable, Readable
+from ._calls.target import Target
 
 
 class Tokenized(Readable[TokenizedPayMethod], Listable[TokenizedPayMethod]):
@@ -46,3 +46,6 @@ class Tokenized(Readable[TokenizedPayMethod], Listable[TokenizedPayMethod]):
         Source: clients of the vendor. UNVERIFIED: the answer, taken to be that of a card.
         """
         return self._delete(target)
+
+
+__all__ = ("Tokenized",)

@@ -28,11 +28,11 @@ from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 from chargeover_async.vocabulary import GatewayMethod, TransactionType
 
-from ._answers import read_created
-from ._base import CUSTOMER
-from ._kinds import Resource
-from ._options import ActionForm
-from ._target import Target
+from ._calls.answers import read_created
+from ._calls.base import CUSTOMER
+from ._calls.kinds import Resource
+from ._calls.options import ActionForm
+from ._calls.target import Target
 
 
 class Transactions(Resource[Transaction]):
@@ -207,3 +207,6 @@ class Transactions(Resource[Transaction]):
             extra=extra,
             form=form,
         )
+
+
+__all__ = ("Transactions",)

@@ -14,13 +14,13 @@ import msgspec
 
 from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.models import Created
-from chargeover_async.models._write import Refs, dotted
+from chargeover_async.models._json.checks import Refs, dotted
 from chargeover_async.models.usage import Usage, UsageCreate, UsageRecord
 from chargeover_async.operation import Operation, Outcome, State
 from chargeover_async.retry import Repeat
 
-from ._answers import read_created
-from ._lists import OffsetListable
+from ._calls.answers import read_created
+from ._calls.lists import OffsetListable
 
 _LINES = ("line_item_id", "line_item_external_key", "line_item_token")
 _UPLOAD_LINES = (*_LINES, "line_item", "line_item.item_external_key")
@@ -283,3 +283,6 @@ async def _upload(
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         await chunks.aclose()
+
+
+__all__ = ("UploadOutcome", "UsageRecords")

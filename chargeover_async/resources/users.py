@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, User, UserCreate, UserUpdate
-from chargeover_async.models._write import Secret, Text
+from chargeover_async.models._json.checks import Secret, Text
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from ._answers import read_text
-from ._kinds import Resource
-from ._options import ActionForm
-from ._target import Target
+from ._calls.answers import read_text
+from ._calls.kinds import Resource
+from ._calls.options import ActionForm
+from ._calls.target import Target
 
 PasswordAction = Literal["password", "reset_password"]
 
@@ -131,3 +131,6 @@ class Users(Resource[User]):
             form=form,
             in_path="getLoginURL",
         )
+
+
+__all__ = ("Users",)

@@ -11,7 +11,7 @@ from support.scripted import World, created, envelope
 
 from chargeover_async import Created, DecodeError, ExternalKey, F, Repeat, UsageError
 from chargeover_async.models import Subscription, Transaction
-from chargeover_async.models._codec import read
+from chargeover_async.models._json.read import read
 from chargeover_async.resources import RESOURCES
 from chargeover_async.vocabulary import NEXT_SCHEDULED_INVOICE, PayCycle, PayMethod
 
@@ -182,7 +182,7 @@ def test_a_call_sends_what_it_says(build: Any, line: str, action: str, body: Any
         (lambda co: co.subscriptions.invoice_now(1, date="NEXT"), "must be a date"),
         (lambda co: co.subscriptions.cancel(1, form="body"), "form must be"),
         (lambda co: co.subscriptions.list(expand="a,b&c"), "expand takes names"),
-        (lambda co: co.subscriptions.create(nicknam="x"), "did you mean 'nickname'"),
+        (lambda co: co.subscriptions.create(nicknam="x"), 'did you mean "nickname"'),
         (lambda co: co.transactions.pay(amount=1), "needs one of customer_id"),
         (lambda co: co.transactions.pay(customer_id=1), "needs one of amount, applied_to"),
         (lambda co: co.transactions.pay(customer_id=1, amount=9.95), "exact amount"),

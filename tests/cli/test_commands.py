@@ -106,7 +106,7 @@ def test_every_command_has_help_and_an_example(name: str) -> None:
 
 
 def test_wrong_usage_has_the_code_of_click() -> None:
-    """2: the command itself was typed wrong."""
+    """2: an argument is missing."""
     assert run("import").exit_code == 2
     assert run("import", "plan.toml", "--no-such-option").exit_code == 2
     assert run("sandbox", "--kind", "square").exit_code == 2
@@ -177,7 +177,7 @@ def test_failed_rows_give_1_and_a_failure_file(account: Sandbox) -> None:
     result = run("import", "plan.toml", "--json")
     assert result.exit_code == 1
     assert summary_of(result)["failed"] == 1
-    assert 'plan.failures.jsonl; mend "data" in it and import that file' in result.stderr
+    assert 'plan.failures.jsonl; correct "data" in it and import that file' in result.stderr
     text = Path("plan.failures.jsonl").read_text("utf-8")
     Path("mended.jsonl").write_text(text.replace('"c-1"', '"c-1b"'), "utf-8")
     again = run("import", "mended.jsonl")

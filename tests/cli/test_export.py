@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
 import json
 import os
 import random
@@ -22,8 +20,6 @@ from support.waiting import wait_until
 
 from chargeover_async import __main__
 from chargeover_async.cli import cli
-from chargeover_async.cli.export import line, shown
-from chargeover_async.export import ExportProgress
 from chargeover_async.sandbox import Sandbox, Variant
 
 ENV = ("CHARGEOVER_URL", "CHARGEOVER_USERNAME", "CHARGEOVER_PASSWORD")
@@ -135,6 +131,7 @@ def saved() -> int:
     return found
 
 
+@pytest.mark.process
 def test_killed_again_and_again_it_ends_whole(account: Sandbox) -> None:
     """kill -9 at random moments, then to the end: every record once, and in order."""
     count = 15_000
@@ -163,10 +160,12 @@ def test_killed_again_and_again_it_ends_whole(account: Sandbox) -> None:
     assert found == list(range(1, count + 1))
 
 
+@pytest.mark.process
 def test_ctrl_c_keeps_what_was_read(account: Sandbox) -> None:
     """One signal ends it with 1 and says how to go on; the next run does."""
     fill(account, 10_000)
-    account.faults.set_rates({"delay_before=0.3": 1.0})
+    # After the first page nothing is answered any more: it cannot have ended when it is stopped.
+    account.faults.script([None] * 6 + ["delay_before=600"] * 100)
     process = start("customer", "--output", "c.jsonl", "--where", "customer_id > 5")
     part = Path("c.jsonl.part")
     wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size > 0))
@@ -205,6 +204,7 @@ def sync(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["sync", *arguments], prog_name="chargeover-async")
 
 
+@pytest.mark.process
 def test_a_reader_that_has_seen_enough_ends_it_quietly(account: Sandbox) -> None:
     """As head does: no traceback, and a code that is not 0."""
     fill(account, 3000)
@@ -221,15 +221,3 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(account: Sandbox) -> None
     words = process.stderr.read()
     process.stderr.close()
     assert (process.wait(600), words) == (1, b"")
-
-
-def test_progress_lines_tell_rate_and_time_left() -> None:
-    """Only what this run has read counts for the rate."""
-    progress = ExportProgress(records=3000, total=5000, requests=7, seconds=2.0, resumed_at=1000)
-    assert line(progress) == ("3000 of 5000 (60%) records, 7 requests, 1000 a second, 2 s left")
-    out, now = io.StringIO(), iter([0.0, 1.0, 6.0, 6.0, 7.0])
-    with contextlib.ExitStack() as stack:
-        observe = stack.enter_context(shown(out, clock=lambda: next(now)))
-        for _ in range(3):
-            observe(progress)
-    assert out.getvalue().count("\n") == 1

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 
-from chargeover_async.cli.progress import Lines, line, shown
+import pytest
+
+from chargeover_async.cli.progress import of_export, of_import, show
+from chargeover_async.export import ExportProgress
 from chargeover_async.migrate import Progress
 
 
@@ -12,6 +15,10 @@ def progress(created: int, seconds: float, **more: int) -> Progress:
     counts = {"operations": 200, "existing": 0, "failed": 0, "unknown": 0, "requests": 4,
               "rate_limited": 0, **more}  # fmt: skip
     return Progress(created=created, seconds=seconds, **counts)
+
+
+def line(progress: Progress) -> str:
+    return of_import(progress).line()
 
 
 def test_line_tells_counts_rate_and_time_left() -> None:
@@ -37,21 +44,29 @@ def test_rate_and_time_left_are_those_of_this_run() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("total", "text"),
+    [
+        (5000, "3000 of 5000 records (60%), 1000 a second, 7 requests, 2 s left"),
+        (2000, "3000 of 2000 records (150%), 1000 a second, 7 requests, 0 s left"),
+        (None, "3000 records, 1000 a second, 7 requests"),
+    ],
+)
+def test_exports_have_the_same_line(total: int | None, text: str) -> None:
+    """Without a share and an end where the API does not count; it may have counted too few."""
+    found = ExportProgress(records=3000, total=total, requests=7, seconds=2.0, resumed_at=1000)
+    assert of_export(found).line() == text
+
+
 def test_plain_lines_come_every_few_seconds() -> None:
-    """At 4.9 s nothing, at 5 s a line, then not before 10 s."""
+    """A log file has no place for a bar: at 4.9 s nothing, at 5 s a line, then not before 10 s."""
     out, now = io.StringIO(), [0.0]
-    lines = Lines(out, every_s=5.0, clock=lambda: now[0])
     written = []
-    for now[0] in (1.0, 4.9, 5.0, 9.9, 10.0):
-        lines(progress(1, now[0]))
-        written.append(out.getvalue().count("\n"))
+    with show(out, of_import, every_s=5.0, clock=lambda: now[0]) as observe:
+        for now[0] in (1.0, 4.9, 5.0, 9.9, 10.0):
+            observe(progress(1, now[0]))
+            written.append(out.getvalue().count("\n"))
     assert written == [0, 0, 1, 1, 2]
-
-
-def test_no_terminal_gets_plain_lines() -> None:
-    """A log file has no place for a bar."""
-    with shown(io.StringIO(), 200) as observe:
-        assert isinstance(observe, Lines)
 
 
 class Terminal(io.StringIO):
@@ -62,7 +77,15 @@ class Terminal(io.StringIO):
 def test_terminal_gets_a_bar() -> None:
     """The bar counts failures too, and leaves the screen clean at the end."""
     out = Terminal()
-    with shown(out, 200) as observe:
+    with show(out, of_import) as observe:
         observe(progress(199, 1.0, failed=1))
     assert "200/200" in out.getvalue()
     assert "1 failed, 200 a second, 4 requests" in " ".join(out.getvalue().split())
+
+
+def test_terminal_gets_a_bar_without_an_end() -> None:
+    """Where the API does not count."""
+    out = Terminal()
+    with show(out, of_export) as observe:
+        observe(ExportProgress(records=30, total=None, requests=7, seconds=1.0))
+    assert "30/?" in out.getvalue()

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from support.export_world import account, customer, ids_in, lines
 
-from chargeover_async import F
+from chargeover_async import F, _extras
 from chargeover_async.errors import DecodeError, ServerError, UsageError
 from chargeover_async.export import ExportJob, ExportProgress, arrow_batches, records
-from chargeover_async.migrate import _extras
 from chargeover_async.sandbox import Variant
 
 pa = pytest.importorskip("pyarrow")

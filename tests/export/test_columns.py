@@ -7,7 +7,7 @@ import pytest
 from chargeover_async import Customer, Invoice
 from chargeover_async.errors import UsageError
 from chargeover_async.export.columns import choose, columns_of, parse_where
-from chargeover_async.models._base import Record
+from chargeover_async.models._json.base import Record
 from chargeover_async.resources import RESOURCES
 
 

@@ -5,13 +5,11 @@ import re
 
 import msgspec
 import pytest
-from support.redis_server import BINARY, MISSING, RedisServer
+from support.redis_server import RedisServer, needs_redis
 
 from chargeover_async.limits import QuotaSettings, base, ledger
 from chargeover_async.limits.ledger import Call, Report, Rules, exchange
 from chargeover_async.limits.redis import SCRIPT, reply_of
-
-REDIS = pytest.mark.skipif(BINARY is None, reason=MISSING)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +74,7 @@ def history(seed):
             held[name].extend(grant.slot for grant in reply.grants)
 
 
-@REDIS
+@needs_redis
 @pytest.mark.parametrize("seed", range(40))
 def test_the_script_and_the_model_agree_word_for_word(client, seed):
     """Grants, waits, pauses, lost books, clocks that are set: every answer is the same."""
@@ -137,7 +135,7 @@ BEFORE = {
 }
 
 
-@REDIS
+@needs_redis
 def test_what_was_stored_before_is_read(client):
     """Slots, ticket and rules of an older version count: nothing is granted beyond them."""
     key = "chargeover:{before}:quota"

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from support.redis_server import BINARY, MISSING, RedisServer
+from support.redis_server import RedisServer, needs_redis
 from support.waiting import until
 
 from chargeover_async.errors import NotSent, UsageError
@@ -14,7 +14,6 @@ from chargeover_async.limits import Priority, QuotaSettings
 from chargeover_async.limits.redis import RedisLimiter
 
 pytest.importorskip("redis", reason="extra redis is not installed")
-needs_redis = pytest.mark.skipif(BINARY is None, reason=MISSING)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Real processes on one quota, a real Redis, a sandbox with a strict rolling window as the witness.
 
-Real time, scaled, and most of it is processes starting: about 45 s by default on a busy machine;
+Real time, scaled, and most of it is processes starting: about 30 s by default;
 ``CHARGEOVER_LONG_TESTS=1`` runs all of it for longer, some minutes.
 
 The processes say how well the machine kept up. What a quota promises holds if requests arrive
@@ -34,14 +34,14 @@ LONG = "CHARGEOVER_LONG_TESTS" in os.environ
 PROCESSES = 4
 # The short form is slow: on a busy machine a process may not run for a tenth of a second. The guard
 # is wide, which costs nothing while answers come soon.
-LIMIT, WINDOW_S, GUARD_S = (250, 6.0, 0.3) if LONG else (45, 3.0, 1.0)
+LIMIT, WINDOW_S, GUARD_S = (250, 6.0, 0.3) if LONG else (30, 2.0, 1.0)
 LATE_S = WINDOW_S / LIMIT / 4
 """Beyond a quarter of a turn a process is late for it."""
 RECOVERY_S = Rules.of(QuotaSettings(LIMIT, WINDOW_S, guard_s=GUARD_S)).recovery / SECOND
 
 long_only = pytest.mark.skipif(not LONG, reason="set CHARGEOVER_LONG_TESTS=1 to run it")
 needs_redis = pytest.mark.skipif(BINARY is None, reason=MISSING)
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.process]
 
 
 class Bench:
@@ -98,8 +98,8 @@ class Bench:
         try:
             yield
         except AssertionError:
-            late = max(each["late_s"] for each in self.figures)
-            slowest = max(each["slowest_s"] for each in self.figures)
+            late = max(figures["late_s"] for figures in self.figures)
+            slowest = max(figures["slowest_s"] for figures in self.figures)
             if late < LATE_S and slowest < 2 * LATE_S:
                 raise
             pytest.skip(
@@ -112,9 +112,9 @@ class Bench:
         try:
             assert [status for _, status, _ in seen].count(429) == 0
             assert worst_window((at for at, _, _ in seen), WINDOW_S) <= LIMIT
-            assert sum(each["http_429"] for each in self.figures) == 0
+            assert sum(figures["http_429"] for figures in self.figures) == 0
         except AssertionError:
-            slowest = max(each["slowest_s"] for each in self.figures)
+            slowest = max(figures["slowest_s"] for figures in self.figures)
             if slowest < GUARD_S:
                 raise
             pytest.skip(f"an answer took {slowest:.3f} s, which is beyond the guard")
@@ -123,7 +123,7 @@ class Bench:
         """Arrival, status and path of each request."""
         url = URL(self.url).origin() / "_sandbox" / "log"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            return [(one["at"], one["status"], one["path"]) for one in await answer.json()]
+            return [(entry["at"], entry["status"], entry["path"]) for entry in await answer.json()]
 
 
 @contextlib.asynccontextmanager
@@ -136,11 +136,11 @@ async def bench(share: str) -> AsyncIterator[Bench]:
     )
     assert sandbox.stdout is not None
     line = await asyncio.wait_for(sandbox.stdout.readline(), 300)
-    one = Bench(share, line.decode().split())
+    load = Bench(share, line.decode().split())
     try:
-        yield one
+        yield load
     finally:
-        for process in (*one.processes, sandbox):
+        for process in (*load.processes, sandbox):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -175,21 +175,21 @@ def used(arrivals: list[float], since: float, until: float) -> float:
 async def test_four_processes_use_the_quota_fairly_and_never_more(share):
     """0 x 429, at least 95 % used in all, each at least half its fair share; clocks 30 s apart."""
     windows = 10 if LONG else 2
-    async with bench(share) as one:
+    async with bench(share) as load:
         starts = [
-            one.start(number, (windows + 2) * WINDOW_S, skew_s=30.0 * number)
+            load.start(number, (windows + 2) * WINDOW_S, skew_s=30.0 * number)
             for number in range(PROCESSES)
         ]
         await asyncio.gather(*starts)
-        one.go()
-        assert len(await one.ends()) == PROCESSES
-        seen = await one.log()
-    one.check_exact(seen)
+        load.go()
+        assert len(await load.ends()) == PROCESSES
+        seen = await load.log()
+    load.check_exact(seen)
     arrivals = [at for at, _, _ in seen]
     since = arrivals[0] + WINDOW_S / 2
     until = since + windows * WINDOW_S
     by_process = Counter(path for at, _, path in seen if since <= at < until)
-    with one.unless_the_machine_is_slow():
+    with load.unless_the_machine_is_slow():
         assert used(arrivals, since, until) >= 0.95
         assert len(by_process) == PROCESSES
         assert min(by_process.values()) >= sum(by_process.values()) / PROCESSES / 2
@@ -202,17 +202,17 @@ async def test_four_processes_use_the_quota_fairly_and_never_more(share):
 )
 async def test_one_process_is_killed_and_the_others_use_its_share(share):
     """kill -9 in the middle: 0 beyond the quota, and its share is used again."""
-    async with bench(share) as one:
+    async with bench(share) as load:
         seconds = (12 if LONG else 4.5) * WINDOW_S
-        victim, *_ = await asyncio.gather(*(one.start(n, seconds) for n in range(PROCESSES)))
-        one.go()
+        victim, *_ = await asyncio.gather(*(load.start(n, seconds) for n in range(PROCESSES)))
+        load.go()
         await asyncio.sleep(1.5 * WINDOW_S)
         victim.kill()
-        assert len(await one.ends()) == PROCESSES - 1
-        seen = await one.log()
-    one.check_exact(seen)
+        assert len(await load.ends()) == PROCESSES - 1
+        seen = await load.log()
+    load.check_exact(seen)
     arrivals = [at for at, _, _ in seen]
-    with one.unless_the_machine_is_slow():
+    with load.unless_the_machine_is_slow():
         killed_at = max((at for at, _, path in seen if path.endswith("/0")), default=arrivals[-1])
         assert killed_at < arrivals[-1] - 2 * WINDOW_S
         assert used(arrivals, killed_at + WINDOW_S / 2, arrivals[-1] - 0.1) >= 0.95
@@ -220,18 +220,18 @@ async def test_one_process_is_killed_and_the_others_use_its_share(share):
 
 async def trouble(redis: RedisServer, what: Callable[[], Awaitable[None]]) -> None:
     """The same load, something happening to Redis in the middle: 0 beyond, and work goes on."""
-    async with bench(redis.url) as one:
+    async with bench(redis.url) as load:
         seconds = 4 * WINDOW_S + RECOVERY_S
-        await asyncio.gather(*(one.start(n, seconds, skew_s=-30.0 * n) for n in range(PROCESSES)))
-        one.go()
+        await asyncio.gather(*(load.start(n, seconds, skew_s=-30.0 * n) for n in range(PROCESSES)))
+        load.go()
         await asyncio.sleep(1.5 * WINDOW_S)
         await what()
-        assert len(await one.ends()) == PROCESSES
-        seen = await one.log()
-    one.check_exact(seen)
+        assert len(await load.ends()) == PROCESSES
+        seen = await load.log()
+    load.check_exact(seen)
     arrivals = [at for at, _, _ in seen]
     first, end = arrivals[0], arrivals[0] + seconds
-    with one.unless_the_machine_is_slow():
+    with load.unless_the_machine_is_slow():
         # They worked before, and they all do at the end.
         assert used(arrivals, first, first + WINDOW_S) >= 0.8
         assert len({path for at, _, path in seen if end - WINDOW_S <= at < end}) == PROCESSES

@@ -14,7 +14,8 @@ from support.places import DOCS
 from chargeover_async.cli.exits import Exit
 from chargeover_async.cli.import_ import import_command
 from chargeover_async.migrate import Failure, Summary
-from chargeover_async.migrate.plan.record import RecordMaker
+from chargeover_async.migrate.plan.fields import fields_of, loadable
+from chargeover_async.migrate.plan.record import Preparer
 from chargeover_async.migrate.rows import Row
 
 DOCS = DOCS / "import.md"
@@ -48,6 +49,22 @@ def test_names_in_the_text_are_those_of_summary_and_failure() -> None:
     told = section("The summary")
     for name in json.loads(Summary(operations=0).json()):
         assert f"`{name}`" in told
+
+
+def test_objects_in_the_text_are_all_that_can_be_imported() -> None:
+    """With their lists that take child rows, and their fields that hold an object."""
+    told: dict[str, tuple[set[str], set[str]]] = {}
+    for line in section("Objects").splitlines():
+        if line.startswith("| `"):
+            names, lists, objects = (
+                set(re.findall(r"`(.+?)`", cell)) for cell in line.split("|")[1:4]
+            )
+            told |= dict.fromkeys(names, (lists, objects))
+    for name in loadable():
+        table = fields_of(name)
+        lists = {field for field in table.nested if table.kinds[field] == "list"}
+        assert told.pop(name) == (lists, table.nested.keys() - lists), name
+    assert not told
 
 
 # -- each key of a plan, by what it changes -----------------------------------------------------
@@ -115,5 +132,5 @@ def test_documented_key_does_what_it_says(folder: Folder, key: str) -> None:
     (row,) = load.source.rows()
     assert isinstance(row, Row)
     children = {one.field: [row] for one in load.children}
-    record = RecordMaker(load)(row, children)
+    record = Preparer(load)(row, children)
     assert (record.payload, record.problems) == ({**ONE_LINE, **case.wanted}, ())

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from chargeover_async.migrate.mask import masked, masked_payload, masked_text
+from chargeover_async.migrate.mask import mask, mask_payload, mask_text
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from chargeover_async.migrate.mask import masked, masked_payload, masked_text
 )
 def test_card_and_bank_numbers_are_masked_in_any_text(text: str, wanted: str) -> None:
     """Whatever the column is called; the last four digits stay."""
-    assert masked_text(text) == wanted
+    assert mask_text(text) == wanted
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def test_card_and_bank_numbers_are_masked_in_any_text(text: str, wanted: str) ->
 )
 def test_other_numbers_stay(text: str) -> None:
     """A failure file must be importable again, so nothing is masked on suspicion."""
-    assert masked_text(text) == text
+    assert mask_text(text) == text
 
 
 def test_secret_names_are_masked_at_any_depth() -> None:
     """Passwords, security codes and bank details are masked for their name."""
-    found = masked(
+    found = mask(
         {
             "password": "hunter2",
             "CVV": 123,
@@ -84,7 +84,7 @@ def test_what_is_sent_is_masked_by_the_names_of_the_api() -> None:
         "nested": [{"password": "x", "number": "4111111111111111", "memo": "4111111111111111"}],
         "empty": None,
     }
-    assert masked_payload(sent) == {
+    assert mask_payload(sent) == {
         "number": "[masked]",
         "routing": "[masked]",
         "cvv": "[masked]",

@@ -13,7 +13,7 @@ import pytest
 from support.places import SHARED
 
 from chargeover_async.models import Customer, Invoice, Item, Tierset, User
-from chargeover_async.models._write import shape_of
+from chargeover_async.models._json.shape import shape_of
 from chargeover_async.resources import RESOURCES
 
 FOLDER = SHARED / "api"

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chargeover_async import DecodeError, Record
-from chargeover_async.models import _codec
-from chargeover_async.models._codec import read, read_each, read_many
+from chargeover_async.models._json import read as reading
+from chargeover_async.models._json.read import read, read_each, read_many
 
 
 class Own(Record, frozen=True):
@@ -44,7 +44,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     def impatient(*_: Any) -> None:
         raise AssertionError("read record by record")
 
-    monkeypatch.setattr(_codec, "convert", impatient)
+    monkeypatch.setattr(reading, "mend", impatient)
 
 
 @pytest.mark.usefixtures("no_patience")

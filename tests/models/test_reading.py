@@ -29,8 +29,8 @@ from chargeover_async import (
     User,
 )
 from chargeover_async import models as all_models
-from chargeover_async.models._base import Record as Base
-from chargeover_async.models._codec import read, read_many, read_untyped, untyped
+from chargeover_async.models._json.base import Record as Base
+from chargeover_async.models._json.read import read, read_many, read_untyped, untyped
 
 STRUCTS = [
     kind

@@ -25,8 +25,8 @@ from chargeover_async import (
     RetryPolicy,
     Subscription,
 )
-from chargeover_async.models import _codec
-from chargeover_async.models._codec import read, read_many
+from chargeover_async.models._json import read as reading
+from chargeover_async.models._json.read import read, read_many
 from chargeover_async.resources import RESOURCES
 
 ALL = recordings()
@@ -197,7 +197,7 @@ def test_the_list_of_packages_is_read_in_one_go(monkeypatch: pytest.MonkeyPatch)
     def impatient(*_: Any) -> None:
         raise AssertionError("read record by record")
 
-    monkeypatch.setattr(_codec, "convert", impatient)
+    monkeypatch.setattr(reading, "mend", impatient)
     (listed,) = (one for one in ALL if one.name == "list_packages-0")
     found = read_many(to_json(listed.response), Subscription)
     told = [one["next_invoice_datetime"] for one in listed.response]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from support.places import SHARED
 
-from chargeover_async.models._fields import AddressesIn
+from chargeover_async.models._json.fields import AddressesIn
 
 FOLDER = SHARED / "api"
 

@@ -10,8 +10,12 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any, TypeVar
 
+import pytest
 from support.ports import free_port
+
+T = TypeVar("T", bound=Any)
 
 BINARY = os.environ.get("CHARGEOVER_TEST_REDIS") or shutil.which("redis-server")
 """Another server to test with, a Valkey say, may be named in the environment."""
@@ -20,6 +24,11 @@ MISSING = (
     "no redis-server here: install Debian's package redis-server,"
     " or name one in CHARGEOVER_TEST_REDIS"
 )
+
+
+def needs_redis(test: T) -> T:
+    """Marks a test that starts a server; it is skipped where there is none."""
+    return pytest.mark.process(pytest.mark.skipif(BINARY is None, reason=MISSING)(test))
 
 
 class RedisServer:
@@ -101,4 +110,4 @@ class RedisServer:
         return total
 
 
-__all__ = ("BINARY", "MISSING", "RedisServer")
+__all__ = ("BINARY", "MISSING", "RedisServer", "needs_redis")

@@ -16,7 +16,7 @@ from support.scripted import Gate, World, broken, created, cut, envelope, gatewa
 from chargeover_async import DateFormat, DecodeError, Invoice, LineItem, Record
 from chargeover_async._send.life import Result, result_of
 from chargeover_async._wire.envelope import Answer
-from chargeover_async.resources._answers import Reading
+from chargeover_async.resources._calls.answers import Reading
 
 PLAIN: dict[str, Any] = {
     "invoice_id": 7,

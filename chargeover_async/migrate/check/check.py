@@ -10,9 +10,9 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from chargeover_async.migrate._names import did_you_mean
+from chargeover_async._hints import did_you_mean
 from chargeover_async.migrate.plan.plan import Load, Plan, Rows
-from chargeover_async.migrate.plan.record import named_columns
+from chargeover_async.migrate.plan.record import list_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem
 
 from .found import BadInput, Checked, Remembered
@@ -51,7 +51,7 @@ def check(plan: Plan, *, skip_bad_rows: bool = False) -> Checked:
     return checked
 
 
-def recall(plan: Plan, known: Remembered, *, skip_bad_rows: bool = False) -> Checked:
+def recheck(plan: Plan, known: Remembered, *, skip_bad_rows: bool = False) -> Checked:
     """What a check of the same plan and files has found before.
 
     Only child files are read again. Raises as `check` does.
@@ -64,11 +64,11 @@ def recall(plan: Plan, known: Remembered, *, skip_bad_rows: bool = False) -> Che
             found.read_children()
             checked.loads.append(found)
         checked.scratch.children_are_there()
-        for one in known.findings:
-            if one.problem is None:
-                checked.scratch.add_round(one.load, one.line, one.round)
+        for finding in known.findings:
+            if finding.problem is None:
+                checked.scratch.add_round(finding.load, finding.line, finding.round)
             else:
-                checked.scratch.add_problem(one.load, one.line, one.problem)
+                checked.scratch.add_problem(finding.load, finding.line, finding.problem)
         checked.scratch.end_check()
         _refuse_bad_rows(checked, skip_bad_rows=skip_bad_rows)
     except BaseException:
@@ -78,8 +78,8 @@ def recall(plan: Plan, known: Remembered, *, skip_bad_rows: bool = False) -> Che
 
 
 def _refuse_bad_rows(checked: Checked, *, skip_bad_rows: bool) -> None:
-    for one in checked.loads:
-        one.count()
+    for found in checked.loads:
+        found.count()
     count = checked.scratch.problem_count()
     if count and not skip_bad_rows:
         raise _bad_input(list(itertools.islice(checked.problems(), SHOWN)), count)
@@ -94,7 +94,7 @@ def _missing_columns(load: Load) -> Iterator[Problem]:
         columns = rows.source.columns()
         if columns is None:
             continue
-        for field, column in named_columns(rows):
+        for field, column in list_columns(rows):
             if column not in columns:
                 yield _no_column(rows, column, columns, field)
 
@@ -126,7 +126,7 @@ def _read(checked: Checked, found: LoadCheck) -> None:
     if load.children:
         scratch.children_are_there()
     earlier = checked.plan.loads[: number + 1]
-    targets = {one.object for one in earlier if load.unknown_references == "refuse"}
+    targets = {other.object for other in earlier if load.unknown_references == "refuse"}
     targets.add(load.object)  # who refers to rows of its own file goes behind them
     unseen = dict(_json_columns(load))
     for row in load.source.rows():
@@ -138,14 +138,14 @@ def _read(checked: Checked, found: LoadCheck) -> None:
             for column in unseen.keys() & row.cells.keys():
                 del unseen[column]
         children = found.children_of(row)
-        record = found.record(row, children)
-        for problem in record.problems:
+        prepared = found.prepare(row, children)
+        for problem in prepared.problems:
             scratch.add_problem(number, row.line, problem)
         if children:
             found.claim(row, children)
-        if record.key:
-            scratch.add_key(number, record.key, row.line)
-        for target, key, field in record.references:
+        if prepared.key:
+            scratch.add_key(number, prepared.key, row.line)
+        for target, key, field in prepared.references:
             if target in targets:
                 scratch.add_reference(number, target, key, row.line, field)
     if found.rows and unseen:
@@ -159,7 +159,7 @@ def _read(checked: Checked, found: LoadCheck) -> None:
 def _json_columns(load: Load) -> Iterator[tuple[str, str]]:
     """(column, field) of a file without header, to see whether any row has them."""
     if load.source.format == "jsonl":
-        for field, column in named_columns(load):
+        for field, column in list_columns(load):
             yield column, field
 
 
@@ -169,7 +169,9 @@ def _compare(checked: Checked, found: LoadCheck, targets: set[str]) -> None:
     name = load.source.name
     loads = checked.plan.loads
     same = [
-        one.number for one in checked.loads if one.load.object == load.object and one is not found
+        other.number
+        for other in checked.loads
+        if other.load.object == load.object and other is not found
     ]
     for line, key, other, first in scratch.taken_keys(number, same):
         message = f'the key "{key}" is taken by {loads[other].source.name} row {first}'
@@ -178,14 +180,16 @@ def _compare(checked: Checked, found: LoadCheck, targets: set[str]) -> None:
     hints = HINTS
     if load.unknown_references == "refuse":
         for target in sorted(targets):
-            holders = [one.number for one in checked.loads if one.load.object == target]
-            files = ", ".join(one.source.name for one in loads if one.object == target)
+            holders = [other.number for other in checked.loads if other.load.object == target]
+            files = ", ".join(other.source.name for other in loads if other.object == target)
             near: list[str] = []
             for line, key, field in scratch.unknown_references(number, target, holders):
                 hint = ""
                 if hints:
                     hints -= 1
-                    near = near or [key for one in holders for key in scratch.some_keys(one, 1000)]
+                    near = near or [
+                        key for holder in holders for key in scratch.some_keys(holder, 1000)
+                    ]
                     hint = did_you_mean(key, near)
                 message = f'"{key}" is the key of no row of {files}{hint}'
                 scratch.add_problem(number, line, Problem(name, line, message, field=field))
@@ -194,4 +198,4 @@ def _compare(checked: Checked, found: LoadCheck, targets: set[str]) -> None:
         scratch.add_problem(number, line, Problem(name, line, message))
 
 
-__all__ = ("check", "recall")
+__all__ = ("check", "recheck")

@@ -25,7 +25,7 @@ class BadInput(UsageError):
     """
 
     def __init__(self, problems: Sequence[Problem], count: int) -> None:
-        lines = [str(one) for one in problems]
+        lines = [*map(str, problems)]
         if count > len(lines):
             lines.append(f"... and {count - len(lines)} more")
         super().__init__("\n".join(lines))
@@ -80,7 +80,7 @@ class Checked:
 
     def load_check(self, index: int) -> LoadCheck:
         """What is to be known of a load; raises BadFile if it cannot be read."""
-        before = sum(len(one.children) for one in self.plan.loads[:index])
+        before = sum(len(load.children) for load in self.plan.loads[:index])
         begin = len(self.plan.loads) + before
         load = self.plan.loads[index]
         return LoadCheck(load, index, range(begin, begin + len(load.children)), self.scratch)
@@ -88,53 +88,53 @@ class Checked:
     @property
     def operations(self) -> int:
         """Rows that stand for a record, bad ones and orphans among the child rows included."""
-        return sum(one.operations for one in self.loads)
+        return sum(load.operations for load in self.loads)
 
     def inputs(self) -> Iterator[tuple[str, Source, str, int]]:
         """(object, source, digest, rows) of every file, loads first, then the files of children.
 
         Of a file of children only the rows without a parent count.
         """
-        for one in self.loads:
-            yield one.load.object, one.load.source, one.digest, one.rows
-        for one in self.loads:
-            for i, child in enumerate(one.load.children):
-                digest = one.child_digests[i]
-                yield f"{one.load.object}.{child.field}", child.source, digest, one.orphans[i]
+        for load in self.loads:
+            yield load.load.object, load.load.source, load.digest, load.rows
+        for load in self.loads:
+            for i, child in enumerate(load.load.children):
+                digest = load.child_digests[i]
+                yield f"{load.load.object}.{child.field}", child.source, digest, load.orphans[i]
 
     def findings(self) -> Iterator[Finding]:
         """Every problem and round, for a journal to keep."""
-        for one in self.loads:
-            for number in (one.number, *one.child_numbers):
+        for load in self.loads:
+            for number in (load.number, *load.child_numbers):
                 for line, problem in self.scratch.problems(number):
                     yield Finding(number, line, problem)
-            for line, number in self.scratch.rounds(one.number):
-                yield Finding(one.number, line, None, number)
+            for line, number in self.scratch.rounds(load.number):
+                yield Finding(load.number, line, None, number)
 
     def problems(self) -> Iterator[Problem]:
         """Everything that is wrong, file by file."""
         yield from self.fatal
-        for one in self.loads:
-            yield from one.problems()
+        for load in self.loads:
+            yield from load.problems()
 
     def stages(self) -> list[list[tuple[int, int]]]:
         """What may be sent at the same time, as (index of the load, round), stage after stage.
 
-        A load that refers to records of an earlier one starts when that one is settled; loads that
-        do not are sent together, so that no batch leaves half empty between them.
+        A load that refers to records of an earlier one starts when that is settled; loads that do
+        not are sent together, so that no batch leaves half empty between them.
         """
         stages: list[list[tuple[int, int]]] = [[]]
         objects: set[str] = set()
-        for index, one in enumerate(self.loads):
-            if one.load.references() & objects:
+        for index, found in enumerate(self.loads):
+            if found.load.references() & objects:
                 stages.append([])
                 objects = set()
-            for number in range(1 + max(one.rounds, default=0)):
+            for number in range(1 + max(found.rounds, default=0)):
                 if number:
                     stages.append([])
                     objects = set()
                 stages[-1].append((index, number))
-            objects.add(one.load.object)
+            objects.add(found.load.object)
         return stages
 
     def forecast(self, done: Sequence[Done] = ()) -> Forecast:
@@ -146,17 +146,17 @@ class Checked:
         for stage in self.stages():
             rows = 0
             for index, number in stage:
-                one = self.loads[index]
+                load = self.loads[index]
                 if number:
-                    rows += one.rounds[number]
+                    rows += load.rounds[number]
                 else:
-                    rows += one.rows - one.bad - sum(one.rounds.values())
+                    rows += load.rows - load.bad - sum(load.rounds.values())
                 if done:
                     rows -= done[index].rounds.get(number, 0)
             requests += math.ceil(rows / BATCH)
-        bad = sum(one.bad + sum(one.orphans) for one in self.loads)
+        bad = sum(load.bad + sum(load.orphans) for load in self.loads)
         seconds = requests * 60 / REQUESTS_PER_MINUTE
-        before = sum(one.rows for one in done)
+        before = sum(load.rows for load in done)
         return Forecast(self.operations, requests, seconds, bad, before)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from chargeover_async.migrate.plan.plan import Children, Load
-from chargeover_async.migrate.plan.record import Record, RecordMaker, match_value
+from chargeover_async.migrate.plan.record import Prepared, Preparer, match_value
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
 
 from .scratch import Notes, Scratch
@@ -30,16 +30,16 @@ class LoadCheck:
         self.child_numbers = children
         self.stamp = load.source.stamp()
         self.digest = load.source.digest()
-        self.child_digests = [one.source.digest() for one in load.children]
+        self.child_digests = [child.source.digest() for child in load.children]
         self.rows = 0
         self.bad = 0  # how many of its rows must not be sent
         self.orphans = [0] * len(load.children)  # child rows without a parent
         self.rounds: dict[int, int] = {}  # how many rows are sent in each round from 1 on
         self._scratch = scratch
-        self._child_columns = [[child for child, _ in one.match] for one in load.children]
-        self._parent_columns = [[parent for _, parent in one.match] for one in load.children]
+        self._child_columns = [[child for child, _ in rows.match] for rows in load.children]
+        self._parent_columns = [[parent for _, parent in rows.match] for rows in load.children]
         self._has_children = [False] * len(load.children)
-        self._make = RecordMaker(load)
+        self._make = Preparer(load)
 
     @property
     def operations(self) -> int:
@@ -51,28 +51,28 @@ class LoadCheck:
         if not self._has_children:
             return {}
         found: dict[str, list[Row]] = {}
-        for i, one in enumerate(self.load.children):
+        for i, children in enumerate(self.load.children):
             value = match_value(self._parent_columns[i], row)
             rows = self._scratch.children(self.child_numbers[i], value)
-            found[one.field] = rows if self._has_children[i] else []
+            found[children.field] = rows if self._has_children[i] else []
         return found
 
-    def record(self, row: Row, children: dict[str, list[Row]] | None = None) -> Record:
+    def prepare(self, row: Row, children: dict[str, list[Row]] | None = None) -> Prepared:
         """The record that a row stands for; its child rows are looked for unless they are given."""
         return self._make(row, self.children_of(row) if children is None else children)
 
     def claim(self, row: Row, children: dict[str, list[Row]]) -> None:
         """Note that the child rows of ``row`` have a parent."""
-        for i, one in enumerate(self.load.children):
-            if children[one.field]:
+        for i, rows in enumerate(self.load.children):
+            if children[rows.field]:
                 value = match_value(self._parent_columns[i], row)
                 self._scratch.add_claim(self.child_numbers[i], value, row.line)
 
     def read_children(self) -> None:
         """Keep the rows of all child files."""
-        for i, one in enumerate(self.load.children):
-            name = one.source.name
-            for row in one.source.rows():
+        for i, child in enumerate(self.load.children):
+            name = child.source.name
+            for row in child.source.rows():
                 if isinstance(row, BadRow):
                     # Whose child it was cannot be known, so no parent can be sent with certainty.
                     raise BadFile(f"{name} row {row.line}: {row.message}")
@@ -83,17 +83,17 @@ class LoadCheck:
     def compare_children(self) -> None:
         """Find parents that share their children, and children without a parent."""
         name = self.load.source.name
-        for i, one in enumerate(self.load.children):
+        for i, rows in enumerate(self.load.children):
             number = self.child_numbers[i]
             for line, first in self._scratch.two_parents(number):
                 column = ", ".join(self._parent_columns[i])
-                message = f"row {first} has the same value, so {one.field} have two parents"
+                message = f"row {first} has the same value, so {rows.field} have two parents"
                 self._scratch.add_problem(self.number, line, Problem(name, line, message, column))
             columns = ", ".join(self._child_columns[i])
             for line, value in self._scratch.orphans(number):
                 shown = ", ".join(f'"{part}"' for part in value)
                 message = f"{shown} is in no row of {name}: it has no parent"
-                problem = Problem(one.source.name, line, message, columns)
+                problem = Problem(rows.source.name, line, message, columns)
                 self._scratch.add_problem(number, line, problem)
 
     def count(self) -> None:
@@ -132,10 +132,10 @@ class LoadCheck:
 
     def orphan_rows(self) -> Iterator[tuple[int, Children, Row, Problem]]:
         """(number of the file, the file, row, problem) of child rows without a parent."""
-        for i, one in enumerate(self.load.children):
+        for i, rows in enumerate(self.load.children):
             number = self.child_numbers[i]
             for line, problem in self._scratch.problems(number):
-                yield number, one, self._scratch.child(number, line), problem
+                yield number, rows, self._scratch.child(number, line), problem
 
 
 __all__ = ("Done", "LoadCheck")

@@ -105,13 +105,11 @@ class Scratch:
     def add_child(self, load: int, value: tuple[str, ...], row: Row) -> None:
         """A row of a file of children, by what pairs it with its parent."""
         cells = pickle.dumps(row.cells, 5)
-        self._add(
-            "INSERT INTO children VALUES (?, ?, ?, ?)", (load, _joined(value), row.line, cells)
-        )
+        self._add("INSERT INTO children VALUES (?, ?, ?, ?)", (load, _join(value), row.line, cells))
 
     def add_claim(self, load: int, value: tuple[str, ...], line: int) -> None:
         """The row at ``line`` of the parents' file is the parent of the children with ``value``."""
-        self._add("INSERT INTO claims VALUES (?, ?, ?)", (load, _joined(value), line))
+        self._add("INSERT INTO claims VALUES (?, ?, ?)", (load, _join(value), line))
 
     def add_round(self, load: int, line: int, number: int) -> None:
         """A row is sent in this round (0 needs no note)."""
@@ -129,16 +127,16 @@ class Scratch:
         found = self._ask(
             "SELECT line, cells FROM children WHERE load = ? AND value = ? ORDER BY line",
             load,
-            _joined(value),
+            _join(value),
         )
-        return [Row(line, _unpickled(cells)) for line, cells in found]
+        return [Row(line, _unpickle(cells)) for line, cells in found]
 
     def child(self, load: int, line: int) -> Row:
         """One row of a file of children."""
         (cells,) = self._ask(
             "SELECT cells FROM children WHERE load = ? AND line = ?", load, line
         ).fetchone()
-        return Row(line, _unpickled(cells))
+        return Row(line, _unpickle(cells))
 
     def two_parents(self, load: int) -> Iterator[tuple[int, int]]:
         """(line, line of the first) of parents whose children have one before them."""
@@ -342,11 +340,11 @@ def _in_none(alias: str, loads: Iterable[int]) -> str:
     )
 
 
-def _joined(value: tuple[str, ...]) -> str:
+def _join(value: tuple[str, ...]) -> str:
     return "\x1f".join(value)
 
 
-def _unpickled(cells: bytes) -> dict[str, Any]:
+def _unpickle(cells: bytes) -> dict[str, Any]:
     found: dict[str, Any] = pickle.loads(cells)  # noqa: S301 - written by us, in a file of ours
     return found
 

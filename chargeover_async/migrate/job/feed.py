@@ -18,10 +18,10 @@ from chargeover_async.migrate.journal.reading import FINAL, IN_DOUBT, NEVER, Sta
 from chargeover_async.migrate.plan.fields import KEY
 from chargeover_async.migrate.plan.plan import Children, Load, Rows
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
-from chargeover_async.models._write import shape_of
+from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation
 from chargeover_async.resources import RESOURCES, ExternalKey
-from chargeover_async.resources._base import create_checked
+from chargeover_async.resources._calls.base import create_checked
 
 _ENDED = {"refused": "was refused", "not_sent": "was not sent", "unknown": "is in doubt"}
 
@@ -147,28 +147,28 @@ class Feed:
         index, load = found.number, found.load
         if state in FINAL:
             if state in {"refused", "not_sent"} and isinstance(row, Row):
-                key = found.record(row).key
+                key = found.prepare(row).key
                 self.withhold(InHand(index, index, load, row, key), state, final=True)
             return None
         problems = notes.problems(row.line)
         if isinstance(row, BadRow):
             self._refuse(InHand(index, index, load, row, ""), problems)
             return None
-        record = found.record(row)
+        prepared = found.prepare(row)
         if problems:
-            self._refuse(InHand(index, index, load, row, record.key), problems)
+            self._refuse(InHand(index, index, load, row, prepared.key), problems)
             return None
         ready = InHand(
             index,
             index,
             load,
             row,
-            record.key,
-            record.payload,
+            prepared.key,
+            prepared.payload,
             verb=verb,
             was_sent=state in IN_DOUBT,
         )
-        for target, key, field in () if ready.was_sent else record.references:
+        for target, key, field in () if ready.was_sent else prepared.references:
             cause, final = self._scratch.failed(target, key)
             if cause and final:
                 message = f'{target} "{key}" is not there: {cause}'

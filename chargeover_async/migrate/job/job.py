@@ -22,7 +22,7 @@ import msgspec
 from chargeover_async.bulk import BulkSettings
 from chargeover_async.client import ChargeOver
 from chargeover_async.errors import ChargeOverError, OutcomeUnknown, UsageError
-from chargeover_async.migrate.check.check import check, recall
+from chargeover_async.migrate.check.check import check, recheck
 from chargeover_async.migrate.check.found import Checked, Forecast
 from chargeover_async.migrate.check.load import Done
 from chargeover_async.migrate.journal import Journal
@@ -30,10 +30,10 @@ from chargeover_async.migrate.journal.reading import (
     FINAL,
     Input,
     States,
-    remembered,
-    settled_before,
+    count_settled,
+    recall_check,
 )
-from chargeover_async.migrate.mask import masked_payload
+from chargeover_async.migrate.mask import mask_payload
 from chargeover_async.migrate.plan.plan import Plan, plan_digest
 from chargeover_async.migrate.rows import Row
 from chargeover_async.operation import Operation, Outcome
@@ -126,7 +126,7 @@ class ImportJob:
         before = None
         if path is not None:
             digest, name = plan_digest(self._plan), self._plan.path.name
-            before = settled_before(path, digest, name, _inputs(checked))
+            before = count_settled(path, digest, name, _inputs(checked))
         if path is None or before is None:
             return checked.forecast()
         done: list[Done] = []
@@ -139,11 +139,11 @@ class ImportJob:
 
     def _check(self) -> Checked:
         skip = self._skip_bad_rows
-        known = None if self._journal_path is None else remembered(self._plan, self._journal_path)
+        known = None if self._journal_path is None else recall_check(self._plan, self._journal_path)
         if known is None:
             checked = check(self._plan, skip_bad_rows=skip)
         else:
-            checked = recall(self._plan, known, skip_bad_rows=skip)
+            checked = recheck(self._plan, known, skip_bad_rows=skip)
         self._checked = checked
         self._books = Books(checked, self._clock)
         return checked
@@ -157,7 +157,7 @@ class ImportJob:
             rows = (row for row in found.load.source.rows() if isinstance(row, Row))
             good = (row for row in rows if not notes.problems(row.line))
             for row in itertools.islice(good, count):
-                data = masked_payload(found.record(row).payload)
+                data = mask_payload(found.prepare(row).payload)
                 load = found.load
                 shown.append(Preview(load.source.name, row.line, load.object, data))
         return shown

@@ -13,7 +13,7 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate.journal import read_rows
-from chargeover_async.migrate.mask import masked, masked_payload, masked_text
+from chargeover_async.migrate.mask import mask, mask_payload, mask_text
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -42,12 +42,12 @@ class Failure(msgspec.Struct, frozen=True):
                 self.file,
                 self.row,
                 self.object,
-                masked_text(self.key),
+                mask_text(self.key),
                 self.state,
                 self.error,
-                masked_text(self.message),
-                masked_payload(self.data),
-                masked(self.source),
+                mask_text(self.message),
+                mask_payload(self.data),
+                mask(self.source),
             )
         ).decode()
 
@@ -113,7 +113,7 @@ class FailureFile:
     def append(self, lines: Sequence[str]) -> None:
         """Append lines and see them on disk; from any thread, one at a time."""
         if self._file is not None and lines:
-            self._file.write("".join(f"{one}\n" for one in lines))
+            self._file.write("".join(f"{line}\n" for line in lines))
             self._file.flush()
             os.fsync(self._file.fileno())
             self.count += len(lines)
@@ -185,15 +185,15 @@ class ResultFile:
         """Add one row that is there."""
         if self._file is not None:
             shown = "" if identity is None else identity
-            self._writer.writerow((name, masked_text(key), shown, became, file, row))
+            self._writer.writerow((name, mask_text(key), shown, became, file, row))
 
     def write_all(self, journal: Path) -> None:
         """Write the file anew, with all that a journal knows."""
         if self.path is not None:
             self._open()
             try:
-                for one in read_rows(journal, ("created", "updated", "existing")):
-                    self.write(one.object, one.key, one.id, one.state, one.file, one.row)
+                for row in read_rows(journal, ("created", "updated", "existing")):
+                    self.write(row.object, row.key, row.id, row.state, row.file, row.row)
                 self._finish()
             except OSError as error:
                 raise UsageError(

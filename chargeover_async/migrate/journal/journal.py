@@ -25,7 +25,7 @@ import msgspec
 
 from chargeover_async.errors import JournalError, UsageError
 from chargeover_async.migrate.check.found import Finding
-from chargeover_async.migrate.mask import masked_payload, masked_text
+from chargeover_async.migrate.mask import mask_payload, mask_text
 
 from .file import Lock, journal_errors, open_to_write, owner
 from .reading import IN_DOUBT, Input, States, Verb, count_states, open_reader, refuse_changed
@@ -142,12 +142,12 @@ class Journal:
                     self._connection.executemany(
                         "INSERT INTO loads VALUES (?, ?, ?, ?, ?)",
                         [
-                            (i, one.object, one.file, one.stamp, one.rows)
-                            for i, one in enumerate(inputs)
+                            (i, file.object, file.file, file.stamp, file.rows)
+                            for i, file in enumerate(inputs)
                         ],
                     )
                     self._connection.executemany(
-                        "INSERT INTO findings VALUES (?, ?, ?, ?)", map(_kept, findings)
+                        "INSERT INTO findings VALUES (?, ?, ?, ?)", map(_as_row, findings)
                     )
                     self._set(plan=plan, plan_name=plan_name, account=account, created=_now())
                 return False
@@ -197,7 +197,7 @@ class Journal:
         now = time.time()
         self._writer.add(
             _SENDING,
-            [(one.load, one.row, masked_text(one.key), one.verb, now) for one in rows],
+            [(row.load, row.row, mask_text(row.key), row.verb, now) for row in rows],
             (),
         )
         await self._writer.durable()
@@ -206,24 +206,24 @@ class Journal:
         """Note what came of rows; it is on disk before anything else is sent."""
         assert self._writer is not None
         now, lines, values = time.time(), list[Line](), list[tuple[Any, ...]]()
-        for one in rows:
-            unknown = one.state == "unknown" and one.payload is not None
+        for row in rows:
+            unknown = row.state == "unknown" and row.payload is not None
             values.append(
                 (
-                    one.load,
-                    one.row,
-                    masked_text(one.key),
-                    one.state,
-                    one.verb,
-                    one.id,
-                    one.error,
-                    None if one.message is None else masked_text(one.message),
-                    _encode(masked_payload(one.payload)).decode() if unknown else None,
+                    row.load,
+                    row.row,
+                    mask_text(row.key),
+                    row.state,
+                    row.verb,
+                    row.id,
+                    row.error,
+                    None if row.message is None else mask_text(row.message),
+                    _encode(mask_payload(row.payload)).decode() if unknown else None,
                     now,
                 )
             )
-            if one.line:
-                lines.append((one.load, one.row, one.line))
+            if row.line:
+                lines.append((row.load, row.row, row.line))
         self._writer.add(_SETTLED, values, ())
         if lines:
             self._writer.add(_OUTBOX, lines, lines)
@@ -301,12 +301,12 @@ class Journal:
             raise
 
 
-def _kept(one: Finding) -> tuple[int, int, int, str | None]:
-    if one.problem is None:
-        return one.load, one.line, one.round, None
-    message = masked_text(one.problem.message)
-    problem = msgspec.structs.replace(one.problem, message=message)
-    return one.load, one.line, 0, _encode(problem).decode()
+def _as_row(finding: Finding) -> tuple[int, int, int, str | None]:
+    if finding.problem is None:
+        return finding.load, finding.line, finding.round, None
+    message = mask_text(finding.problem.message)
+    problem = msgspec.structs.replace(finding.problem, message=message)
+    return finding.load, finding.line, 0, _encode(problem).decode()
 
 
 def _now() -> str:

@@ -91,7 +91,7 @@ class JournalState(msgspec.Struct, frozen=True):
     loads: tuple[JournalLoad, ...]
 
 
-def settled_before(
+def count_settled(
     path: Path, plan: str, plan_name: str, inputs: Sequence[Input]
 ) -> dict[int, int] | None:
     """How many rows of each file are settled in the journal at ``path``; None if it is not begun.
@@ -176,12 +176,12 @@ class States:
             self._others = {row: (state, verb) for row, state, verb in others}
 
 
-def remembered(plan: Plan, path: Path) -> Remembered | None:
+def recall_check(plan: Plan, path: Path) -> Remembered | None:
     """What the journal at ``path`` keeps of the check of this plan and these very files, if so."""
     if not path.is_file() or not path.stat().st_size:
         return None
     files = [*plan.loads, *(child for load in plan.loads for child in load.children)]
-    digests = [one.source.digest() for one in files]
+    digests = [rows.source.digest() for rows in files]
     with journal_errors(path, "read"), open_reader(path) as reader:
         meta = dict(reader.execute("SELECT name, value FROM meta WHERE name = 'plan'"))
         held = reader.execute("SELECT stamp, rows FROM loads ORDER BY load").fetchall()
@@ -230,8 +230,8 @@ def read_rows(path: Path, states: Iterable[str] | None = None) -> Iterator[Journ
     while True:
         with journal_errors(path, "read"), open_reader(path) as reader:
             found = reader.execute(statement, (*after, *(wanted or ()))).fetchall()
-        for one in found:
-            yield JournalRow(*one)
+        for row in found:
+            yield JournalRow(*row)
         if len(found) < CHUNK:
             return
         after = (found[-1][-1], found[-1][1])
@@ -270,8 +270,8 @@ __all__ = (
     "JournalRow",
     "JournalState",
     "States",
+    "count_settled",
     "read_rows",
     "read_state",
-    "remembered",
-    "settled_before",
+    "recall_check",
 )

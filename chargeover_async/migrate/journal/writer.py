@@ -142,7 +142,13 @@ class Writer:
 
     def _write(self, changes: Changes, lines: list[Line]) -> None:
         with journal_errors(self._path, "written"):
-            self._commit([(one, changes[one]) for one in self._statements if one in changes])
+            self._commit(
+                [
+                    (statement, changes[statement])
+                    for statement in self._statements
+                    if statement in changes
+                ]
+            )
             if lines and self._append is not None:
                 self._append([text for _, _, text in lines])
                 forget(self._connection, lines)

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints, is_typeddict
 
 import msgspec
 
-from chargeover_async.models._write import Shape, shape_of
+from chargeover_async.models._json.shape import Shape, shape_of
 from chargeover_async.resources import RESOURCES
 
 KEY = "external_key"
@@ -37,9 +37,20 @@ class FieldTable(msgspec.Struct, frozen=True):
         return self.shape.kinds
 
 
+def find_object(name: str) -> str | None:
+    """The object of this name, which may be that of the client: ``subscriptions`` are packages."""
+    for found in loadable():
+        client = RESOURCES[found].attribute
+        if name in {found, client, client.removesuffix("s")}:
+            return found
+    return None
+
+
 def loadable() -> tuple[str, ...]:
     """The objects that can be created, sorted."""
-    return tuple(sorted(name for name, one in RESOURCES.items() if "create" in one.writes))
+    return tuple(
+        sorted(name for name, resource in RESOURCES.items() if "create" in resource.writes)
+    )
 
 
 @cache
@@ -82,4 +93,4 @@ def referred_object(field: str) -> str | None:
     return max(matches, key=len, default=None)
 
 
-__all__ = ("KEY", "FieldTable", "fields_of", "loadable", "referred_object")
+__all__ = ("KEY", "FieldTable", "fields_of", "find_object", "loadable", "referred_object")

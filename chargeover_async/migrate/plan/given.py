@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate.rows import BadRow, Row, Skip, Source
 
-from .fields import fields_of, loadable
+from .fields import fields_of, find_object, loadable
 from .plan import Load, Plan
 
 Records: TypeAlias = Iterable[Mapping[str, Any]]
@@ -59,9 +59,10 @@ def rows_plan(rows: Mapping[str, Records | Callable[[], Records]]) -> Plan:
     give the function that makes it. Raises UsageError for that, and for an unknown object.
     """
     loads: list[Load] = []
-    for name, given in rows.items():
-        if name not in loadable():
-            raise UsageError(f"{name!r} cannot be imported; there is {', '.join(loadable())}")
+    for said, given in rows.items():
+        name = find_object(said)
+        if name is None:
+            raise UsageError(f"{said!r} cannot be imported; there is {', '.join(loadable())}")
         make = given if callable(given) else _again(name, given)
         loads.append(
             Load(

@@ -89,8 +89,8 @@ class Load(Rows, frozen=True, kw_only=True):
             names = {*self.table.kinds}
             names.update(name for inner in self.table.nested.values() for name in inner.kinds)
             return frozenset(filter(None, map(referred_object, names)))
-        fields = [*self.fields, *(one for child in self.children for one in child.fields or ())]
-        return frozenset(one.refers_to for one in fields if one.refers_to)
+        fields = [*self.fields, *(field for child in self.children for field in child.fields or ())]
+        return frozenset(field.refers_to for field in fields if field.refers_to)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -110,7 +110,7 @@ def _meaning(rows: Rows) -> tuple[Any, ...]:
     source = rows.source
     own = (source.name, *source.reading, rows.fields, rows.date_format, rows.empty)
     if isinstance(rows, Load):
-        children = [_meaning(one) for one in rows.children]
+        children = [_meaning(child) for child in rows.children]
         return (*own, rows.object, rows.unknown_references, children)
     return (*own, rows.field, rows.match) if isinstance(rows, Children) else own
 

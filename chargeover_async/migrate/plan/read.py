@@ -16,13 +16,13 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate._names import did_you_mean
-from chargeover_async.migrate.convert import convert
 from chargeover_async.migrate.rows import FORMATS, FailureSource, Source, guess_format
 from chargeover_async.migrate.rows.files import ending
+from chargeover_async.models._json.words import convert
 
-from .fields import KEY, FieldTable, fields_of, loadable
+from .fields import KEY, FieldTable, fields_of, find_object, loadable
 from .plan import Children, Choice, Constant, Field, Load, Nested, Plan, Several
 from .template import parse_template
 
@@ -83,10 +83,10 @@ def parse_plan(data: Mapping[str, Any], path: Path) -> Plan:
     top.finish()
     if not loads:
         raise UsageError(f"{path.name}: the plan has no [[load]]")
-    plan = Plan(path, tuple(_load(one, i, path) for i, one in enumerate(loads, 1)))
+    plan = Plan(path, tuple(_load(load, i, path) for i, load in enumerate(loads, 1)))
     for index, load in enumerate(plan.loads):
-        later = {one.object for one in plan.loads[index + 1 :]}
-        early = {one.object for one in plan.loads[: index + 1]}
+        later = {other.object for other in plan.loads[index + 1 :]}
+        early = {other.object for other in plan.loads[: index + 1]}
         wrong = sorted((load.references() & later) - early)
         if wrong:
             raise UsageError(
@@ -143,7 +143,8 @@ def _shown(value: object) -> str:
 
 def _load(data: object, number: int, path: Path) -> Load:
     table = _Table(data, path.name, f"load {number}")
-    name = table.choose("object", loadable())
+    said = table.take("object", str, f"one of {', '.join(loadable())}")
+    name = find_object(said) or table.choose("object", loadable(), said)
     fields = fields_of(name)
     common = _rows(table, fields, path)
     references = table.choose("unknown_references", REFERENCES, "refuse")
@@ -152,7 +153,7 @@ def _load(data: object, number: int, path: Path) -> Load:
     found = tuple(
         _children(key, inner, f"load {number}", fields, path) for key, inner in children.items()
     )
-    both = {one.name for one in common["fields"]} & {one.field for one in found}
+    both = {field.name for field in common["fields"]} & {child.field for child in found}
     if both:
         raise UsageError(f'{table.label}: "{min(both)}" is given both in fields and in children')
     return Load(object=name, unknown_references=references, children=found, **common)
@@ -171,7 +172,7 @@ def _children(key: str, data: object, parent: str, fields: FieldTable, path: Pat
     common = _rows(table, fields.nested[key], path)
     match = table.take_table("match", "a table { ChildColumn = 'ParentColumn' }")
     table.finish()
-    if not match or not all(isinstance(one, str) for one in match.values()):
+    if not match or not all(isinstance(column, str) for column in match.values()):
         raise table.wrong("match", "must pair child columns with parent columns, as text")
     return Children(field=key, match=tuple(match.items()), **common)
 
@@ -232,7 +233,7 @@ def _field(name: str, value: Any, table: FieldTable, label: str) -> Field:
             raise
         raise UsageError(f"{place}: {error}") from None
     if name == KEY and (
-        not isinstance(found, Choice) or not all(one.columns for one in found.templates)
+        not isinstance(found, Choice) or not all(template.columns for template in found.templates)
     ):
         raise UsageError(f"{place} must name a column, or every record gets the same key")
     return Field(name, kind, found)
@@ -249,8 +250,8 @@ def _value(
         raise ValueError(f"child rows belong in [load.children.{name}]")
     if isinstance(value, list) and value:
         entries = cast("Sequence[Any]", value)
-        if all(isinstance(one, str) for one in entries):
-            templates = tuple(parse_template(one) for one in entries)
+        if all(isinstance(entry, str) for entry in entries):
+            templates = tuple(parse_template(entry) for entry in entries)
             return Several(templates) if kind == "list" else Choice(templates)
         if kind != "list":
             raise ValueError("an array must hold templates; the first that is not empty counts")
@@ -275,8 +276,8 @@ def _column_in(value: Any) -> str | None:
         inner = [*cast("dict[str, Any]", value).values()]
     elif isinstance(value, list):
         inner = cast("Sequence[Any]", value)
-    found = (_column_in(one) for one in inner)
-    return next((one for one in found if one is not None), None)
+    found = (_column_in(entry) for entry in inner)
+    return next((column for column in found if column is not None), None)
 
 
 def _or_constant(choice: Choice, kind: str) -> Choice | Constant:

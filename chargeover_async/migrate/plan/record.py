@@ -11,14 +11,14 @@ from typing import Any, cast
 import msgspec
 from msgspec import UNSET
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate._names import did_you_mean
-from chargeover_async.migrate.convert import convert
 from chargeover_async.migrate.rows import Problem, Row
+from chargeover_async.models._json.words import convert
 from chargeover_async.operation import Operation
 from chargeover_async.resources import RESOURCES
-from chargeover_async.resources._base import check_needs
-from chargeover_async.resources._options import Options
+from chargeover_async.resources._calls.base import check_needs
+from chargeover_async.resources._calls.options import Options
 
 from .fields import KEY, FieldTable, referred_object
 from .plan import Choice, Constant, Field, Load, Nested, Rows, Several
@@ -28,7 +28,7 @@ Cells = Mapping[str, Any]
 Reference = tuple[str, str, str]  # object, key, field
 
 
-class Record(msgspec.Struct, frozen=True):
+class Prepared(msgspec.Struct, frozen=True):
     """A row as it will be sent, or the problems that keep it from being sent.
 
     ``payload`` is ready for JSON; ``key`` is its external key or ``""`` (known for most bad rows
@@ -53,7 +53,7 @@ class _Nobody:
         raise AssertionError(f"{operation!r} was built for its checks")
 
 
-class RecordMaker:
+class Preparer:
     """Makes records of the rows of one load, child rows included.
 
     What follows from the plan alone is found out once, and not at every row.
@@ -69,17 +69,17 @@ class RecordMaker:
             self._trial = self._resource(_Nobody(), Options())
         self._prepare = load.table.shape.prepare
         self._fields = _RowMaker(load)
-        self._children = [(one.field, _RowMaker(one)) for one in load.children]
+        self._children = [(child.field, _RowMaker(child)) for child in load.children]
         if load.fields is None:
             names = [*load.table.kinds]
         else:
-            names = [*(one.name for one in load.fields), *(name for name, _ in self._children)]
+            names = [*(field.name for field in load.fields), *(name for name, _ in self._children)]
         holders = {name for name in names if load.table.kinds[name] in {"list", "mixed"}}
         referring = ((name, referred_object(name)) for name in names)
         # Fields that name a record, with its object, and those that may hold objects that do.
-        self._watched = tuple(one for one in referring if one[1] or one[0] in holders)
+        self._watched = tuple(pair for pair in referring if pair[1] or pair[0] in holders)
 
-    def __call__(self, row: Row, children: Mapping[str, Sequence[Row]] | None = None) -> Record:
+    def __call__(self, row: Row, children: Mapping[str, Sequence[Row]] | None = None) -> Prepared:
         """The record that ``row`` stands for, with its child rows by field name."""
         wrongs: list[_Wrong] = []
         fields = self._fields(row.cells, wrongs)
@@ -105,8 +105,8 @@ class RecordMaker:
             except UsageError as error:
                 problems = [Problem(self._name, row.line, error.message)]
             else:
-                return Record(row, payload, key, self._references(payload))
-        return Record(row, {}, key, problems=tuple(problems))
+                return Prepared(row, payload, key, self._references(payload))
+        return Prepared(row, {}, key, problems=tuple(problems))
 
     def _problems(
         self, file: str, row: Row, wrongs: Iterable[_Wrong], prefix: str = ""
@@ -132,13 +132,15 @@ class RecordMaker:
 def match_value(columns: Sequence[str], row: Row) -> tuple[str, ...]:
     """What pairs a child row with its parent: the cells of ``columns`` as text."""
     cells = row.cells
-    return tuple("" if cells.get(one) is None else str(cells[one]).strip() for one in columns)
+    return tuple(
+        "" if cells.get(column) is None else str(cells[column]).strip() for column in columns
+    )
 
 
-def named_columns(rows: Rows) -> Iterator[tuple[str, str]]:
+def list_columns(rows: Rows) -> Iterator[tuple[str, str]]:
     """(field, column) for every column that the templates of ``rows`` name."""
-    for one in rows.fields or ():
-        yield from _columns_of(one, "")
+    for field in rows.fields or ():
+        yield from _columns_of(field, "")
 
 
 def _columns_of(field: Field, prefix: str) -> Iterator[tuple[str, str]]:
@@ -179,7 +181,7 @@ class _RowMaker:
 
 
 def _object(rows: Rows, fields: Sequence[Field], prefix: str) -> list[tuple[str, _Make]]:
-    return [(one.name, _field(rows, one, prefix + one.name)) for one in fields]
+    return [(field.name, _field(rows, field, prefix + field.name)) for field in fields]
 
 
 def _field(rows: Rows, field: Field, name: str) -> _Make:
@@ -193,7 +195,9 @@ def _field(rows: Rows, field: Field, name: str) -> _Make:
         case Choice():
             return _choice(rows, field, name, value.templates)
         case Several():
-            return _several([_template(rows, field, name, one) for one in value.templates])
+            return _several(
+                [_template(rows, field, name, template) for template in value.templates]
+            )
 
 
 def _nested(makes: Sequence[tuple[str, _Make]]) -> _Make:
@@ -206,8 +210,8 @@ def _nested(makes: Sequence[tuple[str, _Make]]) -> _Make:
 
 def _several(makes: Sequence[_Make]) -> _Make:
     def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
-        filled = [one(cells, wrongs) for one in makes]
-        return [one for one in filled if not is_empty(one)] or UNSET
+        filled = [fill(cells, wrongs) for fill in makes]
+        return [text for text in filled if not is_empty(text)] or UNSET
 
     return make
 
@@ -260,8 +264,8 @@ def _template(rows: Rows, field: Field, name: str, template: Template) -> _Make:
     def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
         try:
             value = fill(cells)
-            for one in columns:
-                if is_empty(cells.get(one)):
+            for column in columns:
+                if is_empty(cells.get(column)):
                     raise ValueError(f'the key "{template.source}" has an empty part')
             if not converts or is_empty(value):
                 return value
@@ -310,10 +314,10 @@ def _as_it_is(
         elif kind == "list" and name in table.nested and isinstance(value, list):
             inner = table.nested[name]
             out[name] = [
-                _as_it_is(rows, cast("Cells", one), inner, f"{prefix}{name}.", wrongs)
-                if isinstance(one, dict)
-                else one
-                for one in cast("Sequence[Any]", value)
+                _as_it_is(rows, cast("Cells", entry), inner, f"{prefix}{name}.", wrongs)
+                if isinstance(entry, dict)
+                else entry
+                for entry in cast("Sequence[Any]", value)
             ]
         else:
             try:
@@ -335,4 +339,4 @@ def _references(payload: Mapping[str, Any], prefix: str = "") -> Iterator[Refere
                     yield from _references(cast("Cells", entry), f"{prefix}{name}[{index}].")
 
 
-__all__ = ("Record", "RecordMaker", "match_value", "named_columns")
+__all__ = ("Prepared", "Preparer", "list_columns", "match_value")

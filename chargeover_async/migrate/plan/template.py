@@ -38,8 +38,8 @@ class Template(msgspec.Struct, frozen=True):
 
     def is_empty(self, cells: Mapping[str, Any]) -> bool:
         """Whether it names columns and all of them are empty in this row."""
-        for one in self.columns:
-            value = cells.get(one)
+        for column in self.columns:
+            value = cells.get(column)
             if (value and not value.isspace()) if type(value) is str else not is_empty(value):
                 return False
         return bool(self.columns)

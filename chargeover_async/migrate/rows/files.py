@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from chargeover_async.migrate._extras import zstd
+from chargeover_async._extras import zstd
 
 COMPRESSED = (".gz", ".zst")
 

@@ -32,7 +32,7 @@ def _row(line: int, text: str) -> Row | BadRow:
         return BadRow(line, f"not a JSON value: {error}", text.rstrip("\n"))
     if isinstance(value, dict):
         return Row(line, cast("dict[str, Any]", value))
-    kind = _KINDS.get(cast("type", type(value)), "a number")
+    kind = _KINDS.get(type(value), "a number")  # pyright: ignore[reportUnknownArgumentType]
     return BadRow(line, f"not a JSON object but {kind}", value)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from chargeover_async.migrate._extras import arrow
+from chargeover_async._extras import arrow
 
 from .row import BadFile, BadRow, Row, Skip
 from .source import Source

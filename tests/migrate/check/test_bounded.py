@@ -90,7 +90,7 @@ async def test_second_run_does_not_check_again(
     first = await account.load(plan, journal=account.journal)
     assert first.created == 20
     monkeypatch.setattr("chargeover_async.migrate.job.job.check", None)
-    monkeypatch.setattr("chargeover_async.migrate.check.load.LoadCheck.record", None)
+    monkeypatch.setattr("chargeover_async.migrate.check.load.LoadCheck.prepare", None)
     summary = await account.load(plan, journal=account.journal)
     assert (summary.created, summary.before) == (20, 20)
 

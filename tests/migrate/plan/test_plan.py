@@ -10,6 +10,7 @@ import pytest
 from support.import_world import CUSTOMERS, INVOICES, Folder
 
 from chargeover_async.errors import UsageError
+from chargeover_async.migrate import rows_plan
 from chargeover_async.migrate.plan import (
     Children,
     Choice,
@@ -192,3 +193,17 @@ def test_plan_in_another_encoding_is_refused(folder: Folder) -> None:
     folder.write("plan.toml", "# Müller\n", "latin-1")
     with pytest.raises(UsageError, match=r"plan\.toml is not TOML"):
         read_plan(folder.path / "plan.toml")
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [("customers", "customer"), ("subscription", "package"), ("resthooks", "_resthook")],
+)
+def test_objects_go_by_the_names_of_the_client_too(folder: Folder, said: str, name: str) -> None:
+    """As in ``co.subscriptions``."""
+    field = "target_url" if name == "_resthook" else "external_key"
+    plan = folder.plan(
+        f'[[load]]\nobject = "{said}"\nfile = "a.csv"\nfields = {{ {field} = "{{A}}" }}'
+    )
+    assert plan.loads[0].object == name
+    assert rows_plan({said: []}).loads[0].object == name

@@ -10,7 +10,7 @@ from support.import_world import INVOICES, Folder
 
 from chargeover_async.migrate.plan import failures_plan
 from chargeover_async.migrate.plan.fields import referred_object
-from chargeover_async.migrate.plan.record import RecordMaker
+from chargeover_async.migrate.plan.record import Preparer
 from chargeover_async.migrate.rows import Row
 
 PLAN = """
@@ -34,7 +34,7 @@ EMPTY_ROW = {"Key": "k", "Firm": "", "First": "", "Last": " ", "Email": "", "Par
 
 def payload(folder: Folder, cells: dict[str, Any], options: str = "") -> dict[str, Any]:
     load = folder.plan(PLAN.format(options=options)).loads[0]
-    record = RecordMaker(load)(Row(2, cells))
+    record = Preparer(load)(Row(2, cells))
     assert record.problems == ()
     return record.payload
 
@@ -79,7 +79,7 @@ def test_key_with_an_empty_part_is_a_problem(folder: Folder) -> None:
         '[[load]]\nobject = "customer"\nfile = "a.csv"\n'
         '[load.fields]\nexternal_key = "{Region}-{Id}"\n'
     ).loads[0]
-    record = RecordMaker(load)(Row(9, {"Region": "", "Id": "5"}))
+    record = Preparer(load)(Row(9, {"Region": "", "Id": "5"}))
     assert [str(one) for one in record.problems] == [
         (
             'a.csv row 9, column "Region, Id", field external_key: '
@@ -94,7 +94,7 @@ def test_children_become_a_list_and_references_are_found(folder: Folder) -> None
     load = folder.plan(plan).loads[0]
     row = Row(2, {"Id": "7", "Customer": "1", "Date": "2026-01-01 00:00:00"})
     lines = [Row(5, {"Track": "b", "Rate": "0.99"}), Row(3, {"Track": "a", "Rate": "1"})]
-    record = RecordMaker(load)(row, {"line_items": lines})
+    record = Preparer(load)(row, {"line_items": lines})
     assert record.payload == {
         "external_key": "i-7",
         "customer_external_key": "c-1",
@@ -115,7 +115,7 @@ def test_invoice_without_lines_has_no_list(folder: Folder) -> None:
     """No child rows: the field is left out."""
     load = folder.plan(INVOICES).loads[0]
     row = Row(2, {"Id": "7", "Customer": "1", "Date": "2026-01-01"})
-    assert "line_items" not in RecordMaker(load)(row, {"line_items": []}).payload
+    assert "line_items" not in Preparer(load)(row, {"line_items": []}).payload
 
 
 def test_data_of_a_failure_is_taken_as_it_is(folder: Folder) -> None:
@@ -130,7 +130,7 @@ def test_data_of_a_failure_is_taken_as_it_is(folder: Folder) -> None:
         "refnumber": None,
         "line_items": [{"item_id": "3", "line_rate": "2.50"}],
     }
-    record = RecordMaker(load)(Row(1, cells))
+    record = Preparer(load)(Row(1, cells))
     assert record.problems == ()
     assert record.payload == {**cells, "line_items": [{"item_id": 3, "line_rate": Decimal("2.50")}]}
 
@@ -150,7 +150,7 @@ def test_mended_data_is_checked_like_any_other(
     load = next(
         one for one in failures_plan(folder.path / "f.jsonl").loads if one.object == "customer"
     )
-    assert [one.message for one in RecordMaker(load)(Row(1, cells)).problems] == [message]
+    assert [one.message for one in Preparer(load)(Row(1, cells)).problems] == [message]
 
 
 def test_a_line_of_a_subscription_is_not_taken_for_an_item() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from support.import_world import CUSTOMERS, Account, Folder
 
+from chargeover_async import _extras
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate import _extras, read_plan
+from chargeover_async.migrate import read_plan
 from chargeover_async.migrate.rows import FORMATS, BadFile, Row
 
 CSV = "Id,Name\n1,Müller\n2,Zoë\n"

@@ -1,0 +1,271 @@
+"""The kinds of value that may be written, and the check of each before anything is sent.
+
+The `TypedDict` of a model names the kind of each field (`Text`, `Money`); `shape` puts the checks
+together. Nothing is sent that a check refuses.
+"""
+
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# The caller's values are of any type until they are checked here.
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from chargeover_async._refs import Ref
+from chargeover_async.errors import UsageError
+
+MAX_ID = 2**63 - 1
+
+Text = Annotated[str | None, "text"]
+Secret = Annotated[str, "secret"]  # a card or bank number, a password: no message shows it
+Flag = Annotated[bool | None, "flag"]
+Integer = Annotated[int | None, "integer"]
+Id = Annotated[int | Ref | None, "id"]
+# A float is refused: 0.1 + 0.2 is not 0.3, and money must arrive as it was meant.
+Money = Annotated[Decimal | int | str | None, "money"]
+Day = Annotated[dt.date | str | None, "day"]
+Moment = Annotated[dt.datetime | dt.date | str | None, "moment"]
+MixedIn = Annotated[str | int | bool | Decimal | list[Any] | dict[str, Any] | None, "mixed"]
+
+Path = tuple[str | int, ...]
+Check = Callable[[Any, Path, "Refs"], Any]
+Refs = list[tuple[Path, Ref]]
+
+# What no message shows, in ``extra`` either: a field of this name is `Secret` in every object.
+SECRETS = frozenset({"cvv", "number", "password", "routing"})
+_KEY_SUFFIXES = ("_external_key", "_token")
+
+
+def is_key(name: str) -> bool:
+    """Whether a field, of any object (``customer.external_key``), holds a key or a token."""
+    last = name.rpartition(".")[2]
+    return last in {"external_key", "token"} or last.endswith(_KEY_SUFFIXES)
+
+
+def refuse(path: Path, value: object, wanted: str) -> UsageError:
+    if not SECRETS.isdisjoint(path):
+        return refuse_unseen(path, value, wanted)
+    try:
+        shown = repr(value)
+    except Exception as error:  # noqa: BLE001 - a caller's repr, or a number too long to be shown
+        shown = f"({type(error).__name__} when shown)"
+    if len(shown) > 80:
+        shown = shown[:77] + "..."
+    return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__} {shown}")
+
+
+def refuse_unseen(path: Path, value: object, wanted: str) -> UsageError:
+    return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__}")
+
+
+def dotted(path: Path) -> str:
+    """``line_items[0].item_id`` for ``("line_items", 0, "item_id")``."""
+    out = ""
+    for part in path:
+        out += f"[{part}]" if isinstance(part, int) else (f".{part}" if out else part)
+    return out
+
+
+def check_text(value: Any, path: Path, refs: Refs) -> str:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise refuse(path, value, "text that can be written as UTF-8") from None
+        return str(value)
+    raise refuse(path, value, "text")
+
+
+def _secret(value: Any, path: Path, refs: Refs) -> str:
+    try:
+        return check_text(value, path, refs)
+    except UsageError:
+        raise refuse_unseen(path, value, "text that can be written as UTF-8") from None
+
+
+def check_key(value: object, name: str) -> str:
+    """``value`` if it can be an external key or a token; raises UsageError otherwise."""
+    if not isinstance(value, str):
+        raise refuse((name,), value, "text")
+    if not value.strip():
+        raise UsageError(f"{name} must not be empty")
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise UsageError(f"{name} must not hold control characters: {value!r}")
+    check_text(value, (name,), [])
+    return str(value)
+
+
+def check_key_at(value: Any, path: Path, refs: Refs) -> str:
+    return check_key(value, dotted(path))
+
+
+def check_id(value: object, name: str) -> int:
+    """``value`` if it can be an id (a whole number from 0 to 2**63 - 1); raises UsageError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 0 <= value <= MAX_ID:
+            return int(value)
+        raise refuse((name,), value, f"from 0 to {MAX_ID}")
+    raise refuse((name,), value, "a whole number")
+
+
+def _id(value: Any, path: Path, refs: Refs) -> Any:
+    # 0 stands for "none" in answers of 2017 (class_id, campaign_id), so it may be written back.
+    if type(value) is int and 0 <= value <= MAX_ID:
+        return value
+    if isinstance(value, Ref):
+        refs.append((path, value))
+        return value
+    return check_id(value, dotted(path))
+
+
+def _flag(value: Any, path: Path, refs: Refs) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise refuse(path, value, "True or False")
+
+
+def _integer(value: Any, path: Path, refs: Refs) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _whole(value, path)
+    raise refuse(path, value, "a whole number")
+
+
+def _whole(value: int, path: Path) -> int:
+    # Plain: the JSON encoder refuses subclasses of int. Bounded: so does the server's database.
+    if abs(value) > MAX_ID:
+        raise UsageError(f"{dotted(path)} must be within 64 bits")
+    return int(value)
+
+
+def _money(value: Any, path: Path, refs: Refs) -> Any:
+    if type(value) is Decimal:
+        if value.is_finite():
+            return value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return _whole(value, path)
+    elif isinstance(value, str):
+        try:
+            # Decimal() takes blanks, underscores and the digits of every script.
+            if value.isascii() and Decimal(value).is_finite() and not set(value) & set(" _\t\r\n"):
+                return str(value)
+        except InvalidOperation:
+            pass
+    elif isinstance(value, float):
+        raise refuse(path, value, 'an exact amount such as Decimal("2.95") or "2.95"')
+    raise refuse(path, value, "a finite amount (Decimal, int or decimal text)")
+
+
+def _day(value: Any, path: Path, refs: Refs) -> str:
+    if isinstance(value, dt.datetime):
+        raise refuse(path, value, "a date without a time")
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, str):
+        if not _DAY.fullmatch(value) or not _is_moment(value):
+            raise refuse(path, value, "a date as YYYY-MM-DD")
+        return str(value)
+    raise refuse(path, value, "a date")
+
+
+# The forms of the vendor's text, "Dates and Times"; fromisoformat alone takes 20260131, too.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d([T ]00:00(:00)?)?", re.ASCII)
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def moment_text(value: dt.date) -> str:
+    """A date or datetime as the API takes it; whole seconds, an offset is kept.
+
+    ``YYYY-MM-DD``, ``YYYY-MM-DD HH:MM:SS`` or ``YYYY-MM-DDTHH:MM:SS-05:00`` (vendor's text,
+    "Dates and Times"). A fraction of a second is cut: no form for it is documented.
+    """
+    if not isinstance(value, dt.datetime):
+        return value.isoformat()
+    offset = value.utcoffset()
+    if offset is not None and offset % dt.timedelta(minutes=1):
+        value = value.astimezone(dt.UTC)  # local times of long ago: no form has seconds there
+    return value.isoformat("T" if value.tzinfo else " ", timespec="seconds")
+
+
+def _moment(value: Any, path: Path, refs: Refs) -> str:
+    if isinstance(value, dt.date):
+        return moment_text(value)
+    if isinstance(value, str):
+        if not _MOMENT.fullmatch(value) or not _is_moment(value):
+            raise refuse(path, value, "a date or a date with time")
+        return str(value)
+    raise refuse(path, value, "a date or datetime")
+
+
+def check_mixed(value: Any, path: Path, refs: Refs) -> Any:
+    """Anything that JSON can hold without loss."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return check_text(value, path, refs)
+    if isinstance(value, int):
+        return _whole(value, path)
+    if isinstance(value, Decimal):
+        return _money(value, path, refs)
+    if isinstance(value, dt.date):
+        return moment_text(value)
+    if isinstance(value, Ref):
+        refs.append((path, value))
+        return value
+    if isinstance(value, Mapping):
+        out: dict[str, Any] = {}
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                raise refuse(path, value, "an object whose names are text")
+            out[check_text(name, path, refs)] = check_mixed(inner, (*path, name), refs)
+        return out
+    if isinstance(value, (list, tuple)):
+        return [check_mixed(v, (*path, i), refs) for i, v in enumerate(value)]
+    if isinstance(value, float):
+        raise refuse(path, value, "an exact number (Decimal), not a float")
+    raise refuse(path, value, "something that can be written as JSON")
+
+
+CHECKS: dict[str, Check] = {
+    "text": check_text,
+    "secret": _secret,
+    "key": check_key_at,
+    "flag": _flag,
+    "integer": _integer,
+    "id": _id,
+    "money": _money,
+    "day": _day,
+    "moment": _moment,
+    "mixed": check_mixed,
+}
+
+
+def check_mapping(value: object, name: str) -> None:
+    """Raise UsageError for what has no names and values."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{name} must be a mapping of names to values, not {type(value).__name__}")
+
+
+def check_json(value: Any) -> Any:
+    """``value`` as it is written: dates as the API takes them; raises UsageError for a float.
+
+    A reference is refused: nobody would fill it in.
+    """
+    refs: Refs = []
+    try:
+        checked = check_mixed(value, ("json",), refs)
+    except RecursionError:
+        raise UsageError("json is nested too deeply, or holds itself") from None
+    if refs:
+        raise UsageError(f"{dotted(refs[0][0])}: a reference cannot stand in co.request(json=...)")
+    return checked

@@ -1,0 +1,320 @@
+"""The kinds of reading that the API has for its objects: get, list, iterate, count, revisions."""
+
+# ruff: noqa: A002 - id is the vendor's word
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+
+from chargeover_async._refs import Ref
+from chargeover_async.errors import DecodeError, UsageError
+from chargeover_async.models import Created, Record, Revision
+from chargeover_async.models._json.checks import check_key
+from chargeover_async.models._json.read import read_many
+from chargeover_async.operation import Operation
+from chargeover_async.query import (
+    MAX_PAGE,
+    MAX_REVISIONS,
+    Order,
+    QueryPairs,
+    Where,
+    order_pair,
+    page_pairs,
+    where_pair,
+)
+from chargeover_async.retry import Repeat
+
+from .answers import OnUnreadable, Reading, read_count
+from .base import BaseResource
+from .target import ExternalKey, Target, Token
+
+T = TypeVar("T", bound=Record)
+R = TypeVar("R", bound=Record)
+
+
+Id = int | Ref | Operation[Created] | None
+
+
+class ByKey(TypedDict, total=False):
+    """What names a record in the place of its id."""
+
+    external_key: str | None
+    token: str | None
+
+
+class Paging(TypedDict, total=False):
+    """Which page of a list."""
+
+    limit: int | None
+    offset: int | None
+    on_unreadable: OnUnreadable
+
+
+class Listing(Paging, total=False):
+    """Which records of a list, and which page of them."""
+
+    where: Where
+    order: Order
+
+
+class Pages(TypedDict, total=False):
+    """How all pages of a list are read."""
+
+    page: int
+    on_unreadable: OnUnreadable
+
+
+class Iterating(Pages, total=False):
+    """Which records of a list, all pages of them."""
+
+    where: Where
+    order: Order
+
+
+class Addressable(BaseResource[T]):
+    """An object of which one record can be asked for, by id, external key or token."""
+
+    __slots__ = ()
+
+    def _get(
+        self,
+        id: Id,
+        external_key: str | None,
+        token: str | None,
+        reading: Reading,
+        query: QueryPairs = (),
+    ) -> Operation[Any]:
+        given = [one for one in (id, external_key, token) if one is not None]
+        if len(given) != 1:
+            raise UsageError(f"{self.attribute}.get takes one of id, external_key and token")
+        target: Target
+        if external_key is not None:
+            target = ExternalKey(check_key(external_key, "external_key"))
+        elif token is not None:
+            target = Token(check_key(token, "token"))
+        else:
+            assert id is not None
+            target = id
+        return self._on(target, "GET", reading.one, Repeat.READ, query=query, verb="get")
+
+
+class Readable(Addressable[T]):
+    """An object whose records can be read one by one."""
+
+    __slots__ = ()
+
+    @overload
+    def get(self, id: Id = None, **key: Unpack[ByKey]) -> Operation[T]: ...
+
+    @overload
+    def get(self, id: Id = None, *, as_: type[R], **key: Unpack[ByKey]) -> Operation[R]: ...
+
+    @overload
+    def get(
+        self, id: Id = None, *, raw: Literal[True], **key: Unpack[ByKey]
+    ) -> Operation[bytes]: ...
+
+    def get(
+        self,
+        id: Id = None,
+        *,
+        external_key: str | None = None,
+        token: str | None = None,
+        as_: type[Any] | None = None,
+        raw: bool = False,
+    ) -> Operation[Any]:
+        """One record, by exactly one of id, external key and token.
+
+        ``as_`` is a subclass with names of your own (`Record`); ``raw=True`` returns the JSON of
+        the record as it came. Raises NotFound when there is none. Source: vendor's text, "External
+        Keys", "Object Tokens".
+        """
+        return self._get(id, external_key, token, self._reading(as_, raw=raw))
+
+
+class Pageable(BaseResource[T]):
+    """An object of which pages of records can be asked for, filtered and sorted."""
+
+    __slots__ = ()
+
+    def _list(
+        self,
+        where: Where,
+        order: Order,
+        limit: int | None,
+        offset: int | None,
+        reading: Reading,
+        query: QueryPairs = (),
+    ) -> Operation[Any]:
+        query = (*where_pair(where), *order_pair(order), *page_pairs(limit, offset), *query)
+        return self._call("GET", f"/{self.object}", reading.many, Repeat.READ, query)
+
+    def _pages(
+        self,
+        where: Where,
+        order: Order,
+        page: int,
+        reading: Reading,
+        query: QueryPairs = (),
+    ) -> AsyncIterator[Any]:
+        page_pairs(page, None)
+        order_pair(order)
+        return pages(self, where_pair(where), order, page, reading, query)
+
+
+class Listable(Pageable[T]):
+    """An object whose records can be listed."""
+
+    __slots__ = ()
+
+    @overload
+    def list(self, **asked: Unpack[Listing]) -> Operation[Sequence[T]]: ...
+
+    @overload
+    def list(self, *, as_: type[R], **asked: Unpack[Listing]) -> Operation[Sequence[R]]: ...
+
+    @overload
+    def list(
+        self, *, raw: Literal[True], **asked: Unpack[Listing]
+    ) -> Operation[Sequence[bytes]]: ...
+
+    def list(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        as_: type[Any] | None = None,
+        raw: bool = False,
+        on_unreadable: OnUnreadable = None,
+    ) -> Operation[Any]:
+        """One page of records, in the API's order (by rising id, unless ``order`` is given).
+
+        ``limit`` is 1 to 500; left out, the API takes 10. ``offset`` counts records from 0. Lists
+        leave out nested parts. Use `iterate` for all pages.
+
+        ``as_`` and ``raw`` are as in `get`, record by record. A record that does not fit its struct
+        raises DecodeError; with ``on_unreadable`` it is left out and the error handed to that
+        function: it names object, id and field and carries the raw JSON.
+        Source: vendor's text, "Paging"; recordings `customer_list`, `customer_with_invoices`.
+        """
+        reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
+        return self._list(where, order, limit, offset, reading)
+
+    @overload
+    def iterate(self, **asked: Unpack[Iterating]) -> AsyncIterator[T]: ...
+
+    @overload
+    def iterate(self, *, as_: type[R], **asked: Unpack[Iterating]) -> AsyncIterator[R]: ...
+
+    @overload
+    def iterate(
+        self, *, raw: Literal[True], **asked: Unpack[Iterating]
+    ) -> AsyncIterator[bytes]: ...
+
+    def iterate(
+        self,
+        *,
+        where: Where = None,
+        order: Order = None,
+        page: int = MAX_PAGE,
+        as_: type[Any] | None = None,
+        raw: bool = False,
+        on_unreadable: OnUnreadable = None,
+    ) -> AsyncIterator[Any]:
+        """Every record that fits, page by page; one request for ``page`` records (1 to 500).
+
+        Without ``order`` it goes by the primary key and asks for what comes after the last one
+        seen, so that records created or deleted meanwhile shift nothing. With ``order`` it counts
+        offsets: a record that changes its place meanwhile may be seen twice or not at all.
+
+        ``as_``, ``raw`` and ``on_unreadable`` are as in `list`: with the last, a record that cannot
+        be read does not stop the iteration.
+        """
+        reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
+        return self._pages(where, order, page, reading)
+
+
+class Countable(BaseResource[T]):
+    """An object whose records can be counted."""
+
+    __slots__ = ()
+
+    def count(self, *, where: Where = None) -> Operation[int]:
+        """How many records there are. Source: vendor's text, "Counting Objects"."""
+        path = f"/{self.object}/_count"
+        return self._call("GET", path, read_count, Repeat.READ, where_pair(where))
+
+
+class Revisable(BaseResource[T]):
+    """An object that keeps a history of its records."""
+
+    __slots__ = ()
+
+    def revisions(
+        self, target: Target, *, limit: int | None = None
+    ) -> Operation[Sequence[Revision]]:
+        """The record's latest changes, newest first; ``limit`` is 1 to 10, left out 10.
+
+        Source: vendor's text, "Object Revisions".
+        """
+        dates = self._options.dates
+        return self._on(
+            target,
+            "GET",
+            lambda raw: read_many(raw, Revision, dates),
+            Repeat.READ,
+            suffix="/_revision",
+            query=page_pairs(limit, None, most=MAX_REVISIONS),
+            verb="revisions",
+        )
+
+
+class Resource(Readable[T], Listable[T], Countable[T], Revisable[T]):
+    """The four kinds of reading that the API has for its main objects."""
+
+    __slots__ = ()
+
+
+async def pages(
+    resource: BaseResource[Any],
+    where: QueryPairs,
+    order: Order,
+    page: int,
+    reading: Reading,
+    more: QueryPairs = (),
+    *,
+    by_key: bool = True,
+) -> AsyncIterator[Any]:
+    """Pages by key or by offset; ends with a page that is not full (vendor's clients do so)."""
+    primary = resource.primary
+    by_key = by_key and order is None
+    clauses = where[0][1] if where else ""
+    last: int | None = None
+    offset = 0
+    while True:
+        condition = clauses
+        if by_key and last is not None:
+            condition = f"{clauses},{primary}:GT:{last}" if clauses else f"{primary}:GT:{last}"
+        query: QueryPairs = (("where", condition),) if condition else ()
+        query += order_pair(primary if by_key else order)
+        query += page_pairs(page, None if by_key else offset) + more
+        records = await resource._call(
+            "GET", f"/{resource.object}", reading.every, Repeat.READ, query
+        )
+        for record in records:
+            if reading.is_readable(record):
+                yield record
+        if len(records) < page:
+            return
+        offset += len(records)
+        if by_key:
+            newest = reading.identity(records[-1], primary)
+            if newest is None or (last is not None and newest <= last):
+                raise DecodeError(
+                    f"the API does not page {resource.attribute} by {primary}: after {last} came "
+                    f"{newest}; pass order= to page by offset",
+                    object=resource.object,
+                )
+            last = newest
