@@ -120,9 +120,8 @@ def customers(backend: Behind, response: Any) -> dict[str, str]:
     shown = response if is_array(response) else [response]
     ids = [record.get("customer_id") for record in shown if is_object(record)]
     store, spec = backend.store, backend.store.specs["customer"]
-    with store.reading():
-        rows = [store.row("customer", id_) for id_ in ids if isinstance(id_, int)]
-        return {str(row.id): _name_of(store, spec, row) for row in rows if row is not None}
+    rows = [store.row("customer", id_) for id_ in ids if isinstance(id_, int)]
+    return {str(row.id): _name_of(store, spec, row) for row in rows if row is not None}
 
 
 def _name_of(store: Store, customer: Spec, row: Row) -> str:
