@@ -60,9 +60,11 @@ else:
 
     def _missing() -> None:
         """Needs pytest-asyncio."""
+        from chargeover_async._hints import needs_extra
+
         pytest.fail(
-            "this fixture needs pytest-asyncio: pip install 'chargeover-async[testing]'"
-            " (or use chargeover_async.testing.TestSandbox yourself)",
+            needs_extra("this fixture needs", "testing")
+            + " (or use chargeover_async.testing.TestSandbox yourself)",
             pytrace=False,
         )
 

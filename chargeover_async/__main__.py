@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-NEEDS_EXTRA = 'the command line needs the extra "cli": pip install "chargeover-async[cli]"'
+from ._hints import needs_extra
+
+NEEDS_EXTRA = needs_extra("the command line needs", "cli")
 
 
 def main() -> None:

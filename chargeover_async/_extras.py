@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from chargeover_async._hints import needs_extra
 from chargeover_async.errors import UsageError
 
 
@@ -16,9 +17,7 @@ def arrow() -> Any:
         import_module("pyarrow.ipc")
         return import_module("pyarrow")
     except ImportError:
-        raise UsageError(
-            'Parquet and Arrow need the extra "parquet": pip install "chargeover-async[parquet]"'
-        ) from None
+        raise UsageError(needs_extra("Parquet and Arrow need", "parquet")) from None
 
 
 def zstd() -> Any:
@@ -28,9 +27,7 @@ def zstd() -> Any:
             "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
         )
     except ImportError:
-        raise UsageError(
-            'zstd needs the extra "zstd": pip install "chargeover-async[zstd]"'
-        ) from None
+        raise UsageError(needs_extra("zstd needs", "zstd")) from None
 
 
 __all__ = ("arrow", "zstd")

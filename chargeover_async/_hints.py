@@ -1,4 +1,4 @@
-"""The nearest known name, for messages about a name that nobody knows."""
+"""What a message adds to help: the nearest name that is known, the extra to install."""
 
 from __future__ import annotations
 
@@ -12,4 +12,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
-__all__ = ("did_you_mean",)
+def needs_extra(what: str, extra: str) -> str:
+    """``'zstd needs the extra "zstd": pip install "chargeover-async[zstd]"'``.
+
+    ``what`` has its verb with it: ``"zstd needs"``, ``"Parquet and Arrow need"``.
+    """
+    return f'{what} the extra "{extra}": pip install "chargeover-async[{extra}]"'
+
+
+__all__ = ("did_you_mean", "needs_extra")

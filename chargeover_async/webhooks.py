@@ -25,6 +25,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from ._hints import needs_extra
 from .errors import DecodeError, UsageError, WebhookError
 from .models import (
     AchAccount,
@@ -205,10 +206,10 @@ class Webhooks:
         return self._event(envelope, next(iter(found[_SOURCE_HEADER]), None))
 
     def _check(self, given: list[str]) -> None:
-        for one in given:
-            sent = one.encode("utf-8", "surrogateescape")
+        for token in given:
+            sent = token.encode("utf-8", "surrogateescape")
             # All of them, so that the time does not tell which was nearest.
-            if not any([hmac.compare_digest(sent, token) for token in self._tokens]):  # noqa: C419
+            if not any([hmac.compare_digest(sent, known) for known in self._tokens]):  # noqa: C419
                 raise WebhookError("the token is wrong")
 
     def _decrypted(self, body: bytes) -> _Envelope:
@@ -302,9 +303,7 @@ def _decrypter() -> Callable[[bytes, bytes, bytes], bytes]:
         from cryptography.hazmat.primitives.ciphers import Cipher
         from cryptography.hazmat.primitives.ciphers.algorithms import AES
     except ImportError:
-        raise UsageError(
-            'encrypted webhooks need the extra "webhooks": pip install "chargeover-async[webhooks]"'
-        ) from None
+        raise UsageError(needs_extra("encrypted webhooks need", "webhooks")) from None
     try:
         from cryptography.hazmat.decrepit.ciphers.modes import CFB8
     except ImportError:  # where older versions have it

@@ -34,6 +34,8 @@ LAYERS: list[tuple[int, set[str]]] = [
     (6, {"client"}),
     (7, {"migrate"}),
     (7, {"export"}),
+    (7, {"cluster"}),
+    (7, {"spark", "dlt"}),
     (8, {"cli"}),
     (9, {"__init__", "__main__", "testing"}),
 ]

@@ -16,8 +16,8 @@ from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.errors import UsageError
 from chargeover_async.query import MAX_PAGE, QueryPairs, Where, order_pair
 from chargeover_async.resources._calls.base import BaseResource
-from chargeover_async.resources._calls.kinds import Listable, Readable
-from chargeover_async.resources._calls.lists import OffsetListable, Unfiltered, Whole
+from chargeover_async.resources._calls.kinds import Addressable, Pageable
+from chargeover_async.resources._calls.lists import AllAtOnce, OffsetListable, Unfiltered
 
 from .fetch import BULK_IN_FLIGHT, BatchSize, Fetcher
 from .page import Page, check_order, joined
@@ -173,7 +173,7 @@ class Reader:
         """
         resource, fetcher = self._resource, self._fetcher
         is_ordered = isinstance(resource, OffsetListable)
-        is_paged = not isinstance(resource, Whole)
+        is_paged = not isinstance(resource, AllAtOnce)
         seen: set[int] = set()
         last = self._after
         offset = 0
@@ -217,15 +217,15 @@ def _density(ids: Sequence[int], after: int, highest: int, count: int | None) ->
 
 def can_page_by_key(resource: type[BaseResource[Any]]) -> bool:
     """Whether the API filters this object by its primary key."""
-    return issubclass(resource, Listable) and not issubclass(resource, OffsetListable)
+    return issubclass(resource, Pageable) and not issubclass(resource, OffsetListable)
 
 
 def _check_resource(resource: BaseResource[Any], where: Where, *, nested: bool) -> None:
-    if not isinstance(resource, (Listable, Unfiltered, Whole)):
+    if not isinstance(resource, (Pageable, Unfiltered, AllAtOnce)):
         raise UsageError(f"{resource.attribute} cannot be exported: the API has no list of them")
-    if where is not None and not isinstance(resource, Listable):
+    if where is not None and not isinstance(resource, Pageable):
         raise UsageError(f"{resource.attribute} cannot be filtered: the API does not offer it")
-    if nested and not isinstance(resource, Readable):
+    if nested and not isinstance(resource, Addressable):
         raise UsageError(f"{resource.attribute} cannot be read one by one, so not with their parts")
 
 

@@ -13,8 +13,8 @@ from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.query import Clause, Field, Where, where_pair
 from chargeover_async.resources import RESOURCES
 from chargeover_async.resources._calls.base import BaseResource
-from chargeover_async.resources._calls.kinds import Listable
-from chargeover_async.resources._calls.lists import Unfiltered, Whole
+from chargeover_async.resources._calls.kinds import Pageable
+from chargeover_async.resources._calls.lists import AllAtOnce, Unfiltered
 
 from .arrow import Parquet
 from .columns import choose, columns_of, moment_of, parse_where
@@ -89,7 +89,7 @@ def resource_class(name: str) -> type[BaseResource[Any]]:
     by_name = {
         known: cls
         for cls in RESOURCES.values()
-        if issubclass(cls, (Listable, Unfiltered, Whole))
+        if issubclass(cls, (Pageable, Unfiltered, AllAtOnce))
         for known in (cls.attribute, cls.object.lstrip("_"), cls.object)
     }
     if name not in by_name:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Unpack, cast
 
 import msgspec
 
+from chargeover_async._hints import needs_extra
 from chargeover_async.errors import UsageError
 
 from .base import QuotaSettings
@@ -84,9 +85,7 @@ class _RedisBooks:
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
         except ImportError:
-            raise UsageError(
-                'a quota in Redis needs the extra "redis": pip install "chargeover-async[redis]"'
-            ) from None
+            raise UsageError(needs_extra("a quota in Redis needs", "redis")) from None
         self._errors = exceptions
         self._key = key
         self._own: Any = None

@@ -32,7 +32,7 @@ from chargeover_async.retry import Repeat
 from ._calls.answers import read_true
 from ._calls.base import BaseResource
 from ._calls.kinds import Listable, Readable
-from ._calls.lists import Unfiltered, Whole
+from ._calls.lists import AllAtOnce, Unfiltered
 from ._calls.options import ActionForm
 
 
@@ -181,7 +181,7 @@ class Config(BaseResource[Record]):
         return self._call("POST", "/_config", read_true, Repeat.IDEMPOTENT, payload=payload)
 
 
-class Log(Whole[LogEntry]):
+class Log(AllAtOnce[LogEntry]):
     """``/_log_system``: the system log. Source: page "Retrieve the system log"."""
 
     object = "_log_system"
@@ -206,3 +206,18 @@ class Teapot(BaseResource[Record]):
         raises BadRequest with ``status`` 418, and the credentials are good.
         """
         return self._call("GET", "/teapot", read_untyped, Repeat.READ)
+
+
+__all__ = (
+    "Admins",
+    "Brands",
+    "Campaigns",
+    "Classes",
+    "Config",
+    "Countries",
+    "Currencies",
+    "Languages",
+    "Log",
+    "Teapot",
+    "TermsList",
+)

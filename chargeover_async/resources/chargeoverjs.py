@@ -10,10 +10,10 @@ from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
 from ._calls.answers import read_true
-from ._calls.lists import Whole
+from ._calls.lists import AllAtOnce
 
 
-class Chargeoverjs(Whole[PendingRequest]):
+class Chargeoverjs(AllAtOnce[PendingRequest]):
     """``/_chargeoverjs``: what waits for review, where the account has that switched on."""
 
     object = "_chargeoverjs"
@@ -40,3 +40,6 @@ class Chargeoverjs(Whole[PendingRequest]):
         return self._call(
             "POST", f"/{self.object}", read_true, Repeat.ONCE, payload=payload, refs=refs
         )
+
+
+__all__ = ("Chargeoverjs",)

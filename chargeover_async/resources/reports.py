@@ -14,7 +14,7 @@ from chargeover_async.query import Order, Where, order_pair, page_pairs, where_t
 from chargeover_async.retry import Repeat
 
 from ._calls.base import BaseResource
-from ._calls.lists import Whole
+from ._calls.lists import AllAtOnce
 from ._calls.options import ActionForm, is_path_form
 from ._calls.target import Target
 
@@ -23,7 +23,7 @@ X = TypeVar("X")
 MAX_REPORT_PAGE = 1_000  # page "Run a report": against 500 of a list
 
 
-class Reports(Whole[Report]):
+class Reports(AllAtOnce[Report]):
     """``/_report``.
 
     UNVERIFIED: the list is known from a connector only.
@@ -152,3 +152,6 @@ class Aggregate(BaseResource[Record]):
 
 def _reader(resource: BaseResource[Any], as_: type[Any] | None, *, raw: bool) -> Reader:
     return resource._reading(as_, raw=raw).one if raw or as_ is not None else read_untyped
+
+
+__all__ = ("Aggregate", "Reports")

@@ -8,21 +8,18 @@ newer pages ``/_action/setPayMethod``; the recorded one is sent, and ``form="pat
 other.
 """
 
-# ruff: noqa: A002 - id is the vendor's word
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypedDict, TypeVar, Unpack, overload
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypedDict, Unpack
 
 import msgspec
 
-from chargeover_async._refs import Ref
 from chargeover_async.errors import UsageError
 from chargeover_async.models import (
     Created,
     PayMethodFields,
-    Record,
     Subscription,
     SubscriptionCancel,
     SubscriptionCreate,
@@ -34,18 +31,13 @@ from chargeover_async.models import (
 from chargeover_async.models._json.checks import Day, Integer, Moment, Text
 from chargeover_async.models._json.read import read_untyped
 from chargeover_async.operation import Operation
-from chargeover_async.query import MAX_PAGE, Order, QueryPairs, Where
 from chargeover_async.retry import Repeat
 from chargeover_async.vocabulary import NEXT_SCHEDULED_INVOICE
 
-from ._calls.answers import OnUnreadable, read_created, read_true
-from ._calls.kinds import Resource
+from ._calls.answers import read_created, read_true
+from ._calls.expanding import Expandable
 from ._calls.options import ActionForm
 from ._calls.target import Target
-
-R = TypeVar("R", bound=Record)
-
-Expand = str | Sequence[str] | None
 
 
 class _PayCycle(TypedDict, total=False):
@@ -64,23 +56,11 @@ class _Welcome(TypedDict, total=False):
     message_id: Integer
 
 
-def _expand(expand: Expand) -> QueryPairs:
-    if expand is None:
-        return ()
-    if not isinstance(expand, Iterable):
-        raise UsageError(f'expand takes names such as "line_items", not {expand!r}')
-    nodes = [expand] if isinstance(expand, str) else list(expand)
-    for node in nodes:
-        if not isinstance(node, str) or not node.replace(".", "_").isidentifier():
-            raise UsageError(f'expand takes names such as "line_items", not {node!r}')
-    return (("expand", ",".join(nodes)),) if nodes else ()
-
-
 def _read_invoiced(raw: msgspec.Raw) -> Created | bool:
     return read_created(raw) if isinstance(read_untyped(raw), dict) else read_true(raw)
 
 
-class Subscriptions(Resource[Subscription]):
+class Subscriptions(Expandable[Subscription]):
     """``/package``; also ``co.packages``."""
 
     object = "package"
@@ -99,169 +79,6 @@ class Subscriptions(Resource[Subscription]):
         "send_welcome": _Welcome,
     }
     __slots__ = ()
-
-    # -- reading -----------------------------------------------------------------------------
-
-    @overload
-    def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-        expand: Expand = None,
-    ) -> Operation[Subscription]: ...
-
-    @overload
-    def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-        expand: Expand = None,
-        as_: type[R],
-    ) -> Operation[R]: ...
-
-    @overload
-    def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-        expand: Expand = None,
-        raw: Literal[True],
-    ) -> Operation[bytes]: ...
-
-    def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-        expand: Expand = None,
-        as_: type[Any] | None = None,
-        raw: bool = False,
-    ) -> Operation[Any]:
-        """One subscription with its lines, by exactly one of id, external key and token.
-
-        ``expand`` names related nodes to put in; which there are besides ``line_items`` is shown
-        by no source. The rest is as for every object. Source: recording `one_recurring_package`.
-        """
-        reading = self._reading(as_, raw=raw)
-        return self._get(id, external_key, token, reading, _expand(expand))
-
-    @overload
-    def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        expand: Expand = None,
-        on_unreadable: OnUnreadable = None,
-    ) -> Operation[Sequence[Subscription]]: ...
-
-    @overload
-    def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        expand: Expand = None,
-        as_: type[R],
-        on_unreadable: OnUnreadable = None,
-    ) -> Operation[Sequence[R]]: ...
-
-    @overload
-    def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        expand: Expand = None,
-        raw: Literal[True],
-    ) -> Operation[Sequence[bytes]]: ...
-
-    def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        expand: Expand = None,
-        as_: type[Any] | None = None,
-        raw: bool = False,
-        on_unreadable: OnUnreadable = None,
-    ) -> Operation[Any]:
-        """One page of subscriptions; with ``expand="line_items"`` each has its lines.
-
-        Otherwise as for every object. Source: page "Querying for subscriptions" (newest version);
-        recording `list_packages` shows that the lines are absent without it.
-        """
-        reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
-        return self._list(where, order, limit, offset, reading, _expand(expand))
-
-    @overload
-    def iterate(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        page: int = MAX_PAGE,
-        expand: Expand = None,
-        on_unreadable: OnUnreadable = None,
-    ) -> AsyncIterator[Subscription]: ...
-
-    @overload
-    def iterate(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        page: int = MAX_PAGE,
-        expand: Expand = None,
-        as_: type[R],
-        on_unreadable: OnUnreadable = None,
-    ) -> AsyncIterator[R]: ...
-
-    @overload
-    def iterate(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        page: int = MAX_PAGE,
-        expand: Expand = None,
-        raw: Literal[True],
-    ) -> AsyncIterator[bytes]: ...
-
-    def iterate(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        page: int = MAX_PAGE,
-        expand: Expand = None,
-        as_: type[Any] | None = None,
-        raw: bool = False,
-        on_unreadable: OnUnreadable = None,
-    ) -> AsyncIterator[Any]:
-        """Every subscription that fits, page by page, as for every object; ``expand`` as in `list`.
-
-        Source: recording `list_packages`.
-        """
-        reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
-        return self._pages(where, order, page, reading, _expand(expand))
-
-    # -- writing -----------------------------------------------------------------------------
 
     def create(
         self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[SubscriptionCreate]
@@ -286,8 +103,6 @@ class Subscriptions(Resource[Subscription]):
         Source: recordings `update_custom_1`, `update_package_attributes`.
         """
         return self._update(target, fields, extra)
-
-    # -- actions -----------------------------------------------------------------------------
 
     def upgrade(
         self,
@@ -482,3 +297,6 @@ class Subscriptions(Resource[Subscription]):
             extra=extra,
             form=form,
         )
+
+
+__all__ = ("Subscriptions",)

@@ -7,6 +7,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from weakref import WeakKeyDictionary
 
+from chargeover_async._hints import needs_extra
+
 # How often the loop looks for I/O before time may jump, some 2 ms in all. Between two ends of a
 # loopback connection in one process bytes are there at once; this is for a machine under load.
 _PATIENCE = 100
@@ -46,8 +48,7 @@ def fake_clock() -> Generator[FakeClock]:
     try:
         import looptime
     except ModuleNotFoundError as error:
-        msg = "the fake clock needs looptime: pip install 'chargeover-async[testing]'"
-        raise RuntimeError(msg) from error
+        raise RuntimeError(needs_extra("the fake clock needs", "testing")) from error
     running = asyncio.get_running_loop()
     if not hasattr(running, "_selector") or not isinstance(running, asyncio.BaseEventLoop):
         raise RuntimeError(f"the fake clock needs an event loop of asyncio's, not {running!r}")

@@ -182,7 +182,7 @@ def test_a_call_sends_what_it_says(build: Any, line: str, action: str, body: Any
         (lambda co: co.subscriptions.invoice_now(1, date="NEXT"), "must be a date"),
         (lambda co: co.subscriptions.cancel(1, form="body"), "form must be"),
         (lambda co: co.subscriptions.list(expand="a,b&c"), "expand takes names"),
-        (lambda co: co.subscriptions.create(nicknam="x"), "did you mean 'nickname'"),
+        (lambda co: co.subscriptions.create(nicknam="x"), 'did you mean "nickname"'),
         (lambda co: co.transactions.pay(amount=1), "needs one of customer_id"),
         (lambda co: co.transactions.pay(customer_id=1), "needs one of amount, applied_to"),
         (lambda co: co.transactions.pay(customer_id=1, amount=9.95), "exact amount"),

@@ -103,6 +103,6 @@ def test_an_event_loop_of_another_kind_is_refused():
 async def test_without_looptime_the_error_names_the_extra(monkeypatch):
     """It is an extra: the sandbox of the kit works without it."""
     monkeypatch.setitem(sys.modules, "looptime", None)
-    wanted = r"pip install 'chargeover-async\[testing\]'"
+    wanted = r'pip install "chargeover-async\[testing\]"'
     with pytest.raises(RuntimeError, match=wanted), fake_clock():
         pass

@@ -84,7 +84,7 @@ def test_without_pytest_asyncio_the_fixture_says_what_to_install(pytester: pytes
         "import pytest; sys.exit(pytest.main(['-p', 'no:asyncio', '-p', 'no:looptime_plugin']))",
     )
     result.assert_outcomes(passed=1, errors=1)
-    assert "pip install 'chargeover-async[testing]'" in result.stdout.str()
+    assert 'pip install "chargeover-async[testing]"' in result.stdout.str()
 
 
 def test_the_kit_needs_no_pytest():

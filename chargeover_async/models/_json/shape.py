@@ -8,11 +8,11 @@ check that runs when an operation is built.
 # The caller's values are of any type until they are checked here.
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
 
+from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
 
 from .checks import (
@@ -105,10 +105,9 @@ def _add_extra(payload: dict[str, Any], extra: Mapping[str, Any], refs: Refs) ->
 
 def unknown_name(name: str, known: Iterable[str], what: str) -> UsageError:
     """The error for a name that nobody knows, with the nearest one that is known."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     return UsageError(
-        f"{what} has no field {name!r}{hint} (extra={{...}} sends what our tables do not know)"
+        f'{what} has no field "{name}"{did_you_mean(name, known)}'
+        " (extra={...} sends what our tables do not know)"
     )
 
 
@@ -136,11 +135,11 @@ def _prefixed(path: Path, shape: Shape) -> list[str]:
     return [f"{dotted(path)}.{name}" for name in shape.checks]
 
 
-def _each(check_one: Check, *, has_secret: bool) -> Check:
+def _each(check_entry: Check, *, has_secret: bool) -> Check:
     def check(value: Any, path: Path, refs: Refs) -> list[Any]:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
             raise (refuse_unseen if has_secret else refuse)(path, value, "a list")
-        return [check_one(one, (*path, i), refs) for i, one in enumerate(value)]
+        return [check_entry(entry, (*path, i), refs) for i, entry in enumerate(value)]
 
     return check
 
@@ -157,7 +156,7 @@ def _compile(name: str, annotation: Any) -> tuple[str, Check, bool]:
         return "object", _nested(shape), shape.has_secret
     if annotation is str:
         return "text", check_text, False
-    arguments = [one for one in get_args(annotation) if one is not type(None)]
+    arguments = [kind for kind in get_args(annotation) if kind is not type(None)]
     if get_origin(annotation) is not None and len(arguments) == 1:
         inner = arguments[0]
         if get_origin(annotation) not in _SEQUENCES:  # X | None

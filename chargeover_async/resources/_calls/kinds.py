@@ -1,9 +1,10 @@
 """The kinds of reading that the API has for its objects: get, list, iterate, count, revisions."""
 
+# ruff: noqa: A002 - id is the vendor's word
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from chargeover_async._refs import Ref
 from chargeover_async.errors import DecodeError, UsageError
@@ -31,43 +32,91 @@ T = TypeVar("T", bound=Record)
 R = TypeVar("R", bound=Record)
 
 
-class Readable(BaseResource[T]):
+Id = int | Ref | Operation[Created] | None
+
+
+class ByKey(TypedDict, total=False):
+    """What names a record in the place of its id."""
+
+    external_key: str | None
+    token: str | None
+
+
+class Paging(TypedDict, total=False):
+    """Which page of a list."""
+
+    limit: int | None
+    offset: int | None
+    on_unreadable: OnUnreadable
+
+
+class Listing(Paging, total=False):
+    """Which records of a list, and which page of them."""
+
+    where: Where
+    order: Order
+
+
+class Pages(TypedDict, total=False):
+    """How all pages of a list are read."""
+
+    page: int
+    on_unreadable: OnUnreadable
+
+
+class Iterating(Pages, total=False):
+    """Which records of a list, all pages of them."""
+
+    where: Where
+    order: Order
+
+
+class Addressable(BaseResource[T]):
+    """An object of which one record can be asked for, by id, external key or token."""
+
+    __slots__ = ()
+
+    def _get(
+        self,
+        id: Id,
+        external_key: str | None,
+        token: str | None,
+        reading: Reading,
+        query: QueryPairs = (),
+    ) -> Operation[Any]:
+        given = [name for name in (id, external_key, token) if name is not None]
+        if len(given) != 1:
+            raise UsageError(f"{self.attribute}.get takes one of id, external_key and token")
+        target: Target
+        if external_key is not None:
+            target = ExternalKey(check_key(external_key, "external_key"))
+        elif token is not None:
+            target = Token(check_key(token, "token"))
+        else:
+            assert id is not None
+            target = id
+        return self._on(target, "GET", reading.one, Repeat.READ, query=query, verb="get")
+
+
+class Readable(Addressable[T]):
     """An object whose records can be read one by one."""
 
     __slots__ = ()
 
     @overload
-    def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-    ) -> Operation[T]: ...
+    def get(self, id: Id = None, **key: Unpack[ByKey]) -> Operation[T]: ...
+
+    @overload
+    def get(self, id: Id = None, *, as_: type[R], **key: Unpack[ByKey]) -> Operation[R]: ...
 
     @overload
     def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-        as_: type[R],
-    ) -> Operation[R]: ...
-
-    @overload
-    def get(
-        self,
-        id: int | Ref | Operation[Created] | None = None,
-        *,
-        external_key: str | None = None,
-        token: str | None = None,
-        raw: Literal[True],
+        self, id: Id = None, *, raw: Literal[True], **key: Unpack[ByKey]
     ) -> Operation[bytes]: ...
 
     def get(
         self,
-        id: int | Ref | Operation[Created] | None = None,  # noqa: A002 - the vendor's word
+        id: Id = None,
         *,
         external_key: str | None = None,
         token: str | None = None,
@@ -82,65 +131,51 @@ class Readable(BaseResource[T]):
         """
         return self._get(id, external_key, token, self._reading(as_, raw=raw))
 
-    def _get(
+
+class Pageable(BaseResource[T]):
+    """An object of which pages of records can be asked for, filtered and sorted."""
+
+    __slots__ = ()
+
+    def _list(
         self,
-        id: int | Ref | Operation[Created] | None,  # noqa: A002 - the vendor's word
-        external_key: str | None,
-        token: str | None,
+        where: Where,
+        order: Order,
+        limit: int | None,
+        offset: int | None,
         reading: Reading,
         query: QueryPairs = (),
     ) -> Operation[Any]:
-        given = [one for one in (id, external_key, token) if one is not None]
-        if len(given) != 1:
-            raise UsageError(f"{self.attribute}.get takes one of id, external_key and token")
-        target: Target
-        if external_key is not None:
-            target = ExternalKey(check_key(external_key, "external_key"))
-        elif token is not None:
-            target = Token(check_key(token, "token"))
-        else:
-            assert id is not None
-            target = id
-        return self._on(target, "GET", reading.one, Repeat.READ, query=query, verb="get")
+        query = (*where_pair(where), *order_pair(order), *page_pairs(limit, offset), *query)
+        return self._call("GET", f"/{self.object}", reading.many, Repeat.READ, query)
+
+    def _pages(
+        self,
+        where: Where,
+        order: Order,
+        page: int,
+        reading: Reading,
+        query: QueryPairs = (),
+    ) -> AsyncIterator[Any]:
+        page_pairs(page, None)
+        order_pair(order)
+        return pages(self, where_pair(where), order, page, reading, query)
 
 
-class Listable(BaseResource[T]):
+class Listable(Pageable[T]):
     """An object whose records can be listed."""
 
     __slots__ = ()
 
     @overload
-    def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        on_unreadable: OnUnreadable = None,
-    ) -> Operation[Sequence[T]]: ...
+    def list(self, **asked: Unpack[Listing]) -> Operation[Sequence[T]]: ...
+
+    @overload
+    def list(self, *, as_: type[R], **asked: Unpack[Listing]) -> Operation[Sequence[R]]: ...
 
     @overload
     def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        as_: type[R],
-        on_unreadable: OnUnreadable = None,
-    ) -> Operation[Sequence[R]]: ...
-
-    @overload
-    def list(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        raw: Literal[True],
+        self, *, raw: Literal[True], **asked: Unpack[Listing]
     ) -> Operation[Sequence[bytes]]: ...
 
     def list(
@@ -167,47 +202,15 @@ class Listable(BaseResource[T]):
         reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
         return self._list(where, order, limit, offset, reading)
 
-    def _list(
-        self,
-        where: Where,
-        order: Order,
-        limit: int | None,
-        offset: int | None,
-        reading: Reading,
-        query: QueryPairs = (),
-    ) -> Operation[Any]:
-        query = (*where_pair(where), *order_pair(order), *page_pairs(limit, offset), *query)
-        return self._call("GET", f"/{self.object}", reading.many, Repeat.READ, query)
+    @overload
+    def iterate(self, **asked: Unpack[Iterating]) -> AsyncIterator[T]: ...
+
+    @overload
+    def iterate(self, *, as_: type[R], **asked: Unpack[Iterating]) -> AsyncIterator[R]: ...
 
     @overload
     def iterate(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        page: int = MAX_PAGE,
-        on_unreadable: OnUnreadable = None,
-    ) -> AsyncIterator[T]: ...
-
-    @overload
-    def iterate(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        page: int = MAX_PAGE,
-        as_: type[R],
-        on_unreadable: OnUnreadable = None,
-    ) -> AsyncIterator[R]: ...
-
-    @overload
-    def iterate(
-        self,
-        *,
-        where: Where = None,
-        order: Order = None,
-        page: int = MAX_PAGE,
-        raw: Literal[True],
+        self, *, raw: Literal[True], **asked: Unpack[Iterating]
     ) -> AsyncIterator[bytes]: ...
 
     def iterate(
@@ -231,18 +234,6 @@ class Listable(BaseResource[T]):
         """
         reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
         return self._pages(where, order, page, reading)
-
-    def _pages(
-        self,
-        where: Where,
-        order: Order,
-        page: int,
-        reading: Reading,
-        query: QueryPairs = (),
-    ) -> AsyncIterator[Any]:
-        page_pairs(page, None)
-        order_pair(order)
-        return pages(self, where_pair(where), order, page, reading, query)
 
 
 class Countable(BaseResource[T]):

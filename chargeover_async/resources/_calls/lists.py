@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, Unpack, overload
 
 from chargeover_async.models import Record
 from chargeover_async.operation import Operation
@@ -12,7 +12,7 @@ from chargeover_async.retry import Repeat
 
 from .answers import OnUnreadable, Reading
 from .base import BaseResource
-from .kinds import Listable, pages
+from .kinds import Listable, Pages, Paging, pages
 
 T = TypeVar("T", bound=Record)
 R = TypeVar("R", bound=Record)
@@ -48,27 +48,14 @@ class Unfiltered(BaseResource[T]):
     __slots__ = ()
 
     @overload
-    def list(
-        self,
-        *,
-        limit: int | None = None,
-        offset: int | None = None,
-        on_unreadable: OnUnreadable = None,
-    ) -> Operation[Sequence[T]]: ...
+    def list(self, **asked: Unpack[Paging]) -> Operation[Sequence[T]]: ...
+
+    @overload
+    def list(self, *, as_: type[R], **asked: Unpack[Paging]) -> Operation[Sequence[R]]: ...
 
     @overload
     def list(
-        self,
-        *,
-        limit: int | None = None,
-        offset: int | None = None,
-        as_: type[R],
-        on_unreadable: OnUnreadable = None,
-    ) -> Operation[Sequence[R]]: ...
-
-    @overload
-    def list(
-        self, *, limit: int | None = None, offset: int | None = None, raw: Literal[True]
+        self, *, raw: Literal[True], **asked: Unpack[Paging]
     ) -> Operation[Sequence[bytes]]: ...
 
     def list(
@@ -88,17 +75,13 @@ class Unfiltered(BaseResource[T]):
         return _listed(self, reading, page_pairs(limit, offset))
 
     @overload
-    def iterate(
-        self, *, page: int = MAX_PAGE, on_unreadable: OnUnreadable = None
-    ) -> AsyncIterator[T]: ...
+    def iterate(self, **asked: Unpack[Pages]) -> AsyncIterator[T]: ...
 
     @overload
-    def iterate(
-        self, *, page: int = MAX_PAGE, as_: type[R], on_unreadable: OnUnreadable = None
-    ) -> AsyncIterator[R]: ...
+    def iterate(self, *, as_: type[R], **asked: Unpack[Pages]) -> AsyncIterator[R]: ...
 
     @overload
-    def iterate(self, *, page: int = MAX_PAGE, raw: Literal[True]) -> AsyncIterator[bytes]: ...
+    def iterate(self, *, raw: Literal[True], **asked: Unpack[Pages]) -> AsyncIterator[bytes]: ...
 
     def iterate(
         self,
@@ -117,7 +100,7 @@ class Unfiltered(BaseResource[T]):
         return pages(self, (), None, page, reading, by_key=False)
 
 
-class Whole(BaseResource[T]):
+class AllAtOnce(BaseResource[T]):
     """An object whose list takes neither filter nor paging, as a connector found."""
 
     __slots__ = ()

@@ -11,9 +11,11 @@ from aiohttp import web
 
 from chargeover_async.sandbox.api.router import PREFIX
 from chargeover_async.sandbox.protocol.answers import Answer, encode
-from chargeover_async.sandbox.protocol.values import NESTED, TEXTS
+from chargeover_async.sandbox.protocol.values import NESTED, TEXTS, is_array, is_object
 from chargeover_async.sandbox.protocol.where import OPERATIONS, parse_query
-from chargeover_async.sandbox.store.store import Spec, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.store import Store
+from chargeover_async.sandbox.store.tables import Spec
 
 from .faults import KINDS, value_of
 from .log import LogEntry
@@ -30,6 +32,8 @@ _FILES = {
     "icon.svg": ("icon.svg", "image/svg+xml"),
     "page.css": ("page.css", "text/css"),
     "page.js": ("page.js", "text/javascript"),
+    "records.js": ("records.js", "text/javascript"),
+    "parts.js": ("parts.js", "text/javascript"),
 }
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -56,11 +60,12 @@ def page_answer(backend: Behind, method: str, command: str, query: str) -> web.R
     if command == "about":
         return _json(200, about(backend))
     if command == "live":
-        with backend.store.reading():
-            return _json(200, live(backend, query))
+        backend.store.freshen()
+        return _json(200, live(backend, query))
     if command.startswith("records/"):
         answer = records(backend, command.removeprefix("records/"), query)
-        return _json(answer.code, answer.envelope())
+        content = {**answer.envelope(), "customers": customers(backend, answer.response)}
+        return _json(answer.code, content)
     return None
 
 
@@ -76,9 +81,11 @@ def _read(name: str) -> tuple[bytes, str]:
 
 
 def about(backend: Behind) -> dict[str, Any]:
-    """What does not change: objects with their fields, operators of a filter, kinds of faults."""
+    """What does not change: credentials, objects with their fields, operators, kinds of faults."""
     return {
         "base": PREFIX,
+        "username": backend.setup.username,
+        "password": backend.setup.password,
         "objects": [
             {
                 "name": spec.name,
@@ -106,6 +113,21 @@ def _objects(store: Store) -> list[Spec]:
 def records(backend: Behind, rest: str, query: str) -> Answer:
     """What the API answers to a GET, without credentials, quota, faults and log."""
     return backend.api.answer("GET", f"{PREFIX}/{rest}?{query}", None)
+
+
+def customers(backend: Behind, response: Any) -> dict[str, str]:
+    """The names of the customers that these records belong to, by id; the records have ids only."""
+    shown = response if is_array(response) else [response]
+    ids = [record.get("customer_id") for record in shown if is_object(record)]
+    store, spec = backend.store, backend.store.specs["customer"]
+    rows = [store.row("customer", id_) for id_ in ids if isinstance(id_, int)]
+    return {str(row.id): _name_of(store, spec, row) for row in rows if row is not None}
+
+
+def _name_of(store: Store, customer: Spec, row: Row) -> str:
+    """The company; the main contact of a customer without one."""
+    company = store.value(customer, row, "display_as")
+    return str(company or store.value(customer, row, "superuser_name") or "")
 
 
 def live(backend: Behind, query: str) -> dict[str, Any]:

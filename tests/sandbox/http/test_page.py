@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import re
 import socket
 from importlib.resources import files
@@ -19,6 +20,7 @@ from chargeover_async.sandbox.objects.table import OBJECTS
 
 NAMES = [name for name, spec in OBJECTS.items() if spec.reads and not spec.internal]  # of the API
 CARD = "4111111111111111"
+FILES = files("chargeover_async.sandbox.http") / "page"
 
 
 @pytest.fixture
@@ -48,16 +50,16 @@ async def test_root_is_the_page(get, call):
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    for name, kind in (
-        ("page.css", "text/css"),
-        ("page.js", "text/javascript"),
-        ("icon.svg", "image/svg+xml"),
-    ):
-        assert f'"/_sandbox/{name}"' in html
+    kinds = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+    used = re.findall(r'"/_sandbox/([\w.]+)"', html)
+    for name in used:
         answer, text = await get(f"_sandbox/{name}")
-        assert answer.content_type == kind
+        assert answer.content_type == kinds[name.rpartition(".")[2]]
         assert "innerHTML" not in text
         assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace("`HTTP $", "")
+        used += set(re.findall(r'from "\./([\w.]+)"', text)) - set(used)
+    assert {*used, "index.html"} == {file.name for file in FILES.iterdir()}
+    assert not re.search(r"<script(?! src=)|<style| style=| on\w+=", html)
     assert "http:" not in html
     assert "https:" not in html
     assert len(call.sandbox.log) == 0
@@ -128,6 +130,61 @@ async def test_records_are_read_as_the_api_shows_them(get, call):
     assert wrong["message"] == "You cannot filter by: colour."
     assert len(call.sandbox.log) == requests
     assert call.sandbox.faults.scripted == 1
+
+
+async def test_records_come_with_the_names_of_their_customers(get, call):
+    """Of a list and of one record; of a company, or of a person without one."""
+    await call("POST", "/customer", {"company": "<b>Acme"})
+    await call("POST", "/customer", {"superuser_name": "Anna Buyer"})
+    await call("POST", "/item", {"name": "Tea"})
+    for customer_id in (1, 2, 2):
+        lines = [{"item_id": 1, "line_rate": 1}]
+        await call("POST", "/invoice", {"customer_id": customer_id, "line_items": lines})
+    listed = await get("_sandbox/records/invoice")
+    assert listed["customers"] == {"1": "<b>Acme", "2": "Anna Buyer"}
+    one = await get("_sandbox/records/invoice/10001")
+    assert one["customers"] == {"2": "Anna Buyer"}
+    assert (await get("_sandbox/records/invoice/_count"))["customers"] == {}
+    assert (await get("_sandbox/records/item"))["customers"] == {}
+    assert (await get("_sandbox/records/invoice/1", status=404))["customers"] == {}
+
+
+async def test_a_seeded_record_may_name_no_customer_at_all(get, call):
+    """It is listed as it is."""
+    call.sandbox.store.seed("invoice", {"customer_id": 99, "total": 5})
+    call.sandbox.store.seed("invoice", {"total": 5})
+    listed = await get("_sandbox/records/invoice")
+    assert len(listed["response"]) == 2
+    assert listed["customers"] == {}
+
+
+async def test_credentials_are_told_to_the_page_and_nowhere_else(connect):
+    """To whom may see the page; the other answers do without them."""
+    async with (
+        Sandbox(username="shop-user", password="s3cret-<b>") as sandbox,
+        connect(sandbox) as call,
+    ):
+        await call("GET", "/customer")
+
+        async def read(path, **headers):
+            url = f"{sandbox.page_url}{path}"
+            async with call.session.get(url, headers=headers) as answer:
+                assert answer.status == 403 or answer.headers["Cache-Control"] == "no-store"
+                return answer.status, await answer.text()
+
+        status, text = await read("_sandbox/about")
+        shown = json.loads(text)
+        assert (status, shown["username"], shown["password"]) == (200, "shop-user", "s3cret-<b>")
+        for path in ("", "_sandbox/live", "_sandbox/records/customer", "_sandbox/page.js"):
+            assert "s3cret" not in (await read(path))[1]
+        for headers in (
+            {"Host": "evil.example"},
+            {"Origin": "http://evil.example"},
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+        ):
+            status, text = await read("_sandbox/about", **headers)
+            assert status == 403
+            assert "s3cret" not in text
 
 
 async def test_records_cannot_be_changed_this_way(get, call):
@@ -309,7 +366,9 @@ async def test_neither_log_shows_a_card_a_bank_account_or_credentials(get, call)
 # Who may ask
 
 
-@pytest.mark.parametrize("path", ["", "_sandbox/live", "_sandbox/page.js", "_sandbox/state"])
+@pytest.mark.parametrize(
+    "path", ["", "_sandbox/live", "_sandbox/page.js", "_sandbox/state", "_sandbox/about"]
+)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -391,7 +450,7 @@ async def test_page_url_of_ipv6_has_brackets():
 
 def test_colours_can_be_told_apart():
     """Text on its ground has the contrast that WCAG asks for (AA: 4.5), in both schemes."""
-    css = (files("chargeover_async.sandbox.http") / "page" / "page.css").read_text()
+    css = (FILES / "page.css").read_text()
     schemes = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     assert len(schemes) == 2
 

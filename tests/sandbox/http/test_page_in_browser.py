@@ -6,6 +6,7 @@ name at all, and its own log of the network is read at the end: Chromium calls h
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
 import json
@@ -21,7 +22,6 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-import chargeover_async
 from chargeover_async import ChargeOver
 from chargeover_async.limits import NoLimit
 from chargeover_async.sandbox import Quota, Sandbox
@@ -41,7 +41,6 @@ pytestmark = [
 HOSTILE = '<img src=x onerror="window.hit = 1">'
 SCRIPT = '"><script>window.hit = 2</script>'
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-FILES = Path(chargeover_async.__file__).parent / "sandbox" / "http" / "page"
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +91,16 @@ class Seen:
     async def texts(self, selector: str) -> list[str]:
         return await self.page.locator(selector).all_inner_texts()
 
+    async def table(self, selector: str) -> list[dict[str, str]]:
+        """The rows of a table with its columns' names."""
+        names = await self.texts(f"{selector} > thead th")
+        rows = self.page.locator(f"{selector} > tbody > tr")
+        cells = [
+            await rows.nth(place).locator("> td").all_inner_texts()
+            for place in range(await rows.count())
+        ]
+        return [dict(zip(names, row, strict=True)) for row in cells]
+
     async def until(self, selector: str, text: str) -> None:
         """Wait until the element says so; the page asks once a second."""
         await playwright.expect(self.page.locator(selector)).to_contain_text(text)
@@ -107,17 +116,49 @@ class Seen:
 async def looking(browser: Any, **options: Any) -> AsyncIterator[Seen]:
     viewport = options.pop("viewport", WIDE)
     scheme = options.pop("color_scheme", "light")
+    permissions = options.pop("permissions", [])
     async with (
-        Sandbox(quota=options.pop("quota", Quota())) as sandbox,
+        Sandbox(quota=options.pop("quota", Quota()), **options) as sandbox,
         ChargeOver(sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit()) as co,
     ):
-        page = await browser.new_page(viewport=viewport, color_scheme=scheme)
+        page = await browser.new_page(
+            viewport=viewport, color_scheme=scheme, permissions=permissions
+        )
         page.set_default_timeout(PATIENCE_MS)
         seen = Seen(page, sandbox, co)
         try:
             yield seen
         finally:
             await page.close()
+
+
+async def trade(co: ChargeOver) -> None:
+    """A customer with a subscription, an invoice of two lines, and a payment of a part of it."""
+    await co.customers.create(
+        company="Acme", external_key="acme", superuser_name="Anna Buyer", tags=["old", "good"]
+    )
+    for name in ("Tea", "Cup"):
+        pricemodel = {"base": 5, "paycycle": "mon", "pricemodel": "fla"}
+        await co.items.create(name=name, external_key=name, type="service", pricemodel=pricemodel)
+    await co.subscriptions.create(
+        customer_id=1, nickname="Tea box", line_items=[{"item_external_key": "Tea"}]
+    )
+    lines = [
+        {"item_external_key": "Tea", "line_rate": Decimal("2.5"), "line_quantity": 4},
+        {"item_external_key": "Cup", "line_rate": 20, "descrip": "Blue"},
+    ]
+    await co.invoices.create(customer_id=1, date="2026-01-31", line_items=lines)
+    await co.transactions.create(
+        customer_id=1,
+        amount=7,
+        transaction_date="2026-02-01",
+        gateway_id=1,
+        gateway_status=1,
+        gateway_transid="1",
+        gateway_method="check",
+        transaction_type="pay",
+        applied_to=[{"invoice_id": 10000}],
+    )
 
 
 async def fill(co: ChargeOver, customers: int = 30) -> None:
@@ -155,8 +196,12 @@ async def test_overview_shows_counts_quota_and_the_live_log(browser, tmp_path):
         await seen.open()
         assert await seen.text("#base") == seen.sandbox.url
         names = [name for name, spec in OBJECTS.items() if spec.reads and not spec.internal]
-        counts = dict(line.split("\n") for line in await seen.texts("#objects a"))
-        assert list(counts) == names
+        counts = await seen.page.evaluate(
+            """Object.fromEntries([...document.querySelectorAll("#objects a")].map(
+               (link) => [link.dataset.object, link.lastChild.textContent]))"""
+        )
+        assert counts.keys() == set(names)
+        assert await seen.page.locator("#objects a").count() == len(names)
         assert (counts["customer"], counts["invoice"], counts["item"]) == ("30", "1", "1")
         requests = len(seen.sandbox.log)
         assert await seen.text("#state") == f"{requests} requests"
@@ -189,6 +234,260 @@ async def test_overview_shows_counts_quota_and_the_live_log(browser, tmp_path):
         ]
         image = await seen.page.screenshot(path=tmp_path / "overview.png")
         assert await colours(seen.page, image) > 50
+        seen.check()
+
+
+async def test_what_people_look_for_is_at_the_top_and_lists_are_folded(browser):
+    """Every object stands in one place; the folded ones open by key, click and address."""
+    async with looking(browser) as seen:
+        await seen.open()
+        first = await seen.texts("#objects a span:first-child >> visible=true")
+        assert first[:4] == ["Customers", "Subscriptions", "Invoices", "Payments"]
+        objects = await seen.page.evaluate(
+            "[...document.querySelectorAll('#objects a')].map((link) => link.dataset.object)"
+        )
+        assert objects[:4] == ["customer", "package", "invoice", "transaction"]
+        assert {"quote", "item", "user", "usage"} < set(objects[4:12])
+        folded = await seen.page.locator("#lists a").count()
+        assert len(first) + folded == len(objects)
+        assert {"terms", "currency", "brand", "admin"} < set(objects[-folded:])
+        assert await seen.page.is_hidden("#lists")
+        await seen.page.focus("#account summary")
+        await seen.page.keyboard.press("Enter")
+        await seen.page.wait_for_selector("#lists a[data-object=terms]")
+        await seen.page.click("#account summary")
+        assert await seen.page.is_hidden("#lists")
+        await seen.open("#/terms/2")
+        await seen.until("#record-title", "terms 2")
+        assert await seen.page.is_visible("#lists a[data-object=terms][aria-current=page]")
+        assert await seen.page.get_attribute("#objects a[data-object=package]", "title") == (
+            "package in the API"
+        )
+        seen.check()
+
+
+async def test_an_object_that_the_page_does_not_know_is_there_all_the_same(browser):
+    """Under its own name, unfolded."""
+
+    async def with_another(route):
+        answer = await route.fetch()
+        about = await answer.json()
+        about["objects"].append({"name": "constructor", "key": "x_id", "fields": [], "filters": []})
+        await route.fulfill(response=answer, json=about)
+
+    async with looking(browser) as seen:
+        await seen.page.route("**/_sandbox/about", with_another)
+        await seen.open()
+        await seen.until("#others a[data-object=constructor]", "constructor")
+        seen.check()
+
+
+COLUMNS = {
+    "customer": [
+        *("customer_id", "company", "superuser_name", "total", "balance", "mrr"),
+        *("customer_status_name", "external_key"),
+    ],
+    "package": [
+        *("package_id", "nickname", "customer_id", "paycycle_name", "next_invoice_datetime"),
+        *("mrr", "amount_due", "package_status_name"),
+    ],
+    "invoice": [
+        *("invoice_id", "refnumber", "customer_id", "date", "due_date", "total", "balance"),
+        "invoice_status_name",
+    ],
+    "transaction": [
+        *("transaction_id", "transaction_type_name", "customer_id", "transaction_date"),
+        *("amount", "unapplied", "transaction_status_name"),
+    ],
+}
+
+
+@pytest.mark.parametrize("object_", COLUMNS)
+async def test_main_facts_are_in_the_first_columns(browser, object_):
+    """Name, customer, date, amounts, status, seen without scrolling; the rest follows."""
+    columns = COLUMNS[object_]
+    async with looking(browser) as seen:
+        await trade(seen.co)
+        await seen.open(f"#/{object_}")
+        await seen.page.wait_for_selector("#rows tbody td")
+        head = await seen.texts("#rows thead th")
+        assert head[: len(columns)] == columns
+        assert "token" in head[len(columns) :]
+        place = columns.index(f"{object_}_status_name") + 1
+        status = await seen.page.locator(f"#rows td:nth-child({place}) span").bounding_box()
+        assert status is not None
+        assert status["x"] + status["width"] < WIDE["width"]
+        seen.check()
+
+
+async def test_a_list_names_customers_and_shows_cents(browser):
+    """People read names; the id stands beside, and the amounts stand under each other."""
+    async with looking(browser) as seen:
+        await trade(seen.co)
+        await seen.open("#/invoice")
+        await seen.until("#rows", "Acme")
+        (row,) = await seen.table("#rows")
+        assert (row["customer_id"], row["date"]) == ("Acme 1", "2026-01-31")
+        assert (row["total"], row["balance"]) == ("30.00", "23.00")
+        assert await seen.page.locator("#rows td.number").count() >= 2
+        await seen.page.click("#rows a:text-is('Acme')")
+        await seen.until("#record-title", "Acme customer 1")
+        # A new name is there with the next record, not with the next reload.
+        await seen.co.customers.update(1, company="Bcme")
+        await seen.open("#/invoice/10000")
+        await seen.until("#facts", "Bcme 1")
+        seen.check()
+
+
+async def test_numbers_are_shown_to_the_last_digit(browser):
+    """They may have more of them than a number of JavaScript holds."""
+    exact = "1234567.123456789012"
+    async with looking(browser) as seen:
+        await trade(seen.co)
+        line = {"item_id": 1, "line_rate": Decimal(exact), "line_quantity": 1}
+        await seen.co.invoices.create(customer_id=1, line_items=[line])
+        await seen.open("#/invoice/10001")
+        await seen.until("#parts table", exact)
+        seen.check()
+
+
+async def test_an_empty_list_says_why(browser):
+    """Nothing there yet, or nothing that the filter lets through."""
+    async with looking(browser) as seen:
+        await seen.open("#/invoice")
+        await seen.until("#list-empty", "There are none yet.")
+        await seen.open("#/invoice?field=total&operation=GT&value=5")
+        await seen.until("#list-empty", "Nothing matches the filter.")
+        await trade(seen.co)
+        await seen.until("#list-text", "1 to 1 of 1")
+        assert await seen.text("#list-empty") == ""
+        seen.check()
+
+
+async def test_line_items_are_a_table_and_parts_of_parts_unfold(browser):
+    """The main facts of a line first; every field of a line is somewhere."""
+    async with looking(browser) as seen:
+        await trade(seen.co)
+        await seen.open("#/invoice/10000")
+        await seen.until("#parts h3", "line_items 2")
+        tea, cup = await seen.table("#parts table")
+        assert list(tea)[:4] == ["item_name", "descrip", "line_quantity", "line_rate"]
+        assert list(tea.values())[:4] == ["Tea", "", "4", "2.50"]
+        assert list(cup.values())[:4] == ["Cup", "Blue", "1", "20.00"]
+        (invoice,) = seen.sandbox.store.records("invoice")
+        empty = (await seen.text("#parts p")).removeprefix("Empty: ").split(", ")
+        assert tea.keys() | set(empty) == invoice["line_items"][0].keys()
+        assert not tea.keys() & set(empty)
+        await seen.page.click("#parts tr:nth-child(2) a:text-is('2')")
+        await seen.until("#record-title", "Cup item 2")
+        await seen.open("#/package/554")
+        await seen.until("#parts summary", "base 5")
+        assert await seen.page.is_hidden("#parts .pairs")
+        await seen.page.focus("#parts summary")
+        await seen.page.keyboard.press("Enter")
+        await seen.page.wait_for_selector("#parts .pairs th:text-is('pricemodel')")
+        await seen.open("#/transaction/1")
+        await seen.until("#parts h3", "applied_to 1")
+        (part,) = await seen.table("#parts table")
+        assert part == {"invoice_id": "10000", "applied": "7.00"}
+        await seen.open("#/customer/1")
+        await seen.until("#fields", "old, good")  # a list of texts needs no table
+        seen.check()
+
+
+async def test_a_record_shows_its_facts_and_what_belongs_to_it(browser):
+    """With the number of records, as links to filtered lists."""
+    async with looking(browser) as seen:
+        await trade(seen.co)
+        await seen.co.customers.create(company="Other")
+        await seen.open("#/invoice/10000")
+        await seen.until("#facts", "Acme 1")
+        names = await seen.texts("#facts dt")
+        facts = dict(zip(names, await seen.texts("#facts dd"), strict=True))
+        assert (facts["total"], facts["balance"], facts["date"]) == ("30.00", "23.00", "2026-01-31")
+        assert facts["invoice_status_name"] == "Overdue"
+        await seen.until("#related", "Payments 1")
+        await seen.page.click("#related a")
+        await seen.until("#list-text", "1 to 1 of 1")
+        await seen.page.click("#rows a:text-is('Acme')")
+        await seen.until("#related", "Users 1")
+        assert await seen.texts("#related a") == [
+            "Subscriptions 1",
+            "Invoices 1",
+            "Payments 1",
+            "Users 1",
+        ]
+        await seen.open("#/customer/2")
+        await seen.until("#record-title", "Other customer 2")
+        await seen.until("#related", "")
+        assert "1" not in "".join(await seen.texts("#related a"))
+        seen.check()
+
+
+async def test_an_answer_that_comes_late_is_not_shown_for_another_record(browser):
+    """Whoever has gone on sees where they have gone."""
+    async with looking(browser) as seen:
+        await fill(seen.co, 9)
+        held = asyncio.Event()
+
+        async def late(route):
+            await held.wait()
+            await route.continue_()
+
+        await seen.page.route("**/_sandbox/records/customer/1", late)
+        await seen.open("#/")
+        async with seen.page.expect_request("**/_sandbox/records/customer/1"):
+            await seen.open("#/customer/1")
+        await seen.page.evaluate("location.hash = '#/customer/2'")
+        await seen.until("#record-title", "Company 01 customer 2")
+        async with seen.page.expect_response("**/_sandbox/records/customer/1"):
+            held.set()
+        await seen.page.evaluate("new Promise((wake) => setTimeout(wake))")
+        assert await seen.text("#record-title") == "Company 01 customer 2"
+        assert "Company 00" not in await seen.text("#record")
+        seen.check()
+
+
+async def test_what_a_client_needs_is_copied_by_a_button(browser):
+    """URL, user name, password; by mouse and keyboard, and as they are."""
+    password = f" {HOSTILE}&amp;\"' "
+    permissions = ["clipboard-read", "clipboard-write"]
+    async with looking(
+        browser, username="shop", password=password, permissions=permissions
+    ) as seen:
+        await seen.open()
+        for name, value in (
+            ("base", seen.sandbox.url),
+            ("username", "shop"),
+            ("password", password),
+        ):
+            await playwright.expect(seen.page.locator(f"#{name}")).to_have_text(
+                re.compile(re.escape(value.strip()))
+            )
+            await seen.page.focus(f"[data-copies={name}]")
+            await seen.page.keyboard.press("Enter")
+            await seen.until(f"[data-copies={name}]", "Copied")
+            assert await seen.page.evaluate("navigator.clipboard.readText()") == value
+        await seen.page.evaluate("navigator.clipboard.writeText('')")
+        await seen.page.click("[data-copies=base]")
+        await seen.until("#copied", "Copied")
+        assert await seen.page.evaluate("navigator.clipboard.readText()") == seen.sandbox.url
+        await seen.until("[data-copies=base]", "Copy")
+        assert await seen.page.locator("header img").count() == 0
+        assert await seen.page.evaluate("window.hit") is None
+        seen.check()
+
+
+async def test_a_browser_that_forbids_copying_lets_the_keyboard_do_it(browser):
+    """What is to be copied is selected."""
+    async with looking(browser) as seen:
+        await seen.page.add_init_script(
+            "navigator.clipboard.writeText = () => Promise.reject(new Error('no'))"
+        )
+        await seen.open()
+        await seen.page.click("[data-copies=base]")
+        await seen.until("[data-copies=base]", "Press Ctrl+C")
+        assert await seen.page.evaluate("String(getSelection())") == seen.sandbox.url
         seen.check()
 
 
@@ -279,7 +578,7 @@ async def test_a_list_follows_what_happens(browser):
 
 
 async def test_a_record_is_shown_whole_and_leads_to_others(browser):
-    """Nested parts included; ids of other records are links."""
+    """Nested parts beside its fields; ids of other records are links."""
     async with looking(browser) as seen:
         await fill(seen.co)
         (invoice,) = seen.sandbox.store.records("invoice")
@@ -290,11 +589,11 @@ async def test_a_record_is_shown_whole_and_leads_to_others(browser):
             zip(await seen.texts("#fields th"), await seen.texts("#fields td"), strict=True)
         )
         assert (shown["total"], shown["customer_id"]) == ("2.95", "8")
-        assert '"item_external_key": "tea"' in shown["line_items"]
+        assert [line["item_external_key"] for line in await seen.table("#parts table")] == ["tea"]
         filled = {name for name, value in invoice.items() if value not in (None, "")}
-        assert shown.keys() == filled
+        assert shown.keys() | {"line_items"} == filled
         empty = (await seen.text("#record-empty")).removeprefix("Empty: ").split(", ")
-        assert shown.keys() | set(empty) == invoice.keys()
+        assert shown.keys() | {"line_items"} | set(empty) == invoice.keys()
         await seen.page.click("#fields a:text-is('8')")
         await seen.until("#record-title", "customer 8")
         await seen.until("#fields", "Company 07")
@@ -308,7 +607,15 @@ async def test_html_in_records_and_paths_is_only_text(browser):
     """On no view does it become an element, let alone a script that runs."""
     async with looking(browser) as seen:
         for name in (HOSTILE, SCRIPT):
-            await seen.co.customers.create(company=name, external_key=name, custom_1=name)
+            nested = {name: [name, {name: name, "name": name}], "list": [{name: name}]}
+            await seen.co.customers.create(
+                company=name, external_key=name, custom_1=name, custom_2=nested, tags=[name]
+            )
+        await seen.co.items.create(name=HOSTILE, external_key="i", custom_1=[[SCRIPT]])
+        line = {"item_external_key": "i", "descrip": SCRIPT, "line_rate": 1}
+        await seen.co.invoices.create(customer_id=1, refnumber=SCRIPT, line_items=[line])
+        del line["line_rate"]
+        await seen.co.subscriptions.create(customer_id=2, nickname=HOSTILE, line_items=[line])
         path = "%3Cimg%20src=x%20onerror=alert(1)%3E"
         async with (
             aiohttp.ClientSession() as session,
@@ -319,6 +626,20 @@ async def test_html_in_records_and_paths_is_only_text(browser):
             ("#/customer", "#rows", HOSTILE),
             ("#/customer/1", "#fields", HOSTILE),
             ("#/customer/2", "#fields", SCRIPT),
+            ("#/customer/1", "#record-title", HOSTILE),
+            ("#/customer/1", "#facts", HOSTILE),
+            ("#/customer/1", "#parts th >> nth=0", HOSTILE),
+            ("#/customer/2", "#parts", SCRIPT),
+            ("#/item/1", "#record-title", HOSTILE),
+            ("#/item/1", "#parts", SCRIPT),
+            ("#/invoice", "#rows", HOSTILE),
+            ("#/invoice", "#rows", SCRIPT),
+            ("#/invoice/10000", "#facts", HOSTILE),
+            ("#/invoice/10000", "#parts table", HOSTILE),
+            ("#/invoice/10000", "#parts table", SCRIPT),
+            ("#/package", "#rows", SCRIPT),
+            ("#/package/554", "#facts", SCRIPT),
+            ("#/package/554", "#record-title", HOSTILE),
             ("#/", "#log", "%3Cimg"),
             (f"#/{path}", "#log", "%3Cimg"),
             (f"#/customer/{path}", "#record-title", "<img"),
@@ -326,8 +647,11 @@ async def test_html_in_records_and_paths_is_only_text(browser):
         ):
             await seen.open(hash_)
             await seen.until(place, said)
+            await seen.page.evaluate(
+                "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
+            )
             await seen.page.wait_for_timeout(50)
-            assert await seen.page.locator("main img, main script, main iframe").count() == 0
+            assert await seen.page.locator("body img, body script, body iframe").count() == 0
             assert await seen.page.evaluate("window.hit") is None
         seen.complaints = [one for one in seen.complaints if "404" not in one and "400" not in one]
         seen.check()
@@ -388,33 +712,91 @@ async def test_the_page_says_so_when_the_sandbox_is_gone(browser):
 async def test_it_is_readable_on_a_phone(browser, tmp_path):
     """Nothing hangs over the edge: tables scroll in themselves; controls can be touched."""
     async with looking(browser, viewport=PHONE, color_scheme="dark") as seen:
+        await trade(seen.co)
         await fill(seen.co)
-        views = {"#/": "#log tr", "#/customer": "#rows td", "#/customer/1": "#fields tr"}
+        await seen.co.items.create(name="x" * 200, custom_1={"y" * 200: {"z" * 200: [["w" * 200]]}})
+        views = {
+            "#/": "#log tr",
+            "#/customer": "#rows td",
+            "#/customer/1": "#fields tr",
+            "#/invoice/10000": "#parts td",
+            "#/item/4": "#parts td",
+        }
         for hash_, ready in views.items():
             await seen.open(hash_)
             await seen.page.wait_for_selector(ready)
+            await seen.page.evaluate(
+                "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
+            )
             assert (
                 await seen.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
             )
             image = await seen.page.screenshot(path=tmp_path / f"{len(hash_)}.png")
             assert await colours(seen.page, image) > 20
-        low = await seen.page.evaluate(
-            """[...document.querySelectorAll("button, input, select")]
-               .filter((each) => each.offsetParent && each.offsetHeight < 40).length"""
-        )
-        assert low == 0
+            low = await seen.page.evaluate(
+                """[...document.querySelectorAll("button, input, select, nav a, summary")]
+                   .filter((each) => each.checkVisibility() && !each.closest("td")
+                                     && each.getBoundingClientRect().height < 39.5)
+                   .map((each) => each.outerHTML)"""
+            )
+            assert low == []
         seen.check()
+
+
+async def test_on_a_phone_the_list_is_not_below_everything_else(browser):
+    """What can be folded is folded; a filter that is on shows."""
+    async with looking(browser, viewport=PHONE) as seen:
+        await trade(seen.co)
+        await seen.open("#/invoice")
+        await seen.page.wait_for_selector("#rows td")
+        for hidden in ("#others", "#lists", "#filter", "#access"):
+            assert await seen.page.is_hidden(hidden)
+        place = await seen.page.locator("#rows td >> nth=0").bounding_box()
+        assert place is not None
+        assert place["y"] < PHONE["height"] / 2
+        await seen.open("#/invoice?field=total&operation=GT&value=5")
+        await seen.page.wait_for_selector("#filter")
+        await seen.open("#/")
+        await seen.page.wait_for_selector("#access")
+        seen.check()
+
+
+async def test_dark_and_light_are_what_the_system_says(browser):
+    """The page has no switch of its own."""
+    for scheme, is_light in (("light", True), ("dark", False)):
+        async with looking(browser, color_scheme=scheme) as seen:
+            await trade(seen.co)
+            await seen.open("#/invoice/10000")
+            await seen.page.wait_for_selector("#parts td")
+            ground, ink = await seen.page.evaluate(
+                """[["body", "backgroundColor"], ["#parts td", "color"]].map(([place, what]) => {
+                    const colour = getComputedStyle(document.querySelector(place))[what];
+                    const [red, green, blue] = colour.match(/[0-9]+/g).map(Number);
+                    return red + green + blue;
+                })"""
+            )
+            assert (ground > ink) is is_light
+            assert abs(ground - ink) > 300
+            seen.check()
 
 
 async def test_everything_has_a_name_and_the_keyboard_reaches_it(browser):
     """For those who do not see the page, or have no mouse."""
     async with looking(browser) as seen:
-        await fill(seen.co)
-        for hash_ in ("#/", "#/customer", "#/customer/1"):
+        await trade(seen.co)
+        await fill(seen.co, 29)
+        for hash_, ready in (
+            ("#/", "#log td"),
+            ("#/package/554", "#parts td"),
+            ("#/customer", "#rows td"),
+            ("#/customer/1", "#fields td"),
+        ):
             await seen.open(hash_)
+            await seen.page.wait_for_selector(ready)
             nameless = await seen.page.evaluate(
                 """() => {
-                    const all = "button, input, select, a, svg, nav, section, [role=region]";
+                    const all = "button, input, select, a, svg, nav, section, summary, "
+                        + "[role=region]";
                     const named = (each) => each.textContent.trim() || each.labels?.length
                         || each.getAttribute("aria-label")
                         || document.getElementById(each.getAttribute("aria-labelledby"));
@@ -442,9 +824,9 @@ async def test_no_request_leaves_loopback(browser, netlog):
     """By the browser's own log of all that it did in these tests; the last one, for it ends it."""
     async with looking(browser) as seen:
         await fill(seen.co)
-        for hash_ in ("#/", "#/customer", "#/customer/1"):
+        for hash_ in ("#/", "#/customer", "#/invoice/10000"):
             await seen.open(hash_)
-        await seen.page.wait_for_selector("#fields tr")
+        await seen.page.wait_for_selector("#parts tr")
         seen.check()  # and by the DevTools
     await browser.close()
     log = json.loads(netlog.read_text("utf-8"))
