@@ -204,7 +204,7 @@ async def test_a_call_sends_what_is_documented(call: Any, target: str, body: Any
         (lambda co: co.notes.create(note="x", obj_type="customer"), "obj_id"),
         (lambda co: co.notes.create(note="", obj_type="customer", obj_id=5), "needs note"),
         (lambda co: co.notes.create(note="x", obj_id=5), "obj_type"),
-        (lambda co: co.notes.create(nota="x", note="x", obj_type="c", obj_id=5), "'note'"),
+        (lambda co: co.notes.create(nota="x", note="x", obj_type="c", obj_id=5), '"note"'),
         (lambda co: co.resthooks.create(target_url="https://x.example/"), "event"),
         (lambda co: co.resthooks.create(event="customer.insert"), "target_url"),
         (lambda co: co.chargeoverjs.commit(""), "token"),
