@@ -43,6 +43,7 @@ MODULES = {
     "webhooks": ("chargeover_async.webhooks", "Webhooks"),
     "migrate": ("chargeover_async.migrate", "Imports"),
     "export": ("chargeover_async.export", "Exports and syncs"),
+    "cluster": ("chargeover_async.cluster", "Tasks of engines"),
     "sandbox": ("chargeover_async.sandbox", "The sandbox"),
     "testing": ("chargeover_async.testing", "Tests of services"),
     "models": ("chargeover_async.models", "Records, and what may be written"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
+from ._hints import describe
 from .errors import AlreadyExists, ChargeOverError, DependencyFailed, UsageError
 
 DEFAULT_PATH = "$.response.id"
@@ -107,11 +108,6 @@ def check_path(path: str) -> str:
 
 def find_one(path: str, document: Any) -> Any:
     """The one value that ``path`` finds in ``document``; raises NoSingleMatch otherwise."""
-    if path == DEFAULT_PATH:  # nearly every reference: no need to search
-        response: Any = document.get("response")
-        if isinstance(response, dict) and "id" in response:
-            return cast("Any", response["id"])
-        raise NoSingleMatch(f"{path} matches nothing")
     matches: list[Any] = _compiled(path).find(document)
     if len(matches) != 1:
         count = f"{len(matches)} values" if matches else "nothing"
@@ -148,6 +144,14 @@ def resolve(ref: Ref, user: str, *, existing_will_do: bool = False) -> Any:
         raise UsageError(
             f"{user} refers to {ref.target.label}, where {error}; nothing was sent"
         ) from None
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - an answer holds what it likes, a path does, too
+        raise DependencyFailed(
+            f"{ref.target.label}, which this refers to, was done, but {ref.path} cannot be read "
+            f"from its answer: {describe(error)}",
+            operation=user,
+        ) from error.with_traceback(None)
     if isinstance(value, (dict, list)) or value is None:
         shown = repr(cast("object", value))[:80]
         raise UsageError(
@@ -155,6 +159,17 @@ def resolve(ref: Ref, user: str, *, existing_will_do: bool = False) -> Any:
             f"but {shown}; nothing was sent"
         )
     return value
+
+
+def resolve_in_path(ref: Ref, user: str, *, existing_will_do: bool = False) -> str:
+    """The same as text for one segment of a path; raises UsageError for what is no name."""
+    text = str(resolve(ref, user, existing_will_do=existing_will_do))
+    if text in {"", ".", ".."}:
+        raise UsageError(
+            f"{user} refers to {ref.path} of {ref.target.label}, which is {text!r}: no name of a "
+            "record; nothing was sent"
+        )
+    return text
 
 
 # -- putting it in ---------------------------------------------------------------------------

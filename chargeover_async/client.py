@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from ._send.direct import Direct
 from ._send.pipeline import Pipeline
 from ._send.transport import (
     AiohttpTransport,
@@ -126,6 +127,7 @@ class ChargeOver(Resources):
             observer=on_event,
             source=random,
         )
+        self._direct = Direct(self._pipeline)
         self._bulk = bulk or BulkSettings()
         self._url = str(base)
         options = Options(query=call_query(on_behalf_addr, on_behalf_details, flags), dates=dates)
@@ -133,7 +135,7 @@ class ChargeOver(Resources):
 
     def _set_options(self, options: Options) -> None:
         self._options = options
-        self._set_resources(self._pipeline, options)
+        self._set_resources(self._direct, options)
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
@@ -274,7 +276,7 @@ class ChargeOver(Resources):
         if as_ is not None or raw:
             reader = Reading(Created, as_, self._options.dates, raw=raw).one
         operation: Operation[Any] = Operation(
-            self._pipeline,
+            self._direct,
             path.split("/")[1],
             method,
             path,

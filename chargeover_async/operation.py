@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Coroutine, Generator
+from decimal import Decimal
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
@@ -31,6 +32,13 @@ T = TypeVar("T")
 
 State = Literal["done", "refused", "not_sent", "unknown"]
 Reader = Callable[[msgspec.Raw], Any]
+
+
+class _WithId(msgspec.Struct):
+    id: Any
+
+
+_read_id = msgspec.json.Decoder(_WithId, float_hook=Decimal).decode
 
 
 class Outcome(msgspec.Struct, Generic[T], frozen=True):
@@ -323,13 +331,19 @@ class Operation(Coroutine[Any, Any, T]):
         self.settle(Outcome(self, state_of(error), None, error, error.attempts, batch))
 
     def value_at(self, path: str) -> Any:
-        """The value that ``path`` finds in the answer; raises LookupError or UsageError."""
-        outcome = self.outcome
-        assert outcome is not None
+        """The value that ``path`` finds in the answer.
+
+        Raises LookupError or UsageError, and what else an answer or a path may lead to.
+        """
         if self._answer is None:
             raise UsageError(
                 f"the answer of {self.label} was not kept: call ref() before it is sent"
             )
+        if path == DEFAULT_PATH:  # nearly every reference: no need to read, or to search, the rest
+            try:
+                return _read_id(self._answer).id
+            except (msgspec.DecodeError, ValueError, RecursionError):
+                pass  # not there, and so it will be told
         return find_one(
             path, {"code": 200, "status": "OK", "message": "", "response": untyped(self._answer)}
         )

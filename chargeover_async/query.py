@@ -198,15 +198,15 @@ def order_pair(order: Order) -> QueryPairs:
     if order is None:
         return ()
     parts: list[str] = []
-    for one in [order] if isinstance(order, str) else _listed("order", order):
-        if not isinstance(one, str):
-            raise UsageError(f"order= takes 'field' or '-field', not {one!r}")
-        name, _, direction = one.partition(":")
+    for field in [order] if isinstance(order, str) else _listed("order", order):
+        if not isinstance(field, str):
+            raise UsageError(f"order= takes 'field' or '-field', not {field!r}")
+        name, _, direction = field.partition(":")
         if name.startswith("-") and not direction:
             name, direction = name[1:], "DESC"
         direction = (direction or "ASC").upper()
         if direction not in {"ASC", "DESC"} or name.startswith("-"):
-            raise UsageError(f"order= takes 'field' or '-field', not {one!r}")
+            raise UsageError(f"order= takes 'field' or '-field', not {field!r}")
         Field(name)
         parts.append(f"{name}:{direction}")
     return (("order", ",".join(parts)),) if parts else ()

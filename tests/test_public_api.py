@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 import types
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from support.places import DOCS, ROOT
 
 import chargeover_async
 
@@ -138,6 +140,44 @@ def classes_in(hints: Iterable[object]) -> Iterator[type]:
         yield from classes_in(typing.get_args(hint))
         if isinstance(typing.get_origin(hint), type):
             yield typing.get_origin(hint)
+
+
+def documented_names() -> set[str]:
+    """``chargeover_async.x.y`` and what is imported from there, in README and docs."""
+    found: set[str] = set()
+    for page in [ROOT / "README.md", *DOCS.rglob("*.md")]:
+        text = page.read_text("utf-8")
+        found |= set(re.findall(r"\bchargeover_async(?:\.[a-zA-Z]\w*)+", text))
+        for module, names in re.findall(
+            r"from (chargeover_async[.\w]*) import (\([^)]*\)|[\w, ]+)", text
+        ):
+            found |= {f"{module}.{name}" for name in re.findall(r"\w+", names)}
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(documented_names()))
+def test_a_documented_name_can_be_imported(name: str):
+    """From where the pages say, wherever it is at home, and it is no secret there."""
+    parts = name.split(".")
+    found: object = chargeover_async
+    for depth, part in enumerate(parts[1:], 1):
+        if isinstance(found, types.ModuleType) and not hasattr(found, part):
+            importlib.import_module(".".join(parts[: depth + 1]))
+        if isinstance(found, types.ModuleType) and hasattr(found, "__all__"):
+            value = getattr(found, part)
+            assert isinstance(value, types.ModuleType) or part in found.__all__
+        found = getattr(found, part)
+
+
+def test_the_pages_are_read():
+    """Names of all forms."""
+    names = documented_names()
+    assert len(names) > 15
+    assert {
+        "chargeover_async.vocabulary",
+        "chargeover_async.ChargeOver",
+        "chargeover_async.limits.redis.RedisLimiter",
+    } <= names
 
 
 def test_a_star_import_gives_the_public_names():

@@ -1,18 +1,42 @@
-"""From what came back to what becomes of an operation: the repeat table with its limits.
+"""What becomes of an operation: the one place where that is decided, for direct calls and batches.
 
-Pure: the pipeline (one operation a request) and the bulk engine (many) both ask here.
+Pure, and told the time. A `Life` is asked after each answer, to the operation itself (`answered`)
+or to the question for its key (`looked_up`), and says what is to be done next, or how it ended:
+
+===================== ========= ========== ======================= ==============================
+answer                READ      IDEMPOTENT KEYED                   ONCE
+===================== ========= ========== ======================= ==============================
+good                  done      done       done                    done
+never left            again*    again*     again*                  again*
+429, `tries` stays    again*    again*     again*                  again*
+no readable one       again*    again*     look up                 unknown
+500 in an envelope    few*      few*       look up                 ServerError: may have happened
+404 to a DELETE       error     **done**   error                   error
+"the key is taken"    error     error      **look up**             error
+any other 4xx         error     error      error                   error
+found: same                                done
+found: other                               AlreadyExists, unknown
+found: unreadable                          unknown
+404 to the question                        doubt is over, again*
+4xx to the question                        unknown
+any other to it                            look up again*, then unknown
+===================== ========= ========== ======================= ==============================
+
+``*`` if the policy has a try and time left. If not: what was never sent, or was answered 429, is
+unknown if an earlier send got no answer, else the error stands; after a lost answer a read ends as
+TransportError and an update as unknown; after a 500 the ServerError stands. In bold: if an earlier
+send got no answer. No readable answer, a 500 and a key that is taken after all are a *doubt*: the
+server may hold the effect. Whatever else ends an operation in doubt leaves it unknown; of reads
+nothing is ever unknown.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from chargeover_async._refs import Ref
+from chargeover_async._hints import describe
 from chargeover_async._wire.envelope import (
     Answer,
     Decoded,
@@ -29,14 +53,20 @@ from chargeover_async.errors import (
     ChargeOverError,
     ConnectFailed,
     DecodeError,
+    NotSent,
     OutcomeUnknown,
     RateLimited,
     TransportError,
 )
-from chargeover_async.models._json.checks import SECRETS
-from chargeover_async.models._json.read import untyped
-from chargeover_async.operation import Operation, Outcome, Reader
+from chargeover_async.operation import Operation, Outcome, Reader, state_of
 from chargeover_async.retry import TABLE, Fault, Next, Repeat, RetryPolicy
+
+from .same import compare
+
+READ, KEYED = Repeat.READ, Repeat.KEYED
+NEVER_LEFT, THROTTLED, REFUSED = Fault.NEVER_LEFT, Fault.THROTTLED, Fault.REFUSED
+AGAIN, LOOK_UP = Next.AGAIN, Next.LOOK_UP
+_TRUE = Reply(200, response=msgspec.Raw(b"true"))
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -54,6 +84,14 @@ class Result(msgspec.Struct, frozen=True):
     retry_after_s: float | None = None
     whole: Decoded[Any] | None = None
 
+    @property
+    def story(self) -> str:
+        """A fault in words."""
+        if self.reason or self.reply is None:
+            return self.reason or (self.fault.value if self.fault else "")
+        who = "the server failed" if self.fault is Fault.SERVER else "the API said"
+        return f"{who}: {self.reply.message}"
+
 
 def result_of(
     answer: Answer | NoAnswer, retry_after: float | None = None, reader: Reader | None = None
@@ -65,7 +103,10 @@ def result_of(
     if isinstance(answer, NoAnswer):
         return Result(answer.fault, reason=answer.reason, cause=answer.cause)
     if isinstance(reader, WholeReader) and 200 <= answer.status < 300:
-        whole = reader.whole(answer)
+        try:
+            whole = reader.whole(answer)
+        except Exception:  # noqa: BLE001 - it comes again, and is told, when it is read apart
+            whole = None
         if whole is not None and whole.ok:
             return Result(None, None, answer.status, whole=whole)
     reply = parse(answer)
@@ -80,228 +121,255 @@ def result_of(
     return Result(fault, reply, status, reason, answer.body, None, retry_after)
 
 
-def decide(
-    policy: RetryPolicy,
-    operation: Operation[Any],
-    result: Result,
-    *,
-    tries: int,
-    elapsed_s: float,
-    sent_before: bool,
-) -> Next:
-    """The next step for an operation that ended a send in a fault.
+class End(msgspec.Struct, frozen=True, gc=False):
+    """How an operation ended, and the answer that references to it are read from."""
 
-    ``tries`` counts the sends so far, those that never left included and those answered 429 not.
-    ``sent_before`` says that this send or an earlier one may have been done by the server. Then
-    "already exists" is no conflict yet, but a reason to look the key up.
-    """
-    fault = result.fault
-    assert fault is not None
-    repeat = operation.repeat
-    if fault is Fault.REFUSED and sent_before and repeat is Repeat.KEYED and _is_taken(result):
-        return Next.LOOK_UP
-    step = TABLE[fault, repeat]
-    if step in {Next.AGAIN, Next.AFTER_500} and not policy.may_repeat(
-        fault, step, tries, elapsed_s
-    ):
-        lost = sent_before and repeat is not Repeat.READ and fault is not Fault.SERVER
-        return Next.UNKNOWN if lost else Next.FAIL
-    return step
+    outcome: Outcome[Any]
+    answer: msgspec.Raw | None = None
 
 
-def asks_again(policy: RetryPolicy, result: Result, *, tries: int, elapsed_s: float) -> bool:
-    """Whether a look-up of a key that ended in a fault is sent once more.
+class Life:
+    """One operation from its first send to its end, or one question for a key; see the module."""
 
-    It is more patient than another read with a server that fails (500): what hangs on it is
-    whether a record is there.
-    """
-    fault = result.fault
-    assert fault is not None
-    return fault is not Fault.REFUSED and policy.may_repeat(fault, Next.AGAIN, tries, elapsed_s)
+    # What nearly every life needs stands in slots; the rest stands on the class until it differs,
+    # which halves the time that one takes to be made.
+    __slots__ = ("__dict__", "attempts", "batch", "since", "tries")
+
+    sent_before: bool = False  # some send got no answer: never taken back
+    in_doubt: bool = False  # the server may hold its effect, as far as is known now
+    lost: Result | None = None  # the latest send that got no answer
+    existing: AlreadyExists | None = None  # its key is taken, and is looked up to learn by which
+
+    def __init__(self) -> None:
+        self.attempts = 0  # sends that left
+        self.tries = 0  # sends that were not answered 429
+        self.batch = 0  # the number of the batch it last travelled in
+        self.since = 0.0  # when it was first sent
+
+    def leaves(self, now: float) -> None:
+        """It is sent now."""
+        if not self.attempts and not self.tries:
+            self.since = now
+
+    def answered(
+        self, operation: Operation[Any], result: Result, policy: RetryPolicy, now: float
+    ) -> Next | End:
+        """A send of ``operation`` brought ``result``: its end, or what is next after a pause.
+
+        That is to send it again, or (LOOK_UP) to look its key up.
+        """
+        fault, repeat = result.fault, operation.repeat
+        if fault is None:  # as nearly always
+            self.attempts += 1
+            self.tries += 1
+            if result.whole is not None:
+                return self._has(operation, result.whole.response, None)
+            assert result.reply is not None
+            return self._done(operation, result.reply)
+        self._count(fault)
+        if fault is REFUSED:
+            if self.sent_before:
+                if operation.method == "DELETE" and result.status == 404:
+                    return self._done(operation, _TRUE)  # by an earlier send
+                if repeat is KEYED and _is_taken(result):
+                    self._doubt(result)
+                    return LOOK_UP
+            return self._error(operation, result)
+        if fault is not NEVER_LEFT and fault is not THROTTLED:
+            self._doubt(result)
+        step = TABLE[fault, repeat]
+        if step is Next.UNKNOWN:
+            return self._unknown(operation, result.story, result.cause)
+        if step is LOOK_UP:
+            return step
+        if step is not Next.FAIL and policy.may_repeat(fault, step, self.tries, now - self.since):
+            return step
+        if self.sent_before and repeat is not READ and fault is not Fault.SERVER:
+            return self._unknown(operation, result.story, result.cause)
+        return self._error(operation, result)
+
+    def looked_up(
+        self,
+        operation: Operation[Any],
+        question: Life,
+        result: Result,
+        sent: Any,
+        policy: RetryPolicy,
+        now: float,
+        *,
+        sure: bool = True,
+    ) -> Next | End:
+        """The ``question`` for its key brought ``result``: its end, or what is next.
+
+        That is to send it again, at once, or (LOOK_UP) to ask again, after a pause.
+        ``sent`` is the payload that was sent, by which a record is known as ours. A 404 that is not
+        ``sure`` does not end the doubt; sending again is safe, as the key is taken if it is wrong.
+        """
+        fault, elapsed_s = result.fault, now - self.since
+        question._count(fault)
+        if fault is None:
+            assert result.reply is not None
+            return self._found(operation, result.reply.response, sent)
+        if fault is REFUSED and result.status == 404 and self.existing is None:
+            if policy.may_repeat(Fault.LOST, AGAIN, self.tries, elapsed_s):
+                self.in_doubt = not sure
+                return AGAIN
+            return self.given_up(operation, "no record has its key, and no try is left")
+        # More patient than another read with a server that fails (500): what hangs on it is whether
+        # a record is there.
+        if fault is not REFUSED and policy.may_repeat(fault, AGAIN, question.tries, elapsed_s):
+            return LOOK_UP
+        label = f"the look-up of {operation.label}"
+        error = _failure(result, label, READ, question.attempts, question.batch)
+        return self.given_up(
+            operation, f"its key could not be looked up: {result.story or error.message}", error
+        )
+
+    # -- what ends otherwise than by an answer of its own ------------------------------------------
+
+    def cut_off(
+        self, operation: Operation[Any], why: str, cause: BaseException | None = None
+    ) -> End:
+        """Nobody waits for the answer to a send that may have left."""
+        self.attempts += 1
+        self.in_doubt = True
+        return self.given_up(operation, why, cause)
+
+    def given_up(
+        self, operation: Operation[Any], why: str, cause: BaseException | None = None
+    ) -> End:
+        """It is not under way and will not be sent again."""
+        if self.existing is not None:
+            return self.failed(operation, self.existing)
+        if self.in_doubt and operation.repeat is not READ:
+            return self._unknown(operation, why, cause)
+        error = NotSent(f"{why}; nothing came of it")
+        error.__cause__ = cause
+        return self.failed(operation, error)
+
+    def behind(self, operation: Operation[Any], cause: ChargeOverError) -> End:
+        """What it refers to failed with ``cause``, when it has perhaps been out itself."""
+        return self.stopped_by(operation, cause, "what it refers to was not done")
+
+    def stopped_by(self, operation: Operation[Any], error: ChargeOverError, why: str) -> End:
+        """It cannot be sent (again): ``error`` stands unless it is in doubt."""
+        if self.in_doubt:
+            return self.given_up(operation, why, error)
+        return self.failed(operation, error)
+
+    def withdrawn(self, operation: Operation[Any]) -> End | None:
+        """Nobody waits for it any more; None while something may have come of it."""
+        if self.in_doubt:
+            return None
+        again = " again" if self.attempts else ""
+        return self.given_up(operation, f"cancelled, and so withdrawn before it was sent{again}")
+
+    def failed(self, operation: Operation[Any], error: ChargeOverError) -> End:
+        """It ended in ``error``."""
+        error.operation = error.operation or operation.label
+        error.attempts, error.batch = self.attempts, self.batch
+        return End(Outcome(operation, state_of(error), None, error, self.attempts, self.batch))
+
+    # -- details -----------------------------------------------------------------------------------
+
+    def _count(self, fault: Fault | None) -> None:
+        if fault is not NEVER_LEFT:
+            self.attempts += 1
+        if fault is not THROTTLED:
+            self.tries += 1
+
+    def _doubt(self, result: Result) -> None:
+        self.sent_before = self.in_doubt = True
+        self.lost = result
+
+    def _error(self, operation: Operation[Any], result: Result) -> End:
+        """The fault stands."""
+        error = _failure(result, operation.label, operation.repeat, self.attempts, self.batch)
+        if self.in_doubt and operation.repeat is not READ:
+            error.may_have_happened = True  # by an earlier send, whatever this one met
+        return self.failed(operation, error)
+
+    def _unknown(
+        self, operation: Operation[Any], why: str, cause: BaseException | None = None
+    ) -> End:
+        first = self.lost.story if self.lost is not None else ""
+        story = f"{first}; {why}" if first and first != why else why
+        error = OutcomeUnknown(
+            f"it was sent and may have happened, once: {story}. Look it up before you repeat it"
+        )
+        error.__cause__ = cause or (self.lost.cause if self.lost is not None else None)
+        return self.failed(operation, error)
+
+    def _found(self, operation: Operation[Any], record: msgspec.Raw, sent: Any) -> End:
+        """A record has its key: ours, or another's."""
+        try:
+            identity, other = compare(operation.object, record, sent)
+            answer = msgspec.Raw(b'{"id":%d}' % identity)
+            shown = ", ".join(f"{k} sent {a!r} held {b!r}" for k, (a, b) in sorted(other.items()))
+        except Exception as error:  # noqa: BLE001 - whatever a record may hold
+            return self.given_up(
+                operation,
+                "a record with this external_key exists, and the answer about it cannot be read "
+                f"({type(error).__name__})",
+                error,
+            )
+        if self.existing is not None:
+            self.existing.existing_id, self.existing.differences = identity, other
+            return self.failed(operation, self.existing)
+        if not other:
+            return self._done(operation, Reply(201, response=answer))
+        taken = AlreadyExists(
+            f"{operation.object} {identity} has this external_key and holds other values: {shown}. "
+            "It is either somebody else's, or ours and changed since",
+            existing_id=identity,
+            differences=other,
+            status=400,
+        )
+        taken.may_have_happened = True
+        return self.failed(operation, taken)
+
+    def _done(self, operation: Operation[Any], reply: Reply) -> End:
+        """A value that cannot be read is a DecodeError, and it was done all the same."""
+        try:
+            value = operation.reader(reply.response)
+        except DecodeError as error:
+            unreadable = error
+        except Exception as error:  # noqa: BLE001 - the caller's own type may raise what it likes
+            unreadable = DecodeError(
+                f"the answer could not be read: {describe(error)}",
+                raw=bytes(reply.response),
+            )
+            unreadable.__cause__ = error
+        else:
+            return self._has(operation, value, reply.response)
+        unreadable.operation = operation.label
+        return End(self.failed(operation, unreadable).outcome, reply.response)
+
+    def _has(self, operation: Operation[Any], value: Any, answer: msgspec.Raw | None) -> End:
+        return End(Outcome(operation, "done", value, None, self.attempts, self.batch), answer)
 
 
 def _is_taken(result: Result) -> bool:
     return result.reply is not None and is_taken_key(result.reply.message or "")
 
 
-def gone_after_delete(operation: Operation[Any], result: Result, *, sent_before: bool) -> bool:
-    """Whether a 404 means that an earlier send of this delete was done."""
-    return operation.method == "DELETE" and sent_before and result.status == 404
-
-
-def failure(
-    result: Result, operation: Operation[Any], attempts: int, batch: int
+def _failure(
+    result: Result, label: str, repeat: Repeat, attempts: int, batch: int
 ) -> ChargeOverError:
     """The exception for a fault that stands."""
-    context: dict[str, Any] = {"operation": operation.label, "attempts": attempts, "batch": batch}
-    fault = result.fault
+    context: dict[str, Any] = {"operation": label, "attempts": attempts, "batch": batch}
     error: ChargeOverError
-    if fault is Fault.NEVER_LEFT:
+    if result.fault is NEVER_LEFT:
         error = ConnectFailed(f"nothing was sent: {result.reason}", **context)
-    elif fault is Fault.LOST:
+    elif result.fault is Fault.LOST:
         error = TransportError(f"no readable answer: {result.reason}", **context)
     else:
         reply = result.reply
-        error = error_of(
-            result.status, reply.message if reply else None, result.body or _body(reply), **context
-        )
+        body = result.body or (bytes(reply.response) if reply is not None else b"")
+        error = error_of(result.status, reply.message if reply else None, body, **context)
         if isinstance(error, RateLimited):
             error.retry_after_s = result.retry_after_s
-        if operation.repeat is Repeat.READ:
+        if repeat is READ:
             error.may_have_happened = False
     error.__cause__ = result.cause
     return error
-
-
-def _body(reply: Reply | None) -> bytes:
-    return bytes(reply.response) if reply is not None else b""
-
-
-def unknown(result: Result, label: str, attempts: int, batch: int) -> OutcomeUnknown:
-    """The exception for an operation that may have happened."""
-    reason = result.reason
-    if not reason and result.reply is not None:
-        reason = f"the server failed: {result.reply.message}"
-    error = OutcomeUnknown(
-        f"it was sent and may have happened, once: {reason}. Look it up before you repeat it",
-        operation=label,
-        attempts=attempts,
-        batch=batch,
-    )
-    error.__cause__ = result.cause
-    return error
-
-
-def success(operation: Operation[Any], reply: Reply, attempts: int, batch: int) -> Outcome[Any]:
-    """The outcome of a good reply; a value that cannot be read is a DecodeError, state done."""
-    try:
-        value = operation.reader(reply.response)
-    except DecodeError as error:
-        error.operation, error.attempts, error.batch = operation.label, attempts, batch
-        return Outcome(operation, "done", None, error, attempts, batch)
-    except Exception as failed:  # noqa: BLE001 - the caller's own type may raise what it likes
-        unreadable = DecodeError(
-            f"the answer could not be read: {type(failed).__name__}: {failed}",
-            raw=bytes(reply.response),
-            operation=operation.label,
-            attempts=attempts,
-            batch=batch,
-        )
-        unreadable.__cause__ = failed
-        return Outcome(operation, "done", None, unreadable, attempts, batch)
-    return Outcome(operation, "done", value, None, attempts, batch)
-
-
-# -- adopting what a lost create left behind ---------------------------------------------------
-
-
-def differences(sent: dict[str, Any], held: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The fields that were sent and are held with another value, as ``{name: (sent, held)}``.
-
-    Only plain values that the record shows under the same name are compared, and by their meaning:
-    what a server does to a value when it stores it makes no difference (`_same`).
-    """
-    found: dict[str, tuple[Any, Any]] = {}
-    for name, value in sent.items():
-        if name not in held or value is None or isinstance(value, (dict, list, Ref)):
-            continue
-        if name in SECRETS:  # the result goes into messages
-            continue
-        if not _same(value, held[name]):
-            found[name] = (value, held[name])
-    return found
-
-
-def _same(sent: Any, held: Any) -> bool:
-    """Whether ``held`` is what a server holds that was sent ``sent``.
-
-    Numbers are compared as numbers, in text too (``"08"`` and 8, ``"2.95"`` and ``"2.950000"``),
-    moments as moments (a date with the midnight it is stored as), text without regard to blanks.
-    Text may be held cut (``transaction_detail`` at 32 characters, recording
-    `create_and_apply_credit`).
-    """
-    if sent == held:
-        return True
-    if held is None:
-        return not sent
-    if isinstance(sent, bool) or isinstance(held, bool):
-        return _flag_text(sent) == _flag_text(held)
-    numbers = _number(sent), _number(held)
-    if None not in numbers:
-        return numbers[0] == numbers[1]
-    if not isinstance(sent, str) or not isinstance(held, str):
-        return False
-    moments = _moment(sent), _moment(held)
-    if moments[0] is not None and moments[1] is not None:
-        return _same_moment(moments[0], moments[1])
-    sent, held = " ".join(sent.split()), " ".join(held.split())
-    return sent == held or (len(held) >= SHORTEST_CUT - 1 and sent.startswith(held))
-
-
-SHORTEST_CUT = 32  # characters; one less where the cut left a blank at the end
-
-
-def _number(value: Any) -> Decimal | None:
-    if isinstance(value, str):
-        return Decimal(value) if _NUMBER.fullmatch(value) else None
-    return Decimal(str(value)) if isinstance(value, (int, Decimal, float)) else None
-
-
-_NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?", re.ASCII)
-
-
-def _moment(text: str) -> dt.datetime | None:
-    try:
-        return dt.datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else None
-    except ValueError:
-        return None
-
-
-def _same_moment(sent: dt.datetime, held: dt.datetime) -> bool:
-    """Two aware moments are compared as such, others by what their clocks show."""
-    if sent.tzinfo and held.tzinfo:
-        return sent == held
-    return sent.replace(tzinfo=None) == held.replace(tzinfo=None)
-
-
-def _flag_text(value: Any) -> str:
-    return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def adopt(
-    operation: Operation[Any],
-    record: msgspec.Raw,
-    payload: dict[str, Any],
-    attempts: int,
-    batch: int,
-) -> tuple[Outcome[Any], msgspec.Raw | None]:
-    """The outcome of a create whose key was found, and the answer it would have had.
-
-    What the record holds is compared with ``payload``, what was sent, before it is called ours.
-    """
-    context: dict[str, Any] = {"operation": operation.label, "attempts": attempts, "batch": batch}
-    try:
-        held = untyped(record)
-        identity = int(held[f"{operation.object}_id"])
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-        error: ChargeOverError = OutcomeUnknown(
-            "a record with this external_key exists, and the answer about it cannot be read",
-            **context,
-        )
-        return Outcome(operation, "unknown", None, error, attempts, batch), None
-    other = differences(payload, held)
-    if other:
-        shown = ", ".join(f"{k} sent {a!r} held {b!r}" for k, (a, b) in sorted(other.items()))
-        error = AlreadyExists(
-            f"{operation.object} {identity} has this external_key and holds other values: {shown}. "
-            "It is either somebody else's, or ours and changed since",
-            existing_id=identity,
-            differences=other,
-            status=400,
-            **context,
-        )
-        error.may_have_happened = True
-        return Outcome(operation, "unknown", None, error, attempts, batch), None
-    answer = msgspec.Raw(b'{"id":%d}' % identity)
-    return success(operation, Reply(201, response=answer), attempts, batch), answer

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from .assumptions import ServerAssumptions
 from .journal import StreamJournal
 from .scope import Bulk
-from .settings import BulkReport, BulkSettings
+from .settings import BulkReport, BulkSettings, ServerAssumptions
 
 __all__ = ("Bulk", "BulkReport", "BulkSettings", "ServerAssumptions", "StreamJournal")

@@ -11,8 +11,8 @@ from chargeover_async.errors import UsageError
 from chargeover_async.models._json.read import encode
 from chargeover_async.operation import Operation
 
-from .assumptions import ServerAssumptions
 from .entry import Entry
+from .settings import ServerAssumptions
 
 REF_BYTES = 96  # what the name and path of a reference take more than the number put for it
 NAME_BYTES = 32  # the comma before an item and the name that references call it, rounded up
@@ -30,7 +30,7 @@ def measure(entry: Entry, assumptions: ServerAssumptions) -> None:
         payload = with_values(payload, [(path, 2**53) for path, _ in operation.refs])
     try:
         encoded = None if payload is None else encode(payload)
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 - a payload holds what it likes
         raise UsageError(f"{operation.label} cannot be written as JSON: {error}") from None
     item = encode_item(operation.method, _uri(operation.path, operation), encoded)
     entry.size = len(item) + NAME_BYTES
@@ -64,8 +64,8 @@ def request_of(batch: list[Entry]) -> Request:
         ref.target.entry for entry in batch if entry.operation.refs for _, ref in entry.open_refs()
     }
     items = [
-        one.item if one.item is not None and one not in names else _item(one, names)
-        for one in batch
+        entry.item if entry.item is not None and entry not in names else _item(entry, names)
+        for entry in batch
     ]
     return Request("POST", PATH, (), encode_batch(items))
 
@@ -89,11 +89,8 @@ def _path_and_payload(entry: Entry) -> tuple[str, Any]:
     operation = entry.operation
     path = operation.path
     if operation.path_ref is not None:
-        path = path.replace(REF_IN_PATH, segment(str(entry.path_value)))
-    payload = operation.payload
-    if entry.values:
-        payload = with_values(payload, entry.values)
-    return path, payload
+        path = path.replace(REF_IN_PATH, segment(entry.path_value))
+    return path, entry.payload
 
 
 def _uri(path: str, operation: Operation[Any]) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from chargeover_async._refs import PayloadPath, Ref
-from chargeover_async.errors import AlreadyExists, ChargeOverError
+from chargeover_async._refs import PayloadPath, Ref, with_values
+from chargeover_async._send.life import Life
+from chargeover_async.errors import ChargeOverError
 from chargeover_async.operation import Operation
-
-if TYPE_CHECKING:
-    from .engine import Engine
 
 
 class Stage(enum.Enum):
@@ -23,29 +21,19 @@ class Stage(enum.Enum):
     SETTLED = "is settled"
 
 
-class Entry:
-    """An operation in an engine, with the engine's own notes.
+class Home(Protocol):
+    """The engine that an entry is in."""
 
-    ``sent_before`` says that a send got no answer, so that its key may be taken by itself;
-    ``in_doubt`` that the server may hold its effect right now, as far as is known.
-    """
+    def withdraw(self, entry: Entry) -> None:
+        """Nobody waits for it any more."""
+        ...
 
-    # What every entry needs stands in slots. The rest is the same for nearly all of them: it stands
-    # on the class until it differs, which halves the time that an entry takes to be made.
-    __slots__ = (
-        "__dict__",
-        "attempts",
-        "batch",
-        "blockers",
-        "engine",
-        "first_sent",
-        "item",
-        "operation",
-        "seq",
-        "size",
-        "stage",
-        "tries",
-    )
+
+class Entry(Life):
+    """An operation in an engine, with the engine's own notes."""
+
+    # As in `Life`: what every entry needs stands in slots, the rest on the class until it differs.
+    __slots__ = ("blockers", "engine", "item", "operation", "seq", "size", "stage")
 
     rides: bool = False  # a direct call that is taken along: of no account to the scope or stream
     alone: bool = False  # cannot travel in a batch
@@ -55,16 +43,18 @@ class Entry:
     before: Entry | None = None  # the one before it on the same record
     after: Entry | None = None  # the one behind it
     values: list[tuple[PayloadPath, Any]] | None = None  # references that are resolved
-    path_value: Any = None
+    path_value: str = ""
     failed_by: ChargeOverError | None = None  # why a reference will never have a value
-    sent_before: bool = False
-    in_doubt: bool = False
     ask_first: bool = False  # another process sent it: before all else, what came of that?
     lookup: Entry | None = None  # the look-up of its key that is under way
     looks_up: Entry | None = None  # this is a look-up for that entry
-    existing: AlreadyExists | None = None  # why its key is looked up, if none was lost
 
-    def __init__(self, engine: Engine, operation: Operation[Any], seq: int) -> None:
+    def __init__(self, engine: Home, operation: Operation[Any], seq: int) -> None:
+        # As `Life.__init__`, spelt out: a migration does this a million times.
+        self.attempts = 0
+        self.tries = 0
+        self.batch = 0
+        self.since = 0.0
         self.engine = engine
         self.operation = operation
         self.seq = seq
@@ -72,13 +62,15 @@ class Entry:
         self.item: bytes | None = None  # its item of a batch, encoded, when nothing refers
         self.size = 0
         self.blockers = 0  # unsettled operations that it waits for
-        self.attempts = 0  # sends that left
-        self.tries = 0  # sends that were not answered 429
-        self.batch = 0
-        self.first_sent = 0.0
 
     def __lt__(self, other: Entry) -> bool:
         return self.seq < other.seq
+
+    @property
+    def payload(self) -> Any:
+        """What is sent, with the references that are resolved."""
+        payload = self.operation.payload
+        return with_values(payload, self.values) if self.values else payload
 
     def withdraw(self) -> None:
         """Nobody waits for it any more: do not send it if it is unsent."""
@@ -87,7 +79,7 @@ class Entry:
     def open_refs(self) -> list[tuple[PayloadPath, Ref]]:
         """References in the payload whose target is not settled yet."""
         refs = self.operation.refs
-        return [one for one in refs if not one[1].target.done] if refs else []
+        return [(path, ref) for path, ref in refs if not ref.target.done] if refs else []
 
 
 def refs_of(operation: Operation[Any]) -> list[Ref]:
@@ -98,4 +90,4 @@ def refs_of(operation: Operation[Any]) -> list[Ref]:
     return refs
 
 
-__all__ = ("Entry", "Stage", "refs_of")
+__all__ = ("Entry", "Home", "Stage", "refs_of")

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 
-from .assumptions import ServerAssumptions
 from .batch_body import jsonpath_key
 from .entry import Entry, Stage
+from .settings import ServerAssumptions
 
 FLYING, READY = Stage.FLYING, Stage.READY
 

@@ -15,8 +15,8 @@ from chargeover_async._wire.bulk import decode_entries
 from chargeover_async._wire.envelope import Answer, NoAnswer, Reply, entry_fault
 from chargeover_async.retry import Fault
 
-from .assumptions import ServerAssumptions
 from .entry import Entry
+from .settings import ServerAssumptions
 
 
 class NoVerdict(enum.Enum):

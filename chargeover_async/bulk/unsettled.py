@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from chargeover_async._refs import Answered, resolve
+from chargeover_async._refs import Answered, resolve, resolve_in_path
+from chargeover_async._send.life import End
 from chargeover_async.errors import ChargeOverError, UsageError
-from chargeover_async.operation import Operation, Outcome, state_of
+from chargeover_async.operation import Operation, Outcome
 
-from .endings import behind
 from .entry import Entry, Stage, refs_of
 from .settings import BulkReport
 
@@ -22,7 +22,7 @@ SETTLED = Stage.SETTLED
 
 
 class Unsettled:
-    """The books of one engine.
+    """The operations of one engine that have no outcome yet.
 
     ``on_ready`` is told of an entry that waits for nothing any more, ``on_settled`` of each
     outcome, with the entry and the stage it was in.
@@ -35,13 +35,13 @@ class Unsettled:
         on_ready: Callable[[Entry], None],
         on_settled: Callable[[Entry, Stage, Outcome[Any]], None],
     ) -> None:
-        self.unsettled: dict[int, Entry] = {}
+        self.entries: dict[int, Entry] = {}
         self._existing_will_do = existing_will_do
         self._on_ready = on_ready
         self._on_settled = on_settled
         self._last: dict[Any, Entry] = {}  # the latest unsettled entry on each record
         self._ended = {"done": 0, "refused": 0, "not_sent": 0, "unknown": 0}
-        self._settling: deque[tuple[Entry, Outcome[Any], Any]] | None = None
+        self._settling: deque[tuple[Entry, End]] | None = None
 
     @property
     def report(self) -> BulkReport:
@@ -81,7 +81,7 @@ class Unsettled:
         """Take an entry in; it is ready at once, or when what it waits for is settled."""
         operation = entry.operation
         operation.entry = entry
-        self.unsettled[entry.seq] = entry
+        self.entries[entry.seq] = entry
         if targets:
             for target in targets:
                 if target.dependants is None:
@@ -101,45 +101,37 @@ class Unsettled:
                     if settled.done:
                         self._put_values(entry, settled)
             except ChargeOverError as error:
-                self.fail(entry, error.with_traceback(None))
+                self.settle(entry, entry.behind(operation, error.with_traceback(None)))
                 return
         if entry.blockers == 0:
             self._on_ready(entry)
 
     # -- settling ------------------------------------------------------------------------------
 
-    def fail(self, entry: Entry, error: ChargeOverError) -> None:
-        """Settle an entry with an error."""
-        error.operation = error.operation or entry.operation.label
-        error.attempts = error.attempts or entry.attempts
-        self.settle(
-            entry,
-            Outcome(entry.operation, state_of(error), None, error, error.attempts, entry.batch),
-        )
-
-    def settle(self, entry: Entry, outcome: Outcome[Any], answer: Any = None) -> None:
+    def settle(self, entry: Entry, end: End) -> None:
         """Settle an entry and all that follows from it; one that is settled stays as it is."""
         if self._settling is not None:
-            self._settling.append((entry, outcome, answer))
+            self._settling.append((entry, end))
             return
         if entry.dependants is None and entry.after is None:  # nothing can follow from it
-            self._settle_one(entry, outcome, answer)
+            self._settle_one(entry, end)
             return
-        self._settling = deque([(entry, outcome, answer)])
+        self._settling = deque([(entry, end)])
         try:
             while self._settling:
                 self._settle_one(*self._settling.popleft())
         finally:
             self._settling = None
 
-    def _settle_one(self, entry: Entry, outcome: Outcome[Any], answer: Any) -> None:
+    def _settle_one(self, entry: Entry, end: End) -> None:
         was = entry.stage
         if was is SETTLED:
             return
-        operation, entry.stage = entry.operation, SETTLED
-        del self.unsettled[entry.seq]
+        operation, outcome = entry.operation, end.outcome
+        entry.stage = SETTLED
+        del self.entries[entry.seq]
         operation.entry = None
-        operation.settle(outcome, answer)
+        operation.settle(outcome, end.answer)
         if not entry.rides:
             self._ended[outcome.state] += 1
         self._on_settled(entry, was, outcome)
@@ -178,7 +170,7 @@ class Unsettled:
             # In a request, or with an open question, it first learns what came of that.
             open_ = child.stage is Stage.PAUSED and child.in_doubt
             if child.stage is not Stage.FLYING and not open_:
-                self.fail(child, behind(child))
+                self.settle(child, child.behind(child.operation, child.failed_by))
             return
         self._unblock(child)
 
@@ -191,7 +183,7 @@ class Unsettled:
         """Note the values of the references to a settled target; raises if there are none."""
         operation = entry.operation
         if operation.path_ref is not None and operation.path_ref.target is target:
-            entry.path_value = resolve(
+            entry.path_value = resolve_in_path(
                 operation.path_ref, operation.label, existing_will_do=self._existing_will_do
             )
         for path, ref in operation.refs or ():

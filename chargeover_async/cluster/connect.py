@@ -13,7 +13,7 @@ import msgspec
 
 from chargeover_async.client import ChargeOver
 from chargeover_async.errors import UsageError
-from chargeover_async.limits import QuotaSettings
+from chargeover_async.limits import Limiter, QuotaSettings
 from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.retry import RetryPolicy
 
@@ -95,15 +95,19 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
         given: dict[str, Any] = {"url": url, "login": login, "quota_share": share, **options}
         return cls(**given)
 
-    def open(self) -> ChargeOver:
-        """The client; raises UsageError when the credentials are not there, naming what is."""
+    def open(self, *, limiter: Limiter | None = None) -> ChargeOver:
+        """The client, with a quota of its own unless a ``limiter`` is given.
+
+        Raises UsageError when the credentials are not there, naming what is missing.
+        """
         username, password = self._credentials()
         return ChargeOver(
             self.url,
             username,
             password,
-            quota=self.quota,
-            quota_share=self.quota_share,
+            limiter=limiter,
+            quota=self.quota if limiter is None else None,
+            quota_share=self.quota_share if limiter is None else None,
             retry=self.retry,
             dates=self.dates,
             insecure_http=self.insecure_http,

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from chargeover_async._extras import arrow
+from chargeover_async.client import ChargeOver
 from chargeover_async.errors import DecodeError
 from chargeover_async.export import arrow_batches
 from chargeover_async.export.arrow import Batches
 from chargeover_async.export.columns import choose
 from chargeover_async.export.wanted import resource_class
 
-from .loop import running_loop
+from .loop import Loop, running_loop
 from .plan import Part
 
 
@@ -38,27 +39,31 @@ def read_part(part: Part) -> Iterator[Any]:
     and for datetimes that are not as ``part.moments`` says, and what a list raises. Read once more
     from the start after an error: nothing of a part is remembered.
     """
-    pa = arrow()
-    schema = part_schema(part)
-    inner = schema if part.account_column is None else pa.schema([*schema][1:])
-    cls = resource_class(part.object)
     with running_loop() as loop:
         co = part.connect.open()
         try:
-            batches = arrow_batches(
-                getattr(co, cls.attribute),
-                where=part.clauses() or None,
-                fields=part.fields,
-                nested=part.nested,
-                after=part.after,
-            )
-            try:
-                while (batch := loop.run(anext(batches, None))) is not None:
-                    yield _as_declared(pa, batch, inner, schema, part)
-            finally:
-                loop.run(batches.aclose())
+            yield from batches_of(part, loop, co)
         finally:
             loop.run(co.aclose())
+
+
+def batches_of(part: Part, loop: Loop, co: ChargeOver) -> Iterator[Any]:
+    """`read_part` by a client that is there already, in its loop."""
+    pa = arrow()
+    schema = part_schema(part)
+    inner = schema if part.account_column is None else pa.schema([*schema][1:])
+    batches = arrow_batches(
+        getattr(co, resource_class(part.object).attribute),
+        where=part.clauses() or None,
+        fields=part.fields,
+        nested=part.nested,
+        after=part.after,
+    )
+    try:
+        while (batch := loop.run(anext(batches, None))) is not None:
+            yield _as_declared(pa, batch, inner, schema, part)
+    finally:
+        loop.run(batches.aclose())
 
 
 def _as_declared(pa: Any, batch: Any, inner: Any, schema: Any, part: Part) -> Any:
@@ -81,4 +86,4 @@ def _as_declared(pa: Any, batch: Any, inner: Any, schema: Any, part: Part) -> An
     return pa.RecordBatch.from_arrays([name, *batch.columns], schema=schema)
 
 
-__all__ = ("part_schema", "read_part")
+__all__ = ("batches_of", "part_schema", "read_part")

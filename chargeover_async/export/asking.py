@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from chargeover_async._send.pipeline import Pipeline
+from chargeover_async._send.direct import Direct
 from chargeover_async._wire.bulk import PATH, decode_entries, parse_batch
 from chargeover_async._wire.envelope import Answer, Decoded, Reply, WholeReader
 from chargeover_async._wire.request import API_PATH, query_string
@@ -31,21 +31,22 @@ class Asker:
     """Sends GETs, alone or several as one ``_bulk``; all of it may be repeated."""
 
     def __init__(self, resource: BaseResource[Any]) -> None:
-        pipeline = resource._runner
-        if not isinstance(pipeline, Pipeline):
+        direct = resource._runner
+        if not isinstance(direct, Direct):
             raise UsageError(
                 f"{resource.attribute}: export from the client (co.{resource.attribute}), not from "
                 "a bulk scope"
             )
-        self._pipeline = pipeline
+        self._direct = direct
         # A batch that fails is halved, which helps sooner than asking for the whole for minutes.
-        self._hasty = copy(pipeline)
+        pipeline = copy(direct.pipeline)
         policy = pipeline.policy
-        self._hasty.policy = msgspec.structs.replace(
+        pipeline.policy = msgspec.structs.replace(
             policy,
             attempts=min(policy.attempts, HASTY),
             attempts_after_500=min(policy.attempts_after_500, HASTY),
         )
+        self._hasty = Direct(pipeline)
         self._more = resource._options.query
         self.object = resource.object
         self.requests = 0
@@ -55,9 +56,9 @@ class Asker:
 
     async def run(self, operation: Operation[Any]) -> None:
         """Send one operation and settle it."""
-        pipeline = self._hasty if operation.tag is _HASTY else self._pipeline
+        direct = self._hasty if operation.tag is _HASTY else self._direct
         try:
-            await pipeline.run(operation, Priority.BULK)
+            await direct.run(operation, Priority.BULK)
         finally:
             outcome = operation.outcome
             self.requests += 1 if outcome is None else outcome.attempts

@@ -3,17 +3,8 @@
 from __future__ import annotations
 
 from ._json.base import Record
-from .account import (
-    Admin,
-    Brand,
-    Campaign,
-    Class,
-    Country,
-    Currency,
-    Language,
-    LogEntry,
-    Terms,
-)
+from ._json.mend import DateFormat
+from .account import Admin, Brand, Campaign, Class, Country, Currency, Language, LogEntry, Terms
 from .ach import AchAccount, AchAccountCreate
 from .chargeoverjs import PendingRequest
 from .common import Created, Revision
@@ -92,6 +83,7 @@ __all__ = (
     "Customer",
     "CustomerCreate",
     "CustomerUpdate",
+    "DateFormat",
     "Invoice",
     "InvoiceCreate",
     "InvoiceEmail",

@@ -141,3 +141,16 @@ class LogEntry(Record, frozen=True, kw_only=True):
 
 ExchangeRate = Decimal | int | str
 """A rate as it may be given; a float is refused, as it is not exact."""
+
+
+__all__ = (
+    "Admin",
+    "Brand",
+    "Campaign",
+    "Class",
+    "Country",
+    "Currency",
+    "Language",
+    "LogEntry",
+    "Terms",
+)

@@ -49,3 +49,6 @@ class AchAccountCreate(TypedDict, total=False):
 
 
 __all__ = ("AchAccount", "AchAccountCreate")
+
+
+__all__ = ("AchAccount", "AchAccountCreate")

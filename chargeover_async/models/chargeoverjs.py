@@ -30,3 +30,6 @@ class RejectRequest(TypedDict, total=False):
     """What `Chargeoverjs.reject` sends: the token of a pending request."""
 
     reject: Text
+
+
+__all__ = ("PendingRequest",)

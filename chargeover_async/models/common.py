@@ -26,3 +26,6 @@ class Revision(Record, frozen=True, kw_only=True):
     revision_datetime: dt.datetime | None = None
     revision_ipaddr: str | None = None
     revision_note: str | None = None
+
+
+__all__ = ("Created", "Revision")

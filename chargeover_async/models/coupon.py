@@ -24,3 +24,6 @@ class Coupon(Record, frozen=True, kw_only=True):
     freetrial: Mixed = None
     write_datetime: dt.datetime | None = None
     write_ipaddr: str | None = None
+
+
+__all__ = ("Coupon",)

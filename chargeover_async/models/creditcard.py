@@ -70,3 +70,6 @@ class CreditCardCreate(TypedDict, total=False):
 
 
 __all__ = ("CreditCard", "CreditCardCreate")
+
+
+__all__ = ("CreditCard", "CreditCardCreate")

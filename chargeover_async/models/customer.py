@@ -141,3 +141,6 @@ class SetPayMethod(TypedDict, total=False):
     creditcard_external_key: Text
     creditcard_token: Text
     update_subscriptions_and_scheduled_invoices: Flag
+
+
+__all__ = ("Customer", "CustomerCreate", "CustomerUpdate", "SetPayMethod")

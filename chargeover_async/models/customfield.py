@@ -19,3 +19,6 @@ class CustomField(Record, frozen=True, kw_only=True):
     enabled: bool | None = None
     type: str | None = None
     type_opts: Mixed = None
+
+
+__all__ = ("CustomField",)

@@ -231,3 +231,17 @@ __all__ = (
     "LineItemUpdate",
     "ScheduledPayment",
 )
+
+
+__all__ = (
+    "AchPayment",
+    "CardPayment",
+    "Invoice",
+    "InvoiceCreate",
+    "InvoiceEmail",
+    "InvoiceUpdate",
+    "LineItem",
+    "LineItemCreate",
+    "LineItemUpdate",
+    "ScheduledPayment",
+)

@@ -85,3 +85,6 @@ class ItemCreate(CustomFieldsIn, total=False):
     trial_recurs: Integer
     service_dates_type: Text
     service_dates_visibility: Text
+
+
+__all__ = ("Item", "ItemCreate", "PriceModel", "ServiceData")

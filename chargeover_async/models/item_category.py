@@ -11,3 +11,6 @@ class ItemCategory(Record, frozen=True, kw_only=True):
     item_category_id: int
     name: str | None = None
     external_key: str | None = None
+
+
+__all__ = ("ItemCategory",)

@@ -42,3 +42,6 @@ class NoteCreate(TypedDict, total=False):
     obj_id: Id
     obj_external_key: Text
     obj_token: Text
+
+
+__all__ = ("Note", "NoteCreate")

@@ -234,3 +234,17 @@ __all__ = (
     "SubscriptionUpdate",
     "SubscriptionUpgrade",
 )
+
+
+__all__ = (
+    "PayMethodFields",
+    "Subscription",
+    "SubscriptionCancel",
+    "SubscriptionCreate",
+    "SubscriptionLine",
+    "SubscriptionLineCreate",
+    "SubscriptionLineUpgrade",
+    "SubscriptionSuspend",
+    "SubscriptionUpdate",
+    "SubscriptionUpgrade",
+)

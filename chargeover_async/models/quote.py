@@ -132,3 +132,6 @@ class QuoteCreate(CustomFieldsIn, AddressesIn, total=False):
 
 
 __all__ = ("Quote", "QuoteCreate", "QuoteLine", "QuoteLineCreate")
+
+
+__all__ = ("Quote", "QuoteCreate", "QuoteLine", "QuoteLineCreate")

@@ -29,3 +29,6 @@ class AggregateQuery(TypedDict, total=False):
     fields: Sequence[str]
     where: Sequence[str]
     group: MixedIn
+
+
+__all__ = ("Report",)

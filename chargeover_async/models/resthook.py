@@ -27,3 +27,6 @@ class ResthookCreate(TypedDict, total=False):
 
     target_url: Text
     event: Text
+
+
+__all__ = ("Resthook", "ResthookCreate")

@@ -71,3 +71,6 @@ class TiersetCreate(TypedDict, total=False):
 
 
 __all__ = ("Tier", "TierCreate", "Tierset", "TiersetCreate")
+
+
+__all__ = ("Tier", "TierCreate", "Tierset", "TiersetCreate")

@@ -48,3 +48,6 @@ class TokenizedPayMethodCreate(TypedDict, total=False):
 
 
 __all__ = ("TokenizedPayMethod", "TokenizedPayMethodCreate")
+
+
+__all__ = ("TokenizedPayMethod", "TokenizedPayMethodCreate")

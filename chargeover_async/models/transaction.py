@@ -218,3 +218,19 @@ __all__ = (
     "TransactionRefund",
     "TransactionRefunding",
 )
+
+
+__all__ = (
+    "AppliedAmount",
+    "AppliedAmountIn",
+    "CreditCreate",
+    "NewPayMethod",
+    "RefundCreate",
+    "Transaction",
+    "TransactionApply",
+    "TransactionCreate",
+    "TransactionEmail",
+    "TransactionPay",
+    "TransactionRefund",
+    "TransactionRefunding",
+)

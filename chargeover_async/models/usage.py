@@ -83,3 +83,6 @@ class UsageRecord(UsageCreate, _Dotted, total=False):
 
     customer: UsageOfCustomer
     line_item: UsageOfLine
+
+
+__all__ = ("Usage", "UsageCreate", "UsageRecord")

@@ -76,3 +76,6 @@ class UserCreate(UserUpdate, total=False):
     customer_id: Id
     customer_external_key: Text
     customer_token: Text
+
+
+__all__ = ("User", "UserCreate", "UserCustomer", "UserUpdate")

@@ -206,3 +206,18 @@ class Teapot(BaseResource[Record]):
         raises BadRequest with ``status`` 418, and the credentials are good.
         """
         return self._call("GET", "/teapot", read_untyped, Repeat.READ)
+
+
+__all__ = (
+    "Admins",
+    "Brands",
+    "Campaigns",
+    "Classes",
+    "Config",
+    "Countries",
+    "Currencies",
+    "Languages",
+    "Log",
+    "Teapot",
+    "TermsList",
+)

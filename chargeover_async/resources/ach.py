@@ -38,3 +38,6 @@ class AchAccounts(Listable[AchAccount]):
         Source: clients of the vendor. UNVERIFIED: the answer, taken to be that of a card.
         """
         return self._delete(target)
+
+
+__all__ = ("AchAccounts",)

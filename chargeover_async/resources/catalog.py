@@ -35,3 +35,6 @@ class CustomFieldDefinitions(Unfiltered[CustomField]):
     attribute = "customfields"
     model = CustomField
     __slots__ = ()
+
+
+__all__ = ("Coupons", "CustomFieldDefinitions", "ItemCategories")

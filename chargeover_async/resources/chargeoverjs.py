@@ -40,3 +40,6 @@ class Chargeoverjs(AllAtOnce[PendingRequest]):
         return self._call(
             "POST", f"/{self.object}", read_true, Repeat.ONCE, payload=payload, refs=refs
         )
+
+
+__all__ = ("Chargeoverjs",)

@@ -38,3 +38,6 @@ class CreditCards(Readable[CreditCard], Listable[CreditCard]):
     def delete(self, target: Target) -> Operation[bool]:
         """Delete a stored card. Source: recording `destroy_card`."""
         return self._delete(target)
+
+
+__all__ = ("CreditCards",)

@@ -141,3 +141,6 @@ class Customers(Resource[Customer]):
             raise UsageError(f"customers.email: action must be a name, not {action!r}")
         fields = {} if message_id is None else {"message_id": message_id}
         return self._action(target, action, Repeat.ONCE, verb="email", fields=fields, form=form)
+
+
+__all__ = ("Customers",)

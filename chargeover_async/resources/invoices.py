@@ -191,3 +191,6 @@ class Invoices(Resource[Invoice]):
     def approve(self, target: Target, *, form: ActionForm = "query") -> Operation[bool]:
         """Approve an invoice. UNVERIFIED: a client sample only."""
         return self._action(target, "approve", Repeat.ONCE, verb="approve", form=form)
+
+
+__all__ = ("Invoices",)

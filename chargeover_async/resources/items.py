@@ -26,3 +26,6 @@ class Items(Resource[Item]):
     ) -> Operation[Created]:
         """Create an item, its price in ``pricemodel``. Source: recording `create_item`."""
         return self._create(fields, extra)
+
+
+__all__ = ("Items",)

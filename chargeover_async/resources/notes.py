@@ -37,3 +37,6 @@ class Notes(OffsetListable[Note], Countable[Note]):
         objects = ("obj_id", "obj_external_key", "obj_token", "context_id")
         self._need("create", fields, extra, "note", ("obj_type", "context_str"), objects)
         return self._create(fields, extra)
+
+
+__all__ = ("Notes",)

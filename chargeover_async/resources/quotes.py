@@ -38,3 +38,6 @@ class Quotes(Resource[Quote]):
         if not (fields.get("line_items") or (extra or {}).get("line_items")):
             raise UsageError("quotes.create needs at least one entry in line_items")
         return self._create(fields, extra)
+
+
+__all__ = ("Quotes",)

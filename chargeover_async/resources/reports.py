@@ -152,3 +152,6 @@ class Aggregate(BaseResource[Record]):
 
 def _reader(resource: BaseResource[Any], as_: type[Any] | None, *, raw: bool) -> Reader:
     return resource._reading(as_, raw=raw).one if raw or as_ is not None else read_untyped
+
+
+__all__ = ("Aggregate", "Reports")

@@ -40,3 +40,6 @@ class Resthooks(Unfiltered[Resthook]):
     # The vendor's words for them.
     subscribe = create
     unsubscribe = delete
+
+
+__all__ = ("Resthooks",)

@@ -297,3 +297,6 @@ class Subscriptions(Expandable[Subscription]):
             extra=extra,
             form=form,
         )
+
+
+__all__ = ("Subscriptions",)

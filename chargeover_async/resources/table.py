@@ -1,11 +1,12 @@
 """Every object of the API under the name it has on a client and on a bulk scope.
 
-A new object is added here, once; the client, bulk scopes and import jobs know it then.
+``.ci/exports.py`` writes imports and attributes from the modules beside it. The client, bulk
+scopes, imports and exports know every object that stands here.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_type_hints
 
 from chargeover_async.operation import Runner
 
@@ -87,37 +88,7 @@ class Resources:
 
 
 RESOURCES: dict[str, type[BaseResource[Any]]] = {
-    resource.object: resource
-    for resource in (
-        Customers,
-        Invoices,
-        Items,
-        Users,
-        Subscriptions,
-        Transactions,
-        Quotes,
-        CreditCards,
-        AchAccounts,
-        Tokenized,
-        UsageRecords,
-        Notes,
-        ItemCategories,
-        Coupons,
-        CustomFieldDefinitions,
-        Brands,
-        Campaigns,
-        Classes,
-        Countries,
-        Currencies,
-        Languages,
-        TermsList,
-        Admins,
-        Resthooks,
-        Chargeoverjs,
-        Reports,
-        Aggregate,
-        Config,
-        Log,
-        Teapot,
-    )
+    resource.object: resource for resource in get_type_hints(Resources).values()
 }
+
+__all__ = ("RESOURCES", "Resources")

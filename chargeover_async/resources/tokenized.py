@@ -46,3 +46,6 @@ class Tokenized(Readable[TokenizedPayMethod], Listable[TokenizedPayMethod]):
         Source: clients of the vendor. UNVERIFIED: the answer, taken to be that of a card.
         """
         return self._delete(target)
+
+
+__all__ = ("Tokenized",)

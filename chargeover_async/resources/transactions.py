@@ -207,3 +207,6 @@ class Transactions(Resource[Transaction]):
             extra=extra,
             form=form,
         )
+
+
+__all__ = ("Transactions",)

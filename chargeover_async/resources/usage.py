@@ -283,3 +283,6 @@ async def _upload(
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         await chunks.aclose()
+
+
+__all__ = ("UploadOutcome", "UsageRecords")

@@ -131,3 +131,6 @@ class Users(Resource[User]):
             form=form,
             in_path="getLoginURL",
         )
+
+
+__all__ = ("Users",)

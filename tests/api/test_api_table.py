@@ -1,60 +1,69 @@
-"""``docs/api.md`` shows every object with its methods, as they are."""
+"""``docs/api.md`` and the lists of names show every object with its methods, as they are."""
 
 from __future__ import annotations
 
-import inspect
-import os
+import importlib.util
+import subprocess
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
-from support.places import DOCS
+from support.places import ROOT
 
 from chargeover_async.resources import RESOURCES
 
-PAGE = DOCS / "api.md"
-HEAD = "| object | attribute | record | methods |\n|---|---|---|---|\n"
+PROGRAM = ROOT / ".ci" / "exports.py"
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="it is in the checkout")
 
 
-def methods(resource: type[Any]) -> list[str]:
-    """The public methods of an object: what its bases have first, then its own."""
-    names = [
-        name
-        for kind in reversed(resource.__mro__)
-        for name, value in vars(kind).items()
-        if inspect.isfunction(value) and not name.startswith("_")
-    ]
-    first = [name for name in ORDER if name in names]
-    found = [*first, *dict.fromkeys(name for name in names if name not in ORDER)]
-    return (["(call it)"] if "__call__" in vars(resource) else []) + found
+@pytest.fixture(scope="module")
+def exports() -> ModuleType:
+    """The program that writes them."""
+    spec = importlib.util.spec_from_file_location("exports", PROGRAM)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-ORDER = ("get", "list", "iterate", "count", "revisions", "create", "update", "delete")
+def test_what_follows_from_the_modules_is_written():
+    """Else the output names the files: ``python .ci/exports.py`` writes them anew."""
+    command = [sys.executable, str(PROGRAM), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    assert (done.returncode, done.stdout) == (0, ""), "run python .ci/exports.py"
 
 
-def table() -> str:
-    rows = [
-        f"| `{resource.object}` | `co.{resource.attribute}` | `{resource.model.__name__}` "
-        f"| {', '.join(f'`{name}`' for name in methods(resource))} |\n"
-        for resource in sorted(RESOURCES.values(), key=lambda one: one.attribute)
-    ]
-    return HEAD + "".join(rows)
+def test_every_object_is_found(exports: ModuleType):
+    """By its class, in whatever module it stands."""
+    found = {attribute: name for attribute, name, _ in exports.resources()}
+    assert found == {kind.attribute: kind.__name__ for kind in RESOURCES.values()}
+    assert len(found) == len(RESOURCES) >= 30
 
 
-def test_the_page_shows_every_object_and_method():
-    """Written anew with ``WRITE_DOCS=1``; the rest of the page is by hand."""
-    text = PAGE.read_text("utf-8")
-    start = text.index(HEAD)
-    end = text.index("\n\n", start) + 1
-    if os.environ.get("WRITE_DOCS"):
-        PAGE.write_text(text[:start] + table() + text[end:], "utf-8")
-    else:
-        assert text[start:end] == table()
+def test_every_object_has_its_parts():
+    """A record, the fields that may be written, and a place in the sandbox; else they are named."""
+    from chargeover_async import models
+    from chargeover_async.sandbox.objects.table import OBJECTS
+
+    missing = {
+        f"{name}: {part}"
+        for name, resource in RESOURCES.items()
+        for part, is_there in {
+            "sandbox/objects, in its table": name in OBJECTS,
+            "models, in its __all__": resource.model.__name__ in models.__all__,
+            "writes, for create": not hasattr(resource, "create") or "create" in resource.writes,
+        }.items()
+        if not is_there
+    }
+    assert missing == {"teapot: sandbox/objects, in its table"}  # it is no object
 
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda one: one.attribute)
-def test_every_method_says_what_it_is(resource: type[Any]):
+def test_every_method_says_what_it_is(exports: ModuleType, resource: type[Any]):
     """In a docstring of its own; and every object names its endpoint."""
     assert f"/{resource.object}" in (resource.__doc__ or ""), "the docstring names the path"
-    for name in methods(resource):
+    for name in exports.methods(resource):
         method = getattr(resource, "__call__" if name == "(call it)" else name)
         assert method.__doc__, name

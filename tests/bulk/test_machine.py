@@ -24,6 +24,7 @@ from support.server_model import Kind, ServerModel, Trouble, Ways
 
 from chargeover_async import BulkSettings, LocalLimiter, NoLimit, QuotaSettings, RetryPolicy
 from chargeover_async._refs import REF_IN_PATH
+from chargeover_async._send.direct import Direct
 from chargeover_async._send.pipeline import Pipeline
 from chargeover_async.bulk import ServerAssumptions
 from chargeover_async.bulk.engine import Engine
@@ -125,7 +126,15 @@ class World:
             elif kind == "action":
                 more["query"] = (("action", "pay"),)
         operation: Operation[Any] = Operation(
-            self.pipeline, name, method, path, reader, repeat, payload=payload, refs=refs, **more
+            Direct(self.pipeline),
+            name,
+            method,
+            path,
+            reader,
+            repeat,
+            payload=payload,
+            refs=refs,
+            **more,
         )
         operation.tag = mark
         return operation
@@ -316,8 +325,8 @@ def check(world: World, config: dict[str, Any]) -> None:
     assert engine._gate.count == 0
     assert engine._gate.bytes == 0
     assert engine._waiting.count == 0
-    assert not engine._timers
-    assert not engine._ledger._last
+    assert not engine._sender._timers
+    assert not engine._books._last
 
 
 WAYS = st.builds(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargeover_async._send.life import success
+from chargeover_async._send.life import End, Result
 from chargeover_async._wire.envelope import Reply
 from chargeover_async.bulk import ServerAssumptions
 from chargeover_async.bulk.batch_body import measure, request_of
@@ -20,9 +20,9 @@ from chargeover_async.bulk.planner import LOOK_AHEAD, Waiting
 from chargeover_async.bulk.unsettled import Unsettled
 from chargeover_async.models._json.read import untyped
 from chargeover_async.operation import Operation
-from chargeover_async.retry import Repeat
+from chargeover_async.retry import Repeat, RetryPolicy
 
-ANSWER = Reply(201, response=msgspec.Raw(b'{"id":7}'))
+ANSWER = Result(None, Reply(201, response=msgspec.Raw(b'{"id":7}')))
 
 
 class Bench:
@@ -69,7 +69,9 @@ class Bench:
 
     def land(self, batch: list[Entry]) -> None:
         for entry in batch:
-            self.ledger.settle(entry, success(entry.operation, ANSWER, 1, 1), ANSWER.response)
+            end = entry.answered(entry.operation, ANSWER, RetryPolicy(), 0.0)
+            assert isinstance(end, End)
+            self.ledger.settle(entry, end)
 
     def drain(self, flying: int = 1) -> list[list[Entry]]:
         """All batches, with ``flying`` of them under way at a time."""
@@ -82,7 +84,7 @@ class Bench:
                 under_way.append(batch)
                 every.append(batch)
             self.land(under_way.pop(0))
-        assert not self.ledger.unsettled
+        assert not self.ledger.entries
         return every
 
 

@@ -287,7 +287,7 @@ def test_what_cannot_be_referred_to_is_refused_on_submission() -> None:
                 invoice(bulk.invoices, 4, nobodys.ref())
             nobodys.close()
             loop: Operation[Any] = Operation(
-                co._pipeline,
+                co._direct,
                 "customer",
                 "POST",
                 "/customer",

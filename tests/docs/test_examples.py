@@ -7,12 +7,17 @@ what a comment in front of one may say, is told in tests/support/examples.py.
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
-from support.examples import Session, World, run_page
-from support.places import DOCS, EXAMPLES, ROOT
+from support.examples import READ, Session, World, blocks, run_page
+from support.places import DOCS, EXAMPLES, ROOT, TESTS
 from support.redis_server import MISSING
+
+from chargeover_async.cli import cli
 
 PAGES = {
     str(path.relative_to(ROOT)): path
@@ -85,11 +90,28 @@ async def refused_row(session: Session) -> None:
         await co.customers.update(taken.id, external_key="other-3")
 
 
+async def tea_only(session: Session) -> None:
+    """An item to sell."""
+    async with session.client() as co:
+        await co.items.create(name="Tea", external_key="tea")
+
+
+async def tiers(session: Session) -> None:
+    """Customers of an old system, with a field of their own."""
+    session.write("customers.csv", "Number,Name,Tier\n1,Cedar,gold\n")
+
+
+async def srv(session: Session) -> None:
+    """A folder for the jobs."""
+    session.write("acme/notes.txt", "")
+    session.replace["/srv/acme"] = str(session.folder / "acme")
+
+
 async def redis(session: Session) -> None:
     """A Redis server, and a folder for a quota that is a file."""
     if not await session.redis():
         pytest.skip(MISSING)
-    (session.folder / "acme").mkdir()
+    session.write("acme/notes.txt", "")
     session.replace["/var/lib/acme"] = str(session.folder / "acme")
 
 
@@ -103,15 +125,69 @@ async def seeds(session: Session) -> None:
     session.write("seeds/customer.jsonl", '{"company": "Acme"}\n')
 
 
+async def slow(session: Session) -> None:
+    """The next customer takes its time."""
+    session.sandbox.faults.aim("POST /customer", "delay_after=30")
+
+
+async def lossy(session: Session) -> None:
+    """The answer to the next new customer is lost."""
+    session.sandbox.faults.aim("POST /customer", "lost")
+
+
+async def imported(session: Session) -> None:
+    """The shop is in the account."""
+    await shop(session)
+    await session.shell("chargeover-async import plan.toml")
+
+
+async def tls(session: Session) -> None:
+    """An account whose certificate is signed by the company itself."""
+    certificate = TESTS / "support" / "self_signed.pem"
+    (session.folder / "company-ca.pem").write_text(certificate.read_text("ascii"), "ascii")
+    await session.serve_tls(certificate)
+
+
+async def cluster(session: Session) -> None:
+    """What the tasks of an engine have returned, and an account to read."""
+    await acme(session)
+    session.before = """
+from chargeover_async.cluster import Connect, write_part
+
+rows = [{"company": "Birch", "external_key": "birch-1"}]
+reports = [write_part(rows, "customer", Connect.from_env(), attempt=0)]
+"""
+    account = f'url = "{session.sandbox.url}"\nusername = "sandbox"\npassword = "sandbox"\n'
+    session.write("accounts.toml", f"[acme]\n{account}")
+
+
 WORLDS: dict[str, dict[str, World]] = {
     "README.md": {"": acme, "program": nothing},
     "docs/api.md": {"": nothing},
+    "docs/engines.md": {"": cluster, "program": cluster},
+    "docs/errors.md": {"": nothing, "files": imported},
+    "docs/explanation/journal.md": {"": nothing},
+    "docs/explanation/operation.md": {"": tea_only},
+    "docs/explanation/quota.md": {"": nothing},
+    "docs/explanation/repeating.md": {"": nothing},
     "docs/export.md": {"": acme},
+    "docs/guides/custom-fields.md": {"": tiers},
+    "docs/guides/deadlines.md": {"": nothing, "slow": slow},
+    "docs/guides/network.md": {"": nothing, "tls": tls},
+    "docs/guides/production.md": {
+        "": nothing,
+        "shop": shop,
+        "imported": imported,
+    },
+    "docs/guides/running.md": {"": srv},
+    "docs/guides/unknown-outcomes.md": {"": nothing, "lossy": lossy, "unknown": unknown_rows},
+    "docs/guides/webhooks.md": {"": nothing},
     "docs/index.md": {"": nothing},
     "docs/import.md": {"": shop, "tea": tea, "unknown": unknown_rows, "refused": refused_row},
     "docs/quota.md": {"": redis},
     "docs/sandbox.md": {"": seeds},
     "docs/testing.md": {"": signup},
+    "docs/tutorial.md": {"": nothing},
 }
 
 
@@ -156,3 +232,33 @@ async def test_an_example_that_is_wrong_is_told(page: str, told: str, tmp_path: 
         await run_page("page.md", page, {"": nothing}, tmp_path)
     notes = " ".join(caught.value.__notes__)
     assert told in f"{caught.value} {notes}"
+
+
+def _commands_in(value: object) -> Iterator[list[str]]:
+    """The command lines in a unit file or a manifest, however deep."""
+    if isinstance(value, str):
+        yield from (shlex.split(line.partition("ExecStart=")[2]) for line in value.splitlines())
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _commands_in(inner)
+    elif isinstance(value, list):
+        if value[:1] == ["chargeover-async"]:
+            yield value
+        for inner in value:
+            if not isinstance(inner, str):
+                yield from _commands_in(inner)
+
+
+def test_commands_of_units_and_manifests_can_be_given() -> None:
+    """Nobody starts systemd or a cluster here; but the command line takes what they would run."""
+    page = "docs/guides/running.md"
+    found: list[list[str]] = []
+    for block in blocks(page, PAGES[page].read_text("utf-8")):
+        if block.language == "ini":
+            found += _commands_in(block.code)
+        elif block.language == "yaml":
+            found += _commands_in(READ["yaml"](block.code))
+    named = [words for words in found if words and words[0].endswith("chargeover-async")]
+    assert len(named) == 4
+    for _, name, *words in named:
+        assert cli.commands[name].make_context(name, words, parent=click.Context(cli))

@@ -434,7 +434,7 @@ async def test_records_go_on_without_what_cannot_be_read(variant: Variant) -> No
         for number in (3, 700):
             row = sandbox.store.row("customer", number)
             assert row is not None
-            row.data["company"] = ["two", "names"]
+            sandbox.store.change(row, company=["two", "names"])
         errors: list[DecodeError] = []
         found = [
             one.customer_id async for one in records(co.customers, on_unreadable=errors.append)

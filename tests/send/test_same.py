@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chargeover_async._send.life import differences
+from chargeover_async._send.same import differences
 
 
 @pytest.mark.parametrize("name", ["number", "cvv", "routing", "password"])

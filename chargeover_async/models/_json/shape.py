@@ -135,11 +135,11 @@ def _prefixed(path: Path, shape: Shape) -> list[str]:
     return [f"{dotted(path)}.{name}" for name in shape.checks]
 
 
-def _each(check_one: Check, *, has_secret: bool) -> Check:
+def _each(check_entry: Check, *, has_secret: bool) -> Check:
     def check(value: Any, path: Path, refs: Refs) -> list[Any]:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
             raise (refuse_unseen if has_secret else refuse)(path, value, "a list")
-        return [check_one(one, (*path, i), refs) for i, one in enumerate(value)]
+        return [check_entry(entry, (*path, i), refs) for i, entry in enumerate(value)]
 
     return check
 
@@ -156,7 +156,7 @@ def _compile(name: str, annotation: Any) -> tuple[str, Check, bool]:
         return "object", _nested(shape), shape.has_secret
     if annotation is str:
         return "text", check_text, False
-    arguments = [one for one in get_args(annotation) if one is not type(None)]
+    arguments = [kind for kind in get_args(annotation) if kind is not type(None)]
     if get_origin(annotation) is not None and len(arguments) == 1:
         inner = arguments[0]
         if get_origin(annotation) not in _SEQUENCES:  # X | None

@@ -136,7 +136,7 @@ class BaseResource(Generic[T]):
         given = {**(extra or {}), **fields}
         for name in names:
             group = (name,) if isinstance(name, str) else tuple(name)
-            if all(given.get(one) in (None, "") for one in group):
+            if all(given.get(field) in (None, "") for field in group):
                 wanted = group[0] if len(group) == 1 else f"one of {', '.join(group)}"
                 raise UsageError(f"{self.attribute}.{verb} needs {wanted}")
 

@@ -84,7 +84,7 @@ class Addressable(BaseResource[T]):
         reading: Reading,
         query: QueryPairs = (),
     ) -> Operation[Any]:
-        given = [one for one in (id, external_key, token) if one is not None]
+        given = [name for name in (id, external_key, token) if name is not None]
         if len(given) != 1:
             raise UsageError(f"{self.attribute}.get takes one of id, external_key and token")
         target: Target

@@ -39,9 +39,9 @@ def run_bulk(
     """Run the items in order, each failing alone, and answer in the same order.
 
     The item at position ``broken`` is answered with a 500 and not run. ``outer`` is what the query
-    of the batch itself says. All of it goes into the store's file at once (`Store.batch`).
+    of the batch itself says. All of it goes into the store's file at once (`Store.transaction`).
     """
-    with api.store.batch():
+    with api.store.transaction():
         return _run_bulk(api, payload, broken, outer)
 
 

@@ -38,8 +38,10 @@ async def control(behind: Behind, request: web.Request, command: str, query: str
         act = COMMANDS.get((request.method, command))
         if act is None:
             return _plain(404, {"error": f"no such command: {request.method} {command}"})
-        changes = request.method != "GET"
-        with behind.store.transaction() if changes else behind.store.reading():
+        if request.method == "GET":
+            behind.store.freshen()
+            return _plain(200, act(behind, fields))
+        with behind.store.transaction():
             return _plain(200, act(behind, fields))
     except StorageError as error:
         return _plain(500, {"error": str(error)})

@@ -13,7 +13,9 @@ from chargeover_async.sandbox.api.router import PREFIX
 from chargeover_async.sandbox.protocol.answers import Answer, encode
 from chargeover_async.sandbox.protocol.values import NESTED, TEXTS, is_array, is_object
 from chargeover_async.sandbox.protocol.where import OPERATIONS, parse_query
-from chargeover_async.sandbox.store.store import Spec, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.store import Store
+from chargeover_async.sandbox.store.tables import Spec
 
 from .faults import KINDS, value_of
 from .log import LogEntry
@@ -58,8 +60,8 @@ def page_answer(backend: Behind, method: str, command: str, query: str) -> web.R
     if command == "about":
         return _json(200, about(backend))
     if command == "live":
-        with backend.store.reading():
-            return _json(200, live(backend, query))
+        backend.store.freshen()
+        return _json(200, live(backend, query))
     if command.startswith("records/"):
         answer = records(backend, command.removeprefix("records/"), query)
         content = {**answer.envelope(), "customers": customers(backend, answer.response)}
@@ -116,13 +118,16 @@ def records(backend: Behind, rest: str, query: str) -> Answer:
 def customers(backend: Behind, response: Any) -> dict[str, str]:
     """The names of the customers that these records belong to, by id; the records have ids only."""
     shown = response if is_array(response) else [response]
-    ids = {str(record.get("customer_id")) for record in shown if is_object(record)} - {"None"}
-    found = {id_: records(backend, f"customer/{id_}", "").response for id_ in ids}
-    return {
-        id_: customer.get("display_as") or customer.get("superuser_name") or ""
-        for id_, customer in found.items()
-        if is_object(customer)
-    }
+    ids = [record.get("customer_id") for record in shown if is_object(record)]
+    store, spec = backend.store, backend.store.specs["customer"]
+    rows = [store.row("customer", id_) for id_ in ids if isinstance(id_, int)]
+    return {str(row.id): _name_of(store, spec, row) for row in rows if row is not None}
+
+
+def _name_of(store: Store, customer: Spec, row: Row) -> str:
+    """The company; the main contact of a customer without one."""
+    company = store.value(customer, row, "display_as")
+    return str(company or store.value(customer, row, "superuser_name") or "")
 
 
 def live(backend: Behind, query: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from chargeover_async.models import Report
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount, missing
 from chargeover_async.sandbox.protocol.values import NESTED, TEXTS, is_array, is_object, text
 from chargeover_async.sandbox.records.find import matching
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
 MAX_ROWS = 1_000  # page "Run a report"
 
@@ -34,7 +35,7 @@ def _texts(sent: Any) -> list[str]:
     return [text(each) for each in sent]
 
 
-def _run(store: Store, row: Row, sent: Any) -> list[dict[str, Any]]:
+def _run(store: Tables, row: Row, sent: Any) -> list[dict[str, Any]]:
     """The rows of a report; the body is an array of filters."""
     spec = store.specs.get(row.data.get("source") or "")
     if spec is None:
@@ -86,7 +87,7 @@ REPORT = Spec(
         {"report_id": 39, "name": "All Transactions", "source": "transaction"},
     ),
     private=frozenset(("source",)),
-    whole=True,
+    unpaged=True,
     actions={"reportData": _run, "getData": _run},
     lists_taken=frozenset(("reportData", "getData")),
 )
@@ -95,7 +96,7 @@ REPORT = Spec(
 # Aggregates.
 
 
-def _aggregate(store: Store, sent: Any) -> list[dict[str, Any]]:
+def _aggregate(store: Tables, sent: Any) -> list[dict[str, Any]]:
     """``{"object": ..., "fields": ["SUM(total)"], "where": [...], "group": [...] or ""}``."""
     if not is_object(sent):
         raise missing("object") if not sent else Refused(INVALID)
@@ -144,7 +145,7 @@ def _check(spec: Spec, name: str) -> None:
         raise Refused(f"There is no field {name} to aggregate.")
 
 
-def _value(store: Store, spec: Spec, function: str, name: str, rows: list[Row]) -> Any:
+def _value(store: Tables, spec: Spec, function: str, name: str, rows: list[Row]) -> Any:
     if name == "*":
         return len(rows)
     values: Iterable[Any] = (store.value(spec, row, name) for row in rows)

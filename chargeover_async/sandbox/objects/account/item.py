@@ -7,7 +7,8 @@ from typing import Any
 
 from chargeover_async.models import Item, ServiceData
 from chargeover_async.sandbox.protocol.values import kinds_of, text
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
 from .pricing import new_tierset, seeded, take
 
@@ -34,8 +35,8 @@ def tierset_of(row: Row, currency_id: int | None = None) -> dict[str, Any] | Non
     return None
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
-    data = row.data
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    data = draft.data
     if fields.get("item_type") is None and fields.get("type") is not None:
         data["item_type"] = text(fields["type"])  # recordings send type, reads have item_type
     tierset = new_tierset(store, take(fields.get("pricemodel")), data["write_datetime"])
@@ -45,8 +46,8 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     data["categories"] = []
 
 
-def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
-    data = row.data
+def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
+    data = draft.data
     tiersets = [seeded(store, tierset) for tierset in data.get("tiersets") or ()]
     if tiersets:
         data["tiersets"] = tiersets

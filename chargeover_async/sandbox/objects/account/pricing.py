@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount
 from chargeover_async.sandbox.protocol.values import is_array, is_object, number, text
+from chargeover_async.sandbox.store.tables import Tables
 
 from .cycles import EVERY, NAMES
 from .shared import DEFAULT_CURRENCY
-
-if TYPE_CHECKING:
-    from chargeover_async.sandbox.store.store import Store
 
 EXACT = Context(prec=60)  # two amounts of 24 digits have a product of at most 48
 _DESCRIPTIONS = {
@@ -64,7 +62,7 @@ def _tiers(sent: Any) -> list[dict[str, Any]]:
 
 
 def new_tierset(
-    store: Store, price: dict[str, Any], stamp: str, currency_id: int = DEFAULT_CURRENCY
+    store: Tables, price: dict[str, Any], stamp: str, currency_id: int = DEFAULT_CURRENCY
 ) -> dict[str, Any]:
     """A tierset of its own for a price from `take`, as the API shows it."""
     row = store.row("currency", currency_id)
@@ -91,7 +89,7 @@ def new_tierset(
     }
 
 
-def seeded(store: Store, tierset: dict[str, Any]) -> dict[str, Any]:
+def seeded(store: Tables, tierset: dict[str, Any]) -> dict[str, Any]:
     """A tierset of a seed: amounts exact, its numbers remembered."""
     kept: dict[str, Any] = {"paycycle": EVERY, "pricemodel": "fla", "tiers": [], **tierset}
     for name in ("setup", "base"):

@@ -10,10 +10,11 @@ from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, 
 from chargeover_async.sandbox.protocol.values import is_array, is_object, text
 from chargeover_async.sandbox.records.events import happened
 from chargeover_async.sandbox.records.refs import named
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Tables
 
 from . import ach, tokenized
-from .applying import COLUMN, Part, entries, move
+from .applying import COLUMN, Part, date_now, entries, move
 from .creditcard import decline_of as card_decline
 from .creditcard import expiry, is_expired
 from .due import money_moved
@@ -33,7 +34,7 @@ class Method(NamedTuple):
     stored: dict[str, int]
 
 
-def given(store: Store, fields: dict[str, Any]) -> Method:
+def given(store: Tables, fields: dict[str, Any]) -> Method:
     """A method from a request: one that is stored, or a new card or bank account.
 
     A new one is used once and not stored (UNVERIFIED).
@@ -56,7 +57,7 @@ def given(store: Store, fields: dict[str, Any]) -> Method:
     return _card(brand_of(number).type, mask_card(number), decline)
 
 
-def stored(store: Store, object_: str, row: Row) -> Method:
+def stored(store: Tables, object_: str, row: Row) -> Method:
     """A stored method."""
     kept = {f"{object_}_id": row.id}
     if object_ == "creditcard":
@@ -85,7 +86,7 @@ def _bank(shown: str, decline: str | None) -> Method:
     return Method("ach", "ACH/eCheck", shown, decline, {})  # the name is UNVERIFIED
 
 
-def listed(store: Store, customer: Row, sent: Any) -> list[Method]:
+def listed(store: Tables, customer: Row, sent: Any) -> list[Method]:
     """The entries of ``paymethods``, in order; stored ones must be the customer's."""
     if not is_array(sent) or not sent:
         raise Refused(INVALID)
@@ -101,7 +102,7 @@ def listed(store: Store, customer: Row, sent: Any) -> list[Method]:
     return methods
 
 
-def on_file(store: Store, customer: Row, invoice: Row | None = None) -> list[Method]:
+def on_file(store: Tables, customer: Row, invoice: Row | None = None) -> list[Method]:
     """The subscription's method, then the customer's default, then all that are stored.
 
     Source: page "Make a payment".
@@ -127,7 +128,7 @@ def on_file(store: Store, customer: Row, invoice: Row | None = None) -> list[Met
 
 
 def charge(
-    store: Store,
+    store: Tables,
     customer: Row,
     due: Decimal,
     parts: Sequence[Part],
@@ -148,16 +149,16 @@ def charge(
             return row
         for invoice, _ in parts:
             declines = (invoice.data.get("declines") or 0) + 1
-            store.table("invoice").replace(invoice, {**invoice.data, "declines": declines})
+            store.change(invoice, declines=declines)
     # Recorded text (a client's fixture attempt_failure_of_invoice).
     return Answer(400, f"This transaction could not be processed: {reason}", False)
 
 
 def _record(
-    store: Store, customer: Row, due: Decimal, parts: Sequence[Part], method: Method
+    store: Tables, customer: Row, due: Decimal, parts: Sequence[Part], method: Method
 ) -> Row:
     taken = method.decline is None
-    row = store.new_row(
+    draft = store.draft(
         "transaction",
         {
             "customer_id": customer.id,
@@ -172,15 +173,13 @@ def _record(
             "amount": due,
             "transaction_method": method.name,
             "transaction_detail": method.detail[:32],
-            "transaction_ipaddr": store.caller.addr or "127.0.0.1",
             "applied_to": entries({invoice.id: applied for invoice, applied in parts}),
             "charged": True,
             **method.stored,
         },
     )
-    row.data["transaction_datetime"] = row.data["write_datetime"]
-    row.data["transaction_date"] = row.data["write_datetime"][:10]
-    store.table("transaction").insert(row)
+    date_now(store, draft)
+    row = store.insert(draft)
     for invoice, applied in parts:
         move(store, invoice, COLUMN["pay"], applied)
     money_moved(store, customer.id)

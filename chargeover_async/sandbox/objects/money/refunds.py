@@ -10,7 +10,8 @@ from typing import Any
 
 from chargeover_async.sandbox.protocol.answers import Refused
 from chargeover_async.sandbox.records.events import happened
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Tables
 
 from .applying import (
     COLUMN,
@@ -18,6 +19,7 @@ from .applying import (
     cents,
     check_move,
     counts,
+    date_now,
     entries,
     held_by,
     hold,
@@ -32,7 +34,7 @@ from .due import money_moved
 _ZERO = Decimal(0)
 
 
-def refund(store: Store, row: Row, fields: dict[str, Any]) -> dict[str, int]:
+def refund(store: Tables, row: Row, fields: dict[str, Any]) -> dict[str, int]:
     """Gives a payment back, the part that is not applied first, then what invoices hold of it.
 
     UNVERIFIED: that order, and that no more can be refunded than was paid.
@@ -53,7 +55,7 @@ def refund(store: Store, row: Row, fields: dict[str, Any]) -> dict[str, int]:
             taken[invoice_id] = -part
             rest -= part
     data = row.data
-    made = store.new_row(
+    draft = store.draft(
         "transaction",
         {
             **{
@@ -73,10 +75,8 @@ def refund(store: Store, row: Row, fields: dict[str, Any]) -> dict[str, int]:
             "returned": -free,
         },
     )
-    made.data["transaction_datetime"] = made.data["write_datetime"]
-    made.data["transaction_date"] = made.data["write_datetime"][:10]
-    made.data["transaction_ipaddr"] = store.caller.addr or "127.0.0.1"
-    store.table("transaction").insert(made)
+    date_now(store, draft)
+    made = store.insert(draft)
     hold(store, row, held_by(row), returned=(data.get("returned") or 0) + free)
     for invoice_id, part in taken.items():
         invoice = store.row("invoice", invoice_id)
@@ -87,7 +87,7 @@ def refund(store: Store, row: Row, fields: dict[str, Any]) -> dict[str, int]:
     return {"id": made.id}
 
 
-def void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
+def void(store: Tables, row: Row, _fields: dict[str, Any]) -> bool:
     """Takes a transaction back, and with it what it did to invoices; twice changes nothing.
 
     UNVERIFIED: that a payment with refunds cannot be voided.
@@ -103,7 +103,7 @@ def void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
     for invoice, applied in touched:
         check_move(invoice, column, -applied)
     hold(store, row, {}, void_datetime=store.stamp(), returned=_ZERO)
-    row.forget()
+    store.forget(row)
     payment = store.row("transaction", row.data.get("payment_id"))
     if payment is not None:
         kept = (payment.data.get("returned") or _ZERO) + returned
@@ -116,12 +116,12 @@ def void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
     return True
 
 
-def refunds(store: Store, row: Row) -> list[dict[str, int]] | None:
+def refunds(store: Tables, row: Row) -> list[dict[str, int]] | None:
     found = [{"transaction_id": each.id} for each in refunds_of(store, row)]
     return found or None
 
 
-def payment_refunded(_store: Store, row: Row) -> list[dict[str, int]] | None:
+def payment_refunded(_store: Tables, row: Row) -> list[dict[str, int]] | None:
     """The payment that a refund belongs to (the shape of an entry is UNVERIFIED)."""
     payment_id = row.data.get("payment_id")
     return None if payment_id is None else [{"transaction_id": payment_id}]

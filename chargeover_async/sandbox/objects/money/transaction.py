@@ -16,7 +16,8 @@ from chargeover_async.sandbox.objects.account.shared import DEFAULT_CURRENCY, cu
 from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, missing
 from chargeover_async.sandbox.protocol.values import INTEGER, TEXT, text
 from chargeover_async.sandbox.records.refs import needed
-from chargeover_async.sandbox.store.store import Derive, NestedField, Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import Derive, NestedField, Spec, Tables
 
 from .applying import (
     COLUMN,
@@ -62,7 +63,7 @@ _METHODS: Mapping[str, str] = {
 PENDING_DAYS = 3
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     """Records what happened elsewhere; nothing is charged.
 
     UNVERIFIED: that the documented types, methods and signs are enforced.
@@ -71,17 +72,17 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     for name in ("transaction_type", "amount"):
         if fields.get(name) is None:
             raise missing(name)
-    data = row.data
+    data = draft.data
     kind = data["transaction_type"]
     total = data["amount"] = cents(fields["amount"])
     if kind not in TYPES or not total or (kind == "ref") != (total < 0 and kind != "spl"):
         raise Refused(INVALID)
     if kind == "cre" and data.get("gateway_method") != "credit":
         raise Refused("The gateway_method of a credit must be credit.")
-    _fill_in(store, row, customer)
+    _fill_in(store, draft, customer)
     asked = wishes(store, customer, fields.get("applied_to"))
     parts: list[Part] = []
-    if counts(row):
+    if counts(draft):
         if kind == "ref":
             parts = take_back(asked, total)
         elif total > 0:
@@ -92,12 +93,12 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     if not data.get("gateway_status", 1):
         for invoice, _ in asked:
             declines = (invoice.data.get("declines") or 0) + 1
-            store.table("invoice").replace(invoice, {**invoice.data, "declines": declines})
+            store.change(invoice, declines=declines)
     money_moved(store, customer.id)
 
 
-def _fill_in(store: Store, row: Row, customer: Row) -> None:
-    data = row.data
+def _fill_in(store: Tables, draft: Draft, customer: Row) -> None:
+    data = draft.data
     data["currency_id"] = customer.data.get("currency_id", DEFAULT_CURRENCY)
     if data.get("transaction_method") is None:
         method = data.get("gateway_method") or ""
@@ -111,7 +112,7 @@ def _fill_in(store: Store, row: Row, customer: Row) -> None:
     data["transaction_ipaddr"] = store.caller.addr or "127.0.0.1"
 
 
-def _best(store: Store, customer: Row, fields: dict[str, Any], available: Decimal) -> list[Wish]:
+def _best(store: Tables, customer: Row, fields: dict[str, Any], available: Decimal) -> list[Wish]:
     """What ``auto_apply`` picks: the open invoice of just that amount, else by date.
 
     ``best_fit`` is the one value that a source shows, "best match by amount and date".
@@ -126,8 +127,8 @@ def _best(store: Store, customer: Row, fields: dict[str, Any], available: Decima
     return [Wish(each, None) for each in due]
 
 
-def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
-    data = row.data
+def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
+    data = draft.data
     data.setdefault("amount", _ZERO)
     data.setdefault("transaction_type", "pay")
     data["applied_to"] = entries(
@@ -146,7 +147,7 @@ def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
 # Actions.
 
 
-def _pay(store: Store, fields: dict[str, Any]) -> Any:
+def _pay(store: Tables, fields: dict[str, Any]) -> Any:
     """Charges now; without an amount the invoices that are named decide it.
 
     UNVERIFIED: what no invoice is named for stays unapplied.
@@ -170,7 +171,7 @@ def _pay(store: Store, fields: dict[str, Any]) -> Any:
     return paid if isinstance(paid, Answer) else {"id": paid.id}
 
 
-def _change_applied(store: Store, row: Row, fields: dict[str, Any]) -> bool:
+def _change_applied(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
     """Applies a payment or credit to these invoices and to no others."""
     if row.data.get("transaction_type") == "ref" or not counts(row):
         raise Refused("Refunds cannot be changed.")  # the rule is the page's, not the words
@@ -203,7 +204,7 @@ def _change_applied(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     return True
 
 
-def apply_balance(store: Store, invoice: Row) -> bool:
+def apply_balance(store: Tables, invoice: Row) -> bool:
     """Apply what the customer has unapplied to an invoice, oldest first; False if there is none."""
     found = False
     for row in store.of_customer("transaction", invoice.data.get("customer_id")):
@@ -217,7 +218,7 @@ def apply_balance(store: Store, invoice: Row) -> bool:
     return found
 
 
-def _email(_store: Store, _row: Row, _fields: dict[str, Any]) -> bool:
+def _email(_store: Tables, _row: Row, _fields: dict[str, Any]) -> bool:
     """Nothing is mailed."""
     return True
 
@@ -232,7 +233,7 @@ def _status(position: int) -> Derive:
     and letters are UNVERIFIED.
     """
 
-    def derive(store: Store, row: Row) -> str:
+    def derive(store: Tables, row: Row) -> str:
         if row.data.get("void_datetime") is not None:
             return ("Void", "void-void", "v")[position]
         if not row.data.get("gateway_status", 1):
@@ -247,25 +248,25 @@ def _status(position: int) -> Derive:
 
 
 def _one(derive: Derive) -> NestedField:
-    def values(store: Store, row: Row) -> list[Any]:
+    def values(store: Tables, row: Row) -> list[Any]:
         return [derive(store, row)]
 
     return NestedField(TEXT, values)
 
 
 def _stored(name: str) -> NestedField:
-    def values(_store: Store, row: Row) -> list[Any]:
+    def values(_store: Tables, row: Row) -> list[Any]:
         return [row.data.get(name)]
 
     return NestedField(INTEGER, values)
 
 
-def _invoice_ids(_store: Store, row: Row) -> list[int]:
+def _invoice_ids(_store: Tables, row: Row) -> list[int]:
     return list(held_by(row))
 
 
 def _of_package(name: str) -> Any:
-    def values(store: Store, row: Row) -> list[Any]:
+    def values(store: Tables, row: Row) -> list[Any]:
         found: list[Any] = []
         for invoice_id in held_by(row):
             invoice = store.row("invoice", invoice_id)

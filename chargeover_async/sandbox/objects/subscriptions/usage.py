@@ -12,14 +12,18 @@ from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, 
 from chargeover_async.sandbox.protocol.values import is_array, is_object, text
 from chargeover_async.sandbox.records import crud
 from chargeover_async.sandbox.records.refs import named, needed
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft
+from chargeover_async.sandbox.store.tables import Spec, Tables
+
+from .line import lines_of
+from .state import state_of
 
 MAX_UPLOAD = 1000  # page "Bulk Usage / metered data upload"
 _TYPES = frozenset(("add", "max", "lat", "pia", "pas", "dlt"))
 
 
-def _create(_store: Store, row: Row, fields: dict[str, Any]) -> None:
-    _check(row.data, fields)
+def _create(_store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    _check(draft.data, fields)
 
 
 def _check(data: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -35,7 +39,7 @@ def _check(data: dict[str, Any], fields: dict[str, Any]) -> None:
         raise Refused(INVALID)  # UNVERIFIED
 
 
-def _bulk(store: Store, sent: Any) -> Answer:
+def _bulk(store: Tables, sent: Any) -> Answer:
     """Stores up to 1,000 records; the page answers 201 and an id.
 
     UNVERIFIED: the body is a plain list; all records are stored or none; the id is that of the
@@ -64,11 +68,11 @@ def _bulk(store: Store, sent: Any) -> Answer:
             keys.add(key)
         taken.append(data)
     for data in taken:
-        table.insert(store.new_row("usage", data))
+        store.insert(store.draft("usage", data))
     return Answer(201, "", {"id": table.next_id - 1})
 
 
-def _of_customer(store: Store, entry: dict[str, Any]) -> dict[str, Any]:
+def _of_customer(store: Tables, entry: dict[str, Any]) -> dict[str, Any]:
     """A record whose line is named by the keys of its customer and of its item.
 
     UNVERIFIED: whether these are objects or names with a dot is not shown, so both are taken; the
@@ -83,13 +87,10 @@ def _of_customer(store: Store, entry: dict[str, Any]) -> dict[str, Any]:
             raise missing(f"{name}.{'external_key' if name == 'customer' else 'item_external_key'}")
     customer = needed(store, {"customer_external_key": customer_key}, "customer", "customer")
     item = named(store, {"item_external_key": item_key}, "item", "item")
-    lines, packages = store.table("line_item"), store.table("package")
-    for package_id in sorted(packages.index["customer_id"].get(customer.id, {})):
-        package = packages.rows[package_id]
-        if store.value(packages.spec, package, "package_status_state") != "a":
+    for package in store.of_customer("package", customer.id):
+        if state_of(store, package) != "a":
             continue
-        own = lines.index["package_id"].get(package_id, {}).values()
-        for line in sorted(own, key=lambda row: row.data["position"]):
+        for line in lines_of(store, package.id):
             if item is not None and line.data.get("item_id") == item.id:
                 return {**entry, "line_item_id": line.id}
     raise Refused(
