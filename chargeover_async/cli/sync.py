@@ -60,8 +60,9 @@ def sync_command(
 ) -> None:
     """Write what is new or changed since the last run: the first brings every record.
 
-    A run that was stopped is made once more by the next. Exit codes: 0 all written; 1 stopped,
-    or fewer records than the API counts; 2 wrong usage; 4 bad input, nothing was sent; 5 no connection or wrong credentials.
+    A run that was stopped is made once more by the next. Exit codes: 0 all written; 1 stopped, or
+    fewer records than the API counts; 2 wrong usage; 4 bad input, nothing was sent; 5 no connection
+    or wrong credentials.
     """
     started = False
 
