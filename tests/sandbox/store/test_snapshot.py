@@ -251,7 +251,7 @@ def test_command_line_makes_faults_and_seeds(monkeypatch, seeds):
         "chargeover_async.sandbox.__main__.serve", lambda *_a, **options: seen.update(options)
     )
     options = ["--fault-rate", "lost:0.25", "--fault-rate", "delay_before=0.2:0.5"]
-    options += ["--fault-script", "429, none,lost*2", "--fault-seed", "9", "--maintenance-s", "30"]
+    options += ["--fault-script", "429, none,lost*2", "--fault-seed", "9", "--maintenance", "30"]
     main([*options, "--seed-from", str(seeds)])
     faults = seen["faults"]
     assert (faults.rates, faults.seed, faults.scripted) == (
