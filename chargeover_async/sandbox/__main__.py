@@ -14,7 +14,7 @@ from .server import serve
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The options; those of the quota and ``--maintenance`` can be called as they once were, too."""
+    """The options; four of them can be called as they once were, too."""
     parser = argparse.ArgumentParser(prog="chargeover_async.sandbox", description=__doc__)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="loopback address")

@@ -791,10 +791,8 @@ def test_options_of_the_quota_can_be_called_as_before(monkeypatch):
     monkeypatch.setattr(
         "chargeover_async.sandbox.__main__.serve", lambda *_a, **options: seen.update(options)
     )
-    main(
-        ["--quota-limit", "7", "--quota-window-s", "6", "--quota-kind", "fixed"]
-        + ["--maintenance-s", "2"]
-    )
+    options = ["--quota-limit", "7", "--quota-window-s", "6", "--quota-kind", "fixed"]
+    main([*options, "--maintenance-s", "2"])
     assert (seen["quota_limit"], seen["quota_window_s"], seen["quota_kind"]) == (7, 6.0, "fixed")
     assert seen["maintenance_s"] == 2.0
 
