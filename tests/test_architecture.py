@@ -23,7 +23,7 @@ LAYERS: list[tuple[int, set[str]]] = [
     (0, {"_hints"}),
     (0, {"_extras", "_refs", "retry"}),
     (1, {"models"}),
-    (1, {"query"}),
+    (1, {"query", "_same"}),
     (2, {"_wire", "webhooks"}),
     (2, {"auth"}),
     (2, {"operation"}),
