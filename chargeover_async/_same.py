@@ -185,7 +185,7 @@ class _Comparing:
         if kind in {"money", "integer", "id"} or not isinstance(sent, str):
             number = _number(sent)
             if number is None:
-                return sent == held and type(sent) is type(held)
+                return type(sent) is type(held) and bool(sent == held)
             if held in _NOTHING:
                 return kind == "id" and number == 0
             return not isinstance(held, bool) and _number(held) == number
@@ -203,7 +203,7 @@ class _Comparing:
             return sent == ""
         ours, theirs = _moment(sent, None), _moment(held, self._dates)
         if ours is None or theirs is None:
-            return sent == held
+            return bool(sent == held)
         if whole_days:
             return ours.date() == theirs.date()
         if ours.tzinfo is not None and theirs.tzinfo is not None:
