@@ -206,10 +206,10 @@ class Webhooks:
         return self._event(envelope, next(iter(found[_SOURCE_HEADER]), None))
 
     def _check(self, given: list[str]) -> None:
-        for one in given:
-            sent = one.encode("utf-8", "surrogateescape")
+        for token in given:
+            sent = token.encode("utf-8", "surrogateescape")
             # All of them, so that the time does not tell which was nearest.
-            if not any([hmac.compare_digest(sent, token) for token in self._tokens]):  # noqa: C419
+            if not any([hmac.compare_digest(sent, known) for known in self._tokens]):  # noqa: C419
                 raise WebhookError("the token is wrong")
 
     def _decrypted(self, body: bytes) -> _Envelope:

@@ -66,7 +66,8 @@ from chargeover_async.sandbox.http.log import LogEntry
 from chargeover_async.sandbox.http.quota import Quota, QuotaMeter
 from chargeover_async.sandbox.objects.table import new_store
 from chargeover_async.sandbox.store.file import StorageError
-from chargeover_async.sandbox.store.store import Done, Store
+from chargeover_async.sandbox.store.log import Done
+from chargeover_async.sandbox.store.store import Store
 
 from .server import Sandbox, serve
 

@@ -42,6 +42,24 @@ def test_every_object_is_found(exports: ModuleType):
     assert len(found) == len(RESOURCES) >= 30
 
 
+def test_every_object_has_its_parts():
+    """A record, the fields that may be written, and a place in the sandbox; else they are named."""
+    from chargeover_async import models
+    from chargeover_async.sandbox.objects.table import OBJECTS
+
+    missing = {
+        f"{name}: {part}"
+        for name, resource in RESOURCES.items()
+        for part, is_there in {
+            "sandbox/objects, in its table": name in OBJECTS,
+            "models, in its __all__": resource.model.__name__ in models.__all__,
+            "writes, for create": not hasattr(resource, "create") or "create" in resource.writes,
+        }.items()
+        if not is_there
+    }
+    assert missing == {"teapot: sandbox/objects, in its table"}  # it is no object
+
+
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=lambda one: one.attribute)
 def test_every_method_says_what_it_is(exports: ModuleType, resource: type[Any]):
     """In a docstring of its own; and every object names its endpoint."""

@@ -89,7 +89,9 @@ def _revised(store: Store, wall: Any, example: Example) -> None:
     stamp = created["revision_datetime"]
     id_ = store.seed("customer", {"customer_id": created["context_id"], "write_datetime": stamp})
     wall.value = dt.datetime.fromisoformat(changed["revision_datetime"]).replace(tzinfo=dt.UTC)
-    store.table("customer").rows[id_].note(changed["revision_datetime"], changed["revision_note"])
+    store.note(
+        store.table("customer").rows[id_], changed["revision_datetime"], changed["revision_note"]
+    )
 
 
 # uri -> the records that match its filter, then some that do not.

@@ -70,9 +70,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def listed(sandbox: Sandbox, name: str = "customer") -> list[dict[str, Any]]:
     """The records as a list shows them, as JSON reads them."""
     store = sandbox.store
-    spec = store.table(name).spec
+    spec = store.specs[name]
     encode = msgspec.json.Encoder(decimal_format="number").encode
     return [
         json.loads(encode(store.render(spec, row, single=False)), parse_float=Decimal)
-        for row in store.scan(spec, None)
+        for row in store.table(name).scan()
     ]

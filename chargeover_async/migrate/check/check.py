@@ -175,7 +175,7 @@ def _compare(checked: Checked, found: LoadCheck, targets: set[str]) -> None:
     ]
     for line, key, other, first in scratch.taken_keys(number, same):
         message = f'the key "{key}" is taken by {loads[other].source.name} row {first}'
-        problem = Problem(name, line, message, field="external_key")
+        problem = Problem(name, line, message, field="external_key", is_duplicate=True)
         scratch.add_problem(number, line, problem)
     hints = HINTS
     if load.unknown_references == "refuse":

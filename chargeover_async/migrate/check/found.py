@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.plan.plan import Plan
-from chargeover_async.migrate.rows import Problem, Source
+from chargeover_async.migrate.plan.plan import Plan, Rows
+from chargeover_async.migrate.rows import Held, Problem, Source
 
 from .load import Done, LoadCheck
 from .scratch import Scratch
 
 BATCH = 25  # operations in one _bulk request (vendor's text, "Batch requests")
 REQUESTS_PER_MINUTE = 250  # the default quota (vendor's text, "Rate limiting")
+
+R = TypeVar("R", bound=Rows)
 
 
 class BadInput(UsageError):
@@ -73,6 +76,7 @@ class Checked:
         self.loads: list[LoadCheck] = []
         self.fatal: list[Problem] = []
         self.scratch = Scratch(len(plan.loads))
+        self._measured: dict[Held, Held] = {}
 
     def close(self) -> None:
         """Give the temporary file back."""
@@ -83,7 +87,19 @@ class Checked:
         before = sum(len(load.children) for load in self.plan.loads[:index])
         begin = len(self.plan.loads) + before
         load = self.plan.loads[index]
+        children = tuple(self._measure(child) for child in load.children)
+        load = msgspec.structs.replace(self._measure(load), children=children)
         return LoadCheck(load, index, range(begin, begin + len(load.children)), self.scratch)
+
+    def _measure(self, rows: R) -> R:
+        """With its file as it is now: what is checked is what will be sent."""
+        held = rows.source.held
+        if held in self._measured:
+            source = msgspec.structs.replace(rows.source, held=self._measured[held])
+        else:
+            source = rows.source.measure()
+            self._measured[held] = source.held
+        return msgspec.structs.replace(rows, source=source)
 
     @property
     def operations(self) -> int:

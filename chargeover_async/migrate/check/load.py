@@ -28,7 +28,6 @@ class LoadCheck:
         self.load = load
         self.number = number
         self.child_numbers = children
-        self.stamp = load.source.stamp()
         self.digest = load.source.digest()
         self.child_digests = [child.source.digest() for child in load.children]
         self.rows = 0

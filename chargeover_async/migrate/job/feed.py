@@ -15,8 +15,10 @@ from chargeover_async.migrate.check.load import LoadCheck
 from chargeover_async.migrate.check.scratch import Notes
 from chargeover_async.migrate.journal import Journal
 from chargeover_async.migrate.journal.reading import FINAL, IN_DOUBT, NEVER, States, Verb
+from chargeover_async.migrate.mask import find_identifiers, is_secret_column, mask_text
 from chargeover_async.migrate.plan.fields import KEY
 from chargeover_async.migrate.plan.plan import Children, Load, Rows
+from chargeover_async.migrate.plan.record import identifying_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
 from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation
@@ -42,6 +44,7 @@ class InHand(msgspec.Struct, frozen=True):
     children: Children | None = None
     verb: Verb = "create"
     was_sent: bool = False  # by an earlier run, which did not learn what came of it
+    is_duplicate: bool = False  # its key means another row
 
     @property
     def file(self) -> str:
@@ -53,6 +56,26 @@ class InHand(msgspec.Struct, frozen=True):
     def place(self) -> str:
         """Where it begins, for messages."""
         return f"{self.file} row {self.row.line}"
+
+    @property
+    def identifiers(self) -> frozenset[str]:
+        """What it is found by, never to be masked but where the file itself calls it a secret."""
+        cells = self.row.cells if isinstance(self.row, Row) else {}
+        names = identifying_columns(self.children or self.load)
+        texts = [str(cells[name]) for name in cells if cells[name] and is_secret_column(name)]
+        secrets = [text for text in texts if mask_text(text) != text]
+        found = {self.key, *find_identifiers(self.payload)}
+        found.update(str(cells[name]) for name in names if cells.get(name))
+        return frozenset(
+            text for text in found if text and not any(secret in text for secret in secrets)
+        )
+
+    @property
+    def shown_key(self) -> str:
+        """Its key as it may be written down: masked only if it is made of a secret."""
+        if mask_text(self.key) == self.key:
+            return self.key
+        return mask_text(self.key, self.identifiers)
 
     def ended(self, state: str) -> str:
         """That it was not imported, for messages."""
@@ -110,8 +133,6 @@ class Feed:
                 self._report_orphans(found)
             notes = found.notes()
             try:
-                if source.stamp() != found.stamp:
-                    raise BadFile(f"{source.path} changed after it was checked")
                 for row in source.rows(None if states is None else states.is_there):
                     if self.to_update:
                         yield from self.updates()
@@ -136,7 +157,7 @@ class Feed:
 
     def withhold(self, row: InHand, state: str, *, final: bool) -> None:
         """Keep in mind that what refers to this row cannot be sent, or not yet."""
-        if row.key:
+        if row.key and not row.is_duplicate:
             self._scratch.fail(row.load.object, row.key, row.ended(state), final=final)
 
     def _ready(
@@ -145,19 +166,24 @@ class Feed:
         """The row as it will be sent, or None if it must not be, or was."""
         state, verb = NEVER if states is None else states.of(row.line)
         index, load = found.number, found.load
-        if state in FINAL:
-            if state in {"refused", "not_sent"} and isinstance(row, Row):
-                key = found.prepare(row).key
-                self.withhold(InHand(index, index, load, row, key), state, final=True)
+        if state in {"created", "updated", "existing"}:
             return None
         problems = notes.problems(row.line)
         if isinstance(row, BadRow):
-            self._refuse(InHand(index, index, load, row, ""), problems)
+            if state not in FINAL:
+                self._refuse(InHand(index, index, load, row, ""), problems)
             return None
         prepared = found.prepare(row)
-        if problems:
-            self._refuse(InHand(index, index, load, row, prepared.key), problems)
+        if problems or state in FINAL:
+            is_duplicate = any(problem.is_duplicate for problem in problems)
+            bad = InHand(index, index, load, row, prepared.key, is_duplicate=is_duplicate)
+            if state in FINAL:
+                self.withhold(bad, state, final=True)
+            else:
+                self._refuse(bad, problems)
             return None
+        if prepared.problems:  # of a program: files are compared byte by byte
+            raise BadFile(f"{load.source.name} row {row.line} changed after it was checked")
         ready = InHand(
             index,
             index,

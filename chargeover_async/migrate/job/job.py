@@ -157,8 +157,9 @@ class ImportJob:
             rows = (row for row in found.load.source.rows() if isinstance(row, Row))
             good = (row for row in rows if not notes.problems(row.line))
             for row in itertools.islice(good, count):
-                data = mask_payload(found.prepare(row).payload)
-                load = found.load
+                load, prepared = found.load, found.prepare(row)
+                keep = InHand(0, 0, load, row, prepared.key, prepared.payload).identifiers
+                data = mask_payload(prepared.payload, keep)
                 shown.append(Preview(load.source.name, row.line, load.object, data))
         return shown
 
@@ -261,7 +262,8 @@ class ImportJob:
         if self._books is None:
             return Summary(operations=0)
         failures = str(self._failures.path) if self._failures.count else ""
-        return self._books.summary(self._stop.why, failures)
+        troubles = (self._stop.why, self._failures.trouble, self._results.trouble)
+        return self._books.summary("; ".join(filter(None, troubles)), failures)
 
     # -- accounting --------------------------------------------------------------------------
 
@@ -274,7 +276,8 @@ class ImportJob:
             outcome,
             updating=row.verb == "update",
             existing=existing,
-            resumable=self._journal_path is not None,
+            resumable=self._told is not None,
+            cut_off=self._told is not None and self._told.journal.has_failed,
         )
 
     def _settle(self, outcome: Outcome[Any]) -> None:
@@ -287,7 +290,7 @@ class ImportJob:
                 self._feed.to_update.append(again)
             case "created" | "updated" | "existing":
                 self._results.write(
-                    row.load.object, row.key, found.id, found.became, row.file, row.row.line
+                    row.load.object, row.shown_key, found.id, found.became, row.file, row.row.line
                 )
                 self._count(row, found)
             case "open":
@@ -306,7 +309,7 @@ class ImportJob:
             final = found.became != "unknown" or self._told is None
             self._feed.withhold(row, found.became, final=final)
         if self._told is None:
-            self._failures.write(failure_of(row, found))
+            self._failures.write(failure_of(row, found), row.identifiers)
         if self._stop_on_failure:
             self._stop.because(f"{row.ended(found.became)}: {found.message}")
         self._count(row, found)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import msgspec
+
 from chargeover_async.migrate.journal.journal import Journal, Sent, Settled
+from chargeover_async.migrate.mask import mask_payload, mask_text
 from chargeover_async.migrate.rows import BadRow
 from chargeover_async.operation import Operation, Outcome
 
 from .feed import InHand
 from .outputs import Failure
 from .verdict import Verdict
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Told:
@@ -23,7 +28,7 @@ class Told:
     def __init__(
         self, journal: Journal, judge: Callable[[Outcome[Any]], Verdict], *, wants_lines: bool
     ) -> None:
-        self._journal = journal
+        self.journal = journal
         self._judge = judge
         self._wants_lines = wants_lines
 
@@ -34,14 +39,14 @@ class Told:
     async def sending(self, operations: Sequence[Operation[Any]]) -> None:
         """They are about to be sent; returns when that is on disk."""
         rows = (cast("InHand", operation.tag) for operation in operations)
-        await self._journal.sending(
-            Sent(row.index, row.row.line, row.key, row.verb) for row in rows
+        await self.journal.sending(
+            Sent(row.index, row.row.line, row.shown_key, row.verb) for row in rows
         )
 
     def settled(self, outcomes: Sequence[Outcome[Any]]) -> None:
         """What came of them; a row that goes on to be changed is not settled."""
         entries = ((outcome, self._judge(outcome)) for outcome in outcomes)
-        self._journal.settled(
+        self.journal.settled(
             self._entry(cast("InHand", outcome.operation.tag), found)
             for outcome, found in entries
             if found.became != "to_update"
@@ -49,21 +54,22 @@ class Told:
 
     def not_sent(self, row: InHand, found: Verdict) -> None:
         """A row is not sent, and never will be."""
-        self._journal.settled([self._entry(row, found)])
+        self.journal.settled([self._entry(row, found)])
 
     def _entry(self, row: InHand, found: Verdict) -> Settled:
         failed = found.became in {"refused", "not_sent"}
-        line = failure_of(row, found).text() if failed and self._wants_lines else ""
+        line = failure_of(row, found).text(row.identifiers) if failed and self._wants_lines else ""
+        unknown = found.became == "unknown" and row.payload is not None
         return Settled(
             row.number,
             row.row.line,
-            row.key,
+            row.shown_key,
             row.verb,
             found.became,
-            row.payload,
+            _encode(mask_payload(row.payload, row.identifiers)).decode() if unknown else None,
             found.id,
             None if found.error is None else type(found.error).__name__,
-            found.message or None,
+            mask_text(found.message, row.identifiers) if found.message else None,
             line,
         )
 
@@ -75,7 +81,7 @@ def failure_of(row: InHand, found: Verdict) -> Failure:
         file=row.file,
         row=row.row.line,
         object=f"{name}.{row.children.field}" if row.children else name,
-        key=row.key,
+        key=row.shown_key,
         state=found.became,
         error=type(found.error).__name__,
         message=found.message,

@@ -52,12 +52,18 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def verdict(
-    outcome: Outcome[Any], *, updating: bool, existing: Existing, resumable: bool
+    outcome: Outcome[Any],
+    *,
+    updating: bool,
+    existing: Existing,
+    resumable: bool,
+    cut_off: bool = False,
 ) -> Verdict:
     """What became of a row by this outcome of its operation.
 
     ``updating`` says that the operation was the change of a record that exists. ``resumable`` says
-    that a journal keeps what is open: without one, what was not sent now never will be.
+    that a journal keeps what is open: without one, what was not sent now never will be. ``cut_off``
+    says that this journal has failed: nothing is sent any more, whatever the row is like.
     """
     error = outcome.error
     if error is None:
@@ -75,6 +81,8 @@ def verdict(
     if outcome.state in {"unknown", "done"}:
         # "done" with an error is an answer that could not be read: it must be looked at.
         return Verdict("unknown", error=error)
+    if cut_off and outcome.state == "not_sent":
+        return Verdict("open", error=error)
     if resumable and isinstance(error, _NOT_ITS_FAULT):
         return Verdict("open", error=error)
     return Verdict("refused" if outcome.state == "refused" else "not_sent", error=error)

@@ -105,6 +105,14 @@ def _advice(error: sqlite3.Error) -> str:
     return text
 
 
+def is_begun(path: Path) -> bool:
+    """Whether there is a journal, which may hold something; raises JournalError."""
+    with journal_errors(path, "read"):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise JournalError(f"{path} is no regular file; name a file on a local disk as journal")
+        return path.is_file() and path.stat().st_size > 0
+
+
 def lock_of(path: Path) -> Path:
     """The file that is locked for a journal: one, by whatever name the journal is reached."""
     whole = path.resolve()
@@ -115,6 +123,7 @@ class Lock:
     """The right to write one journal, held by one process at a time."""
 
     def __init__(self, path: Path) -> None:
+        is_begun(path)  # a pipe or a device is none
         self._path = lock_of(path)
         self._held = sqlite3.connect(self._path, isolation_level=None, timeout=0.5)
         try:
@@ -180,7 +189,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 def open_to_read(path: Path) -> sqlite3.Connection:
     """The journal at ``path``, also while a job writes it."""
-    if not path.exists():
+    if not is_begun(path) and not path.exists():
         raise JournalError(f"there is no journal {path}")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
@@ -215,6 +224,7 @@ __all__ = (
     "SCHEMA",
     "VERSION",
     "Lock",
+    "is_begun",
     "journal_errors",
     "open_to_read",
     "open_to_write",

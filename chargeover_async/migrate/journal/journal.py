@@ -25,13 +25,12 @@ import msgspec
 
 from chargeover_async.errors import JournalError, UsageError
 from chargeover_async.migrate.check.found import Finding
-from chargeover_async.migrate.mask import mask_payload, mask_text
 
 from .file import Lock, journal_errors, open_to_write, owner
 from .reading import IN_DOUBT, Input, States, Verb, count_states, open_reader, refuse_changed
 from .writer import Line, Writer, forget
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+_encode = msgspec.json.Encoder().encode
 
 # What stands before the rows, a row, and what stands behind; see `Writer`.
 _SENDING = (
@@ -67,14 +66,17 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What came of a row; ``line`` is its entry for the failure file, if it has one."""
+    """What came of a row; ``line`` is its entry for the failure file, if it has one.
+
+    ``data`` is what was sent, as JSON, where somebody must look at it. All texts are masked.
+    """
 
     load: int
     row: int
     key: str
     verb: Verb
     state: str
-    payload: dict[str, Any] | None = None
+    data: str | None = None
     id: int | None = None
     error: str | None = None
     message: str | None = None
@@ -197,7 +199,7 @@ class Journal:
         now = time.time()
         self._writer.add(
             _SENDING,
-            [(row.load, row.row, mask_text(row.key), row.verb, now) for row in rows],
+            [(row.load, row.row, row.key, row.verb, now) for row in rows],
             (),
         )
         await self._writer.durable()
@@ -207,18 +209,17 @@ class Journal:
         assert self._writer is not None
         now, lines, values = time.time(), list[Line](), list[tuple[Any, ...]]()
         for row in rows:
-            unknown = row.state == "unknown" and row.payload is not None
             values.append(
                 (
                     row.load,
                     row.row,
-                    mask_text(row.key),
+                    row.key,
                     row.state,
                     row.verb,
                     row.id,
                     row.error,
-                    None if row.message is None else mask_text(row.message),
-                    _encode(mask_payload(row.payload)).decode() if unknown else None,
+                    row.message,
+                    row.data,
                     now,
                 )
             )
@@ -227,6 +228,11 @@ class Journal:
         self._writer.add(_SETTLED, values, ())
         if lines:
             self._writer.add(_OUTBOX, lines, lines)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it could not be written; then nothing more is sent."""
+        return self._writer is not None and self._writer.error is not None
 
     def finish(self) -> None:
         """Commit what is left; raises JournalError if something could not be written."""
@@ -304,9 +310,7 @@ class Journal:
 def _as_row(finding: Finding) -> tuple[int, int, int, str | None]:
     if finding.problem is None:
         return finding.load, finding.line, finding.round, None
-    message = mask_text(finding.problem.message)
-    problem = msgspec.structs.replace(finding.problem, message=message)
-    return finding.load, finding.line, 0, _encode(problem).decode()
+    return finding.load, finding.line, 0, _encode(finding.problem).decode()
 
 
 def _now() -> str:

@@ -15,7 +15,7 @@ from chargeover_async.migrate.check.found import Finding, Remembered
 from chargeover_async.migrate.plan.plan import Plan, plan_digest
 from chargeover_async.migrate.rows import Problem
 
-from .file import VERSION, journal_errors, lock_of, open_to_read
+from .file import VERSION, is_begun, journal_errors, lock_of, open_to_read
 
 Verb = Literal["create", "update"]
 FINAL = frozenset({"created", "updated", "existing", "refused", "not_sent"})
@@ -98,7 +98,7 @@ def count_settled(
 
     Raises JournalError as `Journal.bind` does for one that does not belong to plan and inputs.
     """
-    if not path.is_file() or not path.stat().st_size:
+    if not is_begun(path):
         return None
     with journal_errors(path, "read"), open_reader(path) as reader:
         if not reader.execute("SELECT count(*) FROM meta WHERE name = 'plan'").fetchone()[0]:
@@ -178,7 +178,7 @@ class States:
 
 def recall_check(plan: Plan, path: Path) -> Remembered | None:
     """What the journal at ``path`` keeps of the check of this plan and these very files, if so."""
-    if not path.is_file() or not path.stat().st_size:
+    if not is_begun(path):
         return None
     files = [*plan.loads, *(child for load in plan.loads for child in load.children)]
     digests = [rows.source.digest() for rows in files]

@@ -18,7 +18,7 @@ import msgspec
 
 from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.rows import FORMATS, FailureSource, Source, guess_format
+from chargeover_async.migrate.rows import FORMATS, FailureSource, Held, Source, guess_format
 from chargeover_async.migrate.rows.files import ending
 from chargeover_async.models._json.words import convert
 
@@ -40,7 +40,7 @@ def read_plan(path: Path) -> Plan:
     """
     try:
         if path.suffix == ".jsonl":
-            path.open("rb").close()
+            path.stat()
             return failures_plan(path)
         with path.open("rb") as file:
             data = tomllib.load(file, parse_float=Decimal)
@@ -57,10 +57,11 @@ def failures_plan(path: Path) -> Plan:
 
     What an entry refers to may have been imported before, so unknown references are sent.
     """
+    held = Held(path)
     loads = [
         Load(
             where=f"{path.name}: {name}",
-            source=FailureSource(path, only=name),
+            source=FailureSource(held, only=name),
             table=fields_of(name),
             fields=None,
             object=name,
@@ -83,7 +84,8 @@ def parse_plan(data: Mapping[str, Any], path: Path) -> Plan:
     top.finish()
     if not loads:
         raise UsageError(f"{path.name}: the plan has no [[load]]")
-    plan = Plan(path, tuple(_load(load, i, path) for i, load in enumerate(loads, 1)))
+    files = _Files(path)
+    plan = Plan(path, tuple(_load(load, i, files) for i, load in enumerate(loads, 1)))
     for index, load in enumerate(plan.loads):
         later = {other.object for other in plan.loads[index + 1 :]}
         early = {other.object for other in plan.loads[: index + 1]}
@@ -137,21 +139,33 @@ class _Table:
         return UsageError(f'{self.label}: "{key}" {message}')
 
 
+class _Files:
+    """The files that a plan names, each of them once: two loads may read the same pipe."""
+
+    def __init__(self, plan: Path) -> None:
+        self.plan = plan
+        self._held: dict[Path, Held] = {}
+
+    def named(self, name: str) -> Held:
+        path = self.plan.parent / name
+        return self._held.setdefault(path, Held(path))
+
+
 def _shown(value: object) -> str:
     return f"{value!r}"[:60]
 
 
-def _load(data: object, number: int, path: Path) -> Load:
-    table = _Table(data, path.name, f"load {number}")
+def _load(data: object, number: int, files: _Files) -> Load:
+    table = _Table(data, files.plan.name, f"load {number}")
     said = table.take("object", str, f"one of {', '.join(loadable())}")
     name = find_object(said) or table.choose("object", loadable(), said)
     fields = fields_of(name)
-    common = _rows(table, fields, path)
+    common = _rows(table, fields, files)
     references = table.choose("unknown_references", REFERENCES, "refuse")
     children = table.take_table("children", "tables ([load.children.FIELD])", {})
     table.finish()
     found = tuple(
-        _children(key, inner, f"load {number}", fields, path) for key, inner in children.items()
+        _children(key, inner, f"load {number}", fields, files) for key, inner in children.items()
     )
     both = {field.name for field in common["fields"]} & {child.field for child in found}
     if both:
@@ -159,17 +173,17 @@ def _load(data: object, number: int, path: Path) -> Load:
     return Load(object=name, unknown_references=references, children=found, **common)
 
 
-def _children(key: str, data: object, parent: str, fields: FieldTable, path: Path) -> Children:
+def _children(key: str, data: object, parent: str, fields: FieldTable, files: _Files) -> Children:
     where = f"{parent} children.{key}"
     lists = [name for name in fields.nested if fields.kinds[name] == "list"]
     if key not in lists:
         hint = did_you_mean(key, lists)
         raise UsageError(
-            f'{path.name}: {where}: "{key}" is not a field that takes child rows '
+            f'{files.plan.name}: {where}: "{key}" is not a field that takes child rows '
             f"(there is {', '.join(lists) or 'none'}){hint}"
         )
-    table = _Table(data, path.name, where)
-    common = _rows(table, fields.nested[key], path)
+    table = _Table(data, files.plan.name, where)
+    common = _rows(table, fields.nested[key], files)
     match = table.take_table("match", "a table { ChildColumn = 'ParentColumn' }")
     table.finish()
     if not match or not all(isinstance(column, str) for column in match.values()):
@@ -177,11 +191,11 @@ def _children(key: str, data: object, parent: str, fields: FieldTable, path: Pat
     return Children(field=key, match=tuple(match.items()), **common)
 
 
-def _rows(table: _Table, fields: FieldTable, path: Path) -> dict[str, Any]:
-    file = path.parent / table.take("file", str, "a file name")
+def _rows(table: _Table, fields: FieldTable, files: _Files) -> dict[str, Any]:
+    held = files.named(table.take("file", str, "a file name"))
     date_format = table.take("date_format", str, "a strptime format", "")
     empty = table.choose("empty", EMPTY, "omit")
-    source = _source(table, file)
+    source = _source(table, held)
     values = table.take_table("fields", "a table ([load.fields])")
     if not values:
         raise table.wrong("fields", "is empty")
@@ -195,7 +209,8 @@ def _rows(table: _Table, fields: FieldTable, path: Path) -> dict[str, Any]:
     }
 
 
-def _source(table: _Table, file: Path) -> Source:
+def _source(table: _Table, held: Held) -> Source:
+    file = held.path
     guess = guess_format(file)
     if guess is None and "format" not in table.left:
         raise table.wrong(
@@ -212,7 +227,7 @@ def _source(table: _Table, file: Path) -> Source:
     delimiter = table.take("delimiter", str, "one character", default)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise table.wrong("delimiter", f"must be one character, not {_shown(delimiter)}")
-    return FORMATS[kind](file, encoding, delimiter)
+    return FORMATS[kind](held, encoding, delimiter)
 
 
 def _fields(values: Mapping[str, Any], table: FieldTable, label: str) -> tuple[Field, ...]:

@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
+from chargeover_async.migrate.mask import is_identifier, is_secret_column, mask_text
 from chargeover_async.migrate.rows import Problem, Row
 from chargeover_async.models._json.words import convert
 from chargeover_async.operation import Operation
@@ -21,7 +22,7 @@ from chargeover_async.resources._calls.base import check_needs
 from chargeover_async.resources._calls.options import Options
 
 from .fields import KEY, FieldTable, referred_object
-from .plan import Choice, Constant, Field, Load, Nested, Rows, Several
+from .plan import Children, Choice, Constant, Field, Load, Nested, Rows, Several
 from .template import Template, is_empty
 
 Cells = Mapping[str, Any]
@@ -103,7 +104,7 @@ class Preparer:
                 elif self._resource.needs:
                     check_needs(self._resource, payload, self._object)
             except UsageError as error:
-                problems = [Problem(self._name, row.line, error.message)]
+                problems = [Problem(self._name, row.line, mask_text(error.message, {key}))]
             else:
                 return Prepared(row, payload, key, self._references(payload))
         return Prepared(row, {}, key, problems=tuple(problems))
@@ -112,7 +113,7 @@ class Preparer:
         self, file: str, row: Row, wrongs: Iterable[_Wrong], prefix: str = ""
     ) -> list[Problem]:
         return [
-            Problem(file, row.line, message, column, prefix + field)
+            Problem(file, row.line, _hide_secret(message, field, column), column, prefix + field)
             for field, column, message in wrongs
         ]
 
@@ -129,6 +130,13 @@ class Preparer:
         return tuple(found)
 
 
+def _hide_secret(message: str, field: str, column: str) -> str:
+    """What is said about a cell, which may show it."""
+    if column != field and any(map(is_secret_column, column.split(", "))):
+        return "the cell does not hold what the field takes (it is not shown)"
+    return message if is_identifier(field) else mask_text(message)
+
+
 def match_value(columns: Sequence[str], row: Row) -> tuple[str, ...]:
     """What pairs a child row with its parent: the cells of ``columns`` as text."""
     cells = row.cells
@@ -141,6 +149,19 @@ def list_columns(rows: Rows) -> Iterator[tuple[str, str]]:
     """(field, column) for every column that the templates of ``rows`` name."""
     for field in rows.fields or ():
         yield from _columns_of(field, "")
+
+
+def identifying_columns(rows: Rows) -> frozenset[str]:
+    """The columns of which keys and ids are made, and those that pair children with parents."""
+    pairs: list[tuple[str, str]] = []
+    if isinstance(rows, Children):
+        pairs += rows.match
+    elif isinstance(rows, Load):
+        pairs += [(parent, child) for inner in rows.children for child, parent in inner.match]
+    found = frozenset(first for first, _ in pairs)
+    if rows.fields is None:
+        return frozenset(filter(is_identifier, rows.table.kinds)) | found
+    return found | {column for field, column in list_columns(rows) if is_identifier(field)}
 
 
 def _columns_of(field: Field, prefix: str) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .failure_rows import FailureSource
 from .formats import FORMATS, guess_format
+from .held import Held
 from .problem import Problem
 from .row import BadFile, BadRow, Row, Skip
 from .source import Source
@@ -13,6 +14,7 @@ __all__ = (
     "BadFile",
     "BadRow",
     "FailureSource",
+    "Held",
     "Problem",
     "Row",
     "Skip",

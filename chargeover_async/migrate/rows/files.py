@@ -6,7 +6,7 @@ import gzip
 import io
 import zlib
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import IO, cast
 
 from chargeover_async._extras import zstd
 
@@ -19,16 +19,16 @@ def ending(path: Path) -> str:
     return inner.suffix.lower()
 
 
-def open_text(path: Path, encoding: str, newline: str | None) -> TextIO:
-    """The text of a file, unpacked if its name ends in ``.gz`` or ``.zst``.
+def unpack(file: io.BufferedReader, path: Path) -> IO[bytes]:
+    """What is in a file, unpacked if its name ends in ``.gz`` or ``.zst``.
 
-    Raises OSError, and UsageError when the library for it is missing.
+    Raises UsageError when the library for it is missing.
     """
     suffix = path.suffix.lower()
     if suffix not in COMPRESSED:
-        return path.open(encoding=encoding, newline=newline)
-    unpacked = gzip.GzipFile(path) if suffix == ".gz" else zstd().ZstdFile(path)
-    return io.TextIOWrapper(cast("BinaryIO", unpacked), encoding=encoding, newline=newline)
+        return file
+    unpacked = gzip.GzipFile(fileobj=file) if suffix == ".gz" else zstd().ZstdFile(file)
+    return cast("IO[bytes]", unpacked)
 
 
 def is_damage(error: BaseException) -> bool:
@@ -36,4 +36,4 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, (EOFError, zlib.error)) or type(error).__name__ == "ZstdError"
 
 
-__all__ = ("ending", "is_damage", "open_text")
+__all__ = ("ending", "is_damage", "unpack")

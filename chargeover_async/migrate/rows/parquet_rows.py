@@ -5,8 +5,9 @@
 # pyarrow is no dependency and comes in as Any.
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -45,14 +46,17 @@ class ParquetSource(Source, frozen=True):
             message = f"{self.name} cannot be read behind row {line}: {_first_line(error)}"
             raise BadFile(message) from None
 
-    def _file(self) -> Any:
+    @contextlib.contextmanager
+    def _file(self) -> Generator[Any]:
         library = arrow()
-        with self._open_bytes():
+        with self._readable(), self.held.open() as bytes_:
             try:
-                return library.parquet.ParquetFile(str(self.path))
+                file = library.parquet.ParquetFile(bytes_)
             except library.ArrowException as error:
                 message = f"{self.name} is not a Parquet file: {_first_line(error)}"
                 raise BadFile(message) from None
+            with file:
+                yield file
 
 
 def plain(value: Any) -> Any:

@@ -8,7 +8,8 @@ import msgspec
 class Problem(msgspec.Struct, frozen=True):
     """One mistake: where it is and what it is. ``row`` 0 means the file as a whole.
 
-    ``file`` is ``""`` when the message names it itself.
+    ``file`` is ``""`` when the message names it itself. ``is_duplicate``: another row has the key,
+    and what refers to the key means that one.
     """
 
     file: str
@@ -16,6 +17,7 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
     column: str = ""
     field: str = ""
+    is_duplicate: bool = False
 
     def __str__(self) -> str:
         if not self.file:

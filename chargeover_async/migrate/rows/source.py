@@ -7,16 +7,16 @@ one row comes out as a `BadRow` and the reading goes on; what spoils the file ra
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import io
 import os
 from collections.abc import Generator, Iterator
-from io import BufferedReader
 from pathlib import Path
 from typing import ClassVar, NoReturn, TextIO
 
 import msgspec
 
-from .files import is_damage, open_text
+from .files import is_damage, unpack
+from .held import Held
 from .row import BadFile, BadRow, Row, Skip
 
 
@@ -30,9 +30,14 @@ class Source(msgspec.Struct, frozen=True):
     format: ClassVar[str]
     endings: ClassVar[tuple[str, ...]]
 
-    path: Path
+    held: Held
     encoding: str = "utf-8"
     delimiter: str = ","
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return self.held.path
 
     @property
     def name(self) -> str:
@@ -56,30 +61,26 @@ class Source(msgspec.Struct, frozen=True):
         """
         raise NotImplementedError
 
-    def stamp(self) -> tuple[int, int]:
-        """Size and time of change, to notice a file that changes between two readings."""
+    def measure(self) -> Source:
+        """The same file as it is now; see `Held`."""
         with self._readable():
-            found = self.path.stat()
-        return found.st_size, found.st_mtime_ns
+            return msgspec.structs.replace(self, held=self.held.measure())
 
     def digest(self) -> str:
         """A checksum of the file's bytes and of how they are read."""
-        with self._open_bytes() as file:
-            found = hashlib.file_digest(file, "sha256")
+        with self._readable():
+            found = self.held.sha256()
         found.update(repr(self.reading).encode())
-        return found.hexdigest()
+        return str(found.hexdigest())
 
     @contextlib.contextmanager
     def _open(self, newline: str | None = None) -> Generator[TextIO]:
         # utf-8-sig reads UTF-8 with and without the mark that Excel puts in front.
         encoding = "utf-8-sig" if self.encoding.lower() in {"utf-8", "utf8"} else self.encoding
-        with self._readable(), open_text(self.path, encoding, newline) as file:
-            yield file
-
-    @contextlib.contextmanager
-    def _open_bytes(self) -> Generator[BufferedReader]:
-        with self._readable(), self.path.open("rb") as file:
-            yield file
+        with self._readable(), self.held.open() as file:
+            unpacked = unpack(file, self.path)
+            with io.TextIOWrapper(unpacked, encoding=encoding, newline=newline) as text:
+                yield text
 
     @contextlib.contextmanager
     def _readable(self) -> Generator[None]:

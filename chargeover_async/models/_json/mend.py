@@ -65,7 +65,9 @@ def _primary(kind: Any) -> str:
     if not is_struct(kind):
         return "id"
     fields = msgspec.structs.fields(kind)
-    return next((one.encode_name for one in fields if one.required), f"{kind.__name__.lower()}_id")
+    return next(
+        (field.encode_name for field in fields if field.required), f"{kind.__name__.lower()}_id"
+    )
 
 
 @cache
@@ -83,7 +85,7 @@ def is_union(kind: Hashable) -> bool:
 @cache
 def without_none(kind: Hashable) -> tuple[Any, ...]:
     """What a union may hold besides None."""
-    return tuple(one for one in get_args(kind) if one is not NoneType)
+    return tuple(member for member in get_args(kind) if member is not NoneType)
 
 
 @cache
@@ -125,7 +127,7 @@ def _repair(value: Any, kind: Any, dates: DateFormat | None, path: str) -> Any:
             value = list(value.values())
         if not isinstance(value, list):
             return value
-        return [_repair(one, inner, dates, f"{path}[{i}]") for i, one in enumerate(value)]
+        return [_repair(entry, inner, dates, f"{path}[{i}]") for i, entry in enumerate(value)]
     if is_struct(kind) and isinstance(value, dict):
         fields = _fields(kind)
         repaired: dict[str, Any] = {}

@@ -89,8 +89,8 @@ def _moments(kind: Any, seen: tuple[Any, ...] = ()) -> Iterator[str]:
             if dt.datetime in (hint, *get_args(hint)):
                 yield name
             yield from _moments(hint, (*seen, kind))
-    for one in get_args(kind):
-        yield from _moments(one, seen)
+    for argument in get_args(kind):
+        yield from _moments(argument, seen)
 
 
 @cache
@@ -103,8 +103,8 @@ def _places(kind: Hashable) -> tuple[tuple[str, ...], tuple[tuple[str, type[Any]
         hint = hints[field.encode_name]
         if dt.datetime in (hint, *get_args(hint)):
             moments.append(field.name)
-        for one in (hint, *get_args(hint)):
-            inner = (get_args(one) or (one,))[0]
+        for member in (hint, *get_args(hint)):
+            inner = (get_args(member) or (member,))[0]
             if (
                 is_struct(inner)
                 and inner is not kind

@@ -71,37 +71,39 @@ class Reading:
 
     def _each(self, raw: msgspec.Raw) -> list[Any]:
         if self._raw:
-            return [bytes(one) for one in split(raw)]
+            return [bytes(record) for record in split(raw)]
         keep = self._on_unreadable is not None
         return read_each(raw, self._kind, self._dates, keep_errors=keep)
 
     def _readable(self, raw: msgspec.Raw) -> list[Any]:
-        return [one for one in self._each(raw) if self.is_readable(one)]
+        return [entry for entry in self._each(raw) if self.is_readable(entry)]
 
     def whole(self, answer: Answer) -> Decoded[list[Any]] | None:
         """A page with its envelope, if every record of it is as documented; else None."""
         if self._raw:
             found = parse_page(answer, msgspec.Raw)
-            return found and structs.replace(found, response=[bytes(one) for one in found.response])
+            return found and structs.replace(
+                found, response=[bytes(record) for record in found.response]
+            )
         return parse_page(answer, self._kind) if self._dates is None else None
 
-    def is_readable(self, one: Any) -> bool:
+    def is_readable(self, entry: Any) -> bool:
         """Whether an entry of a page is a record; who listens is told of it if it is none."""
-        if self._on_unreadable is not None and isinstance(one, DecodeError):
-            self._on_unreadable(one)
+        if self._on_unreadable is not None and isinstance(entry, DecodeError):
+            self._on_unreadable(entry)
             return False
         return True
 
-    def identity(self, one: Any, primary: str) -> int | None:
+    def identity(self, entry: Any, primary: str) -> int | None:
         """The value of the primary key, in a record, in its raw JSON, or in what was unreadable."""
         value: Any
-        if isinstance(one, (bytes, DecodeError)):
-            held = read_untyped(one if isinstance(one, bytes) else one.raw)
+        if isinstance(entry, (bytes, DecodeError)):
+            held = read_untyped(entry if isinstance(entry, bytes) else entry.raw)
             value = cast("dict[str, Any]", held).get(primary) if isinstance(held, dict) else None
             if isinstance(value, str) and _ID.fullmatch(value):
                 return int(value)
         else:
-            record: object = one
+            record: object = entry
             value = getattr(record, _attribute(type(record), primary), None)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 

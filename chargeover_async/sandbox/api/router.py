@@ -9,7 +9,9 @@ from chargeover_async.sandbox.protocol.answers import Answer, Refused, unsupport
 from chargeover_async.sandbox.protocol.caller import Caller, caller_of
 from chargeover_async.sandbox.protocol.where import parse_query
 from chargeover_async.sandbox.records import crud, find
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.store import Store
+from chargeover_async.sandbox.store.tables import Spec
 
 from .variant import Variant
 
@@ -39,11 +41,17 @@ class Api:
         path, _, raw_query = target.partition("?")
         query = parse_query(raw_query)
         self.store.caller = caller_of(query, outer)
-        with self.store.reading() if method == "GET" else self.store.transaction():
-            try:
-                return self._dispatch(method, path, query, payload)
-            except Refused as refused:
-                return refused.answer
+        if method == "GET":
+            self.store.freshen()
+            return self._judge(method, path, query, payload)
+        with self.store.transaction():
+            return self._judge(method, path, query, payload)
+
+    def _judge(self, method: str, path: str, query: dict[str, str], payload: Any) -> Answer:
+        try:
+            return self._dispatch(method, path, query, payload)
+        except Refused as refused:
+            return refused.answer
 
     def _dispatch(self, method: str, path: str, query: dict[str, str], payload: Any) -> Answer:
         name, rest = split_path(path)
@@ -84,7 +92,7 @@ class Api:
         if method == "POST" and "action" in query:
             return crud.act_on_collection(self.store, spec, query["action"], payload)
         if method == "POST" and spec.post is not None:
-            return crud.answered(spec.post(self.store, payload))
+            return crud.as_answer(spec.post(self.store, payload))
         if method == "POST":
             return crud.create(self.store, spec, payload)
         raise unsupported(_COMMANDS.get(method, method.lower()), spec.name)
@@ -125,7 +133,9 @@ def split_path(path: str) -> tuple[str, list[str]]:
     """
     if path[: len(PREFIX)].lower() != PREFIX or path[len(PREFIX) :][:1] not in ("", "/"):
         return path.strip("/"), []
-    segments = [unquote(segment) for segment in path[len(PREFIX) :].split("/")[1:]]
+    segments = path[len(PREFIX) :].split("/")[1:]
+    if "%" in path:
+        segments = [unquote(segment) for segment in segments]
     if segments and not segments[-1]:
         segments.pop()
     if not segments:

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from chargeover_async.sandbox.store.file import StorageError
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.store import Store
 
 from .guard import is_loopback
 
@@ -65,14 +66,14 @@ class Deliverer:
 
     def wake(self) -> None:
         """Take up what is new; to be called whenever something may have happened."""
-        waiting = self._store.table("_delivery").index["pending"].get(1)
+        waiting = self._store.having("_delivery", "pending", 1)
         if not waiting or self._closed:
             return
-        for id_ in waiting:
+        for row in waiting:
             if len(self._tasks) >= WAITING:
                 return
-            if id_ not in self._tasks:
-                self._tasks[id_] = asyncio.create_task(self._deliver(id_))
+            if row.id not in self._tasks:
+                self._tasks[row.id] = asyncio.create_task(self._deliver(row.id))
 
     async def settled(self) -> None:
         """Wait until nothing is on its way any more."""
@@ -167,12 +168,12 @@ class Deliverer:
         changes = {"status": status, "answer": answer, "attempts": tried, "pending": pending}
         with store.transaction():
             data = row.data
-            store.table("_delivery").replace(row, {**data, **changes})
+            store.change(row, **changes)
             if status != DELIVERED:
                 # UNVERIFIED: the words; the page's entries report answers that are not 200.
                 msg = f"Webhook {data['event']} to {data['target_url']}: {answer}"
                 entry = {"msg": msg, "log_datetime": store.stamp()}
-                store.table("_log_system").insert(store.new_row("_log_system", entry))
+                store.insert(store.draft("_log_system", entry))
             self._forget("_delivery")
             self._forget("_log_system")
 

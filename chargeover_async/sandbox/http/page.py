@@ -14,11 +14,12 @@ from chargeover_async.sandbox.protocol.answers import Answer, encode
 from chargeover_async.sandbox.protocol.values import NESTED, TEXTS, is_array, is_object
 from chargeover_async.sandbox.protocol.where import OPERATIONS, parse_query
 from chargeover_async.sandbox.store.row import Row
-from chargeover_async.sandbox.store.store import Spec, Store
+from chargeover_async.sandbox.store.store import Store
+from chargeover_async.sandbox.store.tables import Spec
 
 from .faults import KINDS, value_of
 from .log import LogEntry
-from .mask import masked_target
+from .mask import mask_target
 from .quota import use_over_time
 from .setup import Behind
 
@@ -59,8 +60,8 @@ def page_answer(backend: Behind, method: str, command: str, query: str) -> web.R
     if command == "about":
         return _json(200, about(backend))
     if command == "live":
-        with backend.store.reading():
-            return _json(200, live(backend, query))
+        backend.store.freshen()
+        return _json(200, live(backend, query))
     if command.startswith("records/"):
         answer = records(backend, command.removeprefix("records/"), query)
         content = {**answer.envelope(), "customers": customers(backend, answer.response)}
@@ -119,9 +120,8 @@ def customers(backend: Behind, response: Any) -> dict[str, str]:
     shown = response if is_array(response) else [response]
     ids = [record.get("customer_id") for record in shown if is_object(record)]
     store, spec = backend.store, backend.store.specs["customer"]
-    with store.reading():
-        rows = [store.row("customer", id_) for id_ in ids if isinstance(id_, int)]
-        return {str(row.id): _name_of(store, spec, row) for row in rows if row is not None}
+    rows = [store.row("customer", id_) for id_ in ids if isinstance(id_, int)]
+    return {str(row.id): _name_of(store, spec, row) for row in rows if row is not None}
 
 
 def _name_of(store: Store, customer: Spec, row: Row) -> str:
@@ -159,11 +159,11 @@ def _shown(entry: LogEntry, now: float) -> dict[str, Any]:
         "number": entry.number,
         "ago": round(now - entry.at, 3),
         "method": entry.method,
-        "target": masked_target(target),
+        "target": mask_target(target),
         "status": entry.status,
         "took": entry.took,
         "fault": entry.fault,
-        "items": [[method, masked_target(uri), code] for method, uri, code in entry.items],
+        "items": [[method, mask_target(uri), code] for method, uri, code in entry.items],
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from chargeover_async.models import Quote, QuoteLine
 from chargeover_async.sandbox.objects.account import cycles
 from chargeover_async.sandbox.objects.account.item import base_price, tierset_of
-from chargeover_async.sandbox.objects.account.pricing import new_tierset, seeded, take
+from chargeover_async.sandbox.objects.account.pricing import new_tierset, take, take_seeded
 from chargeover_async.sandbox.objects.account.shared import (
     DEFAULT_CURRENCY,
     DEFAULT_TERMS,
@@ -23,7 +23,8 @@ from chargeover_async.sandbox.objects.money.lines import line_total
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount, missing
 from chargeover_async.sandbox.protocol.values import INTEGER, date, is_array, is_object
 from chargeover_async.sandbox.records import crud
-from chargeover_async.sandbox.store.store import Derive, NestedField, Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft, Record, Row
+from chargeover_async.sandbox.store.tables import Derive, NestedField, Spec, Tables
 
 _PAYCYCLES = frozenset(("one", *cycles.NAMES))  # "one": an invoice, once
 _ZERO = Decimal(0)
@@ -48,8 +49,8 @@ _LINE = Spec(
 )
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
-    data = row.data
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    data = draft.data
     customer = store.row("customer", data.get("customer_id"))
     if customer is None:
         raise missing("customer_id")
@@ -62,15 +63,15 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
             data[name] = customer.data.get(name, default)
     if data.get("date") is None:
         data["date"] = store.today().isoformat()
-    _due(store, row)
+    _due(store, draft)
     if not data.get("refnumber"):
-        data["refnumber"] = str(row.id)  # page "Create a quote": the number unless it is set
+        data["refnumber"] = str(draft.id)  # page "Create a quote": the number unless it is set
     taken = _lines(store, fields.get("line_items"))
     _total([line for line, _ in taken])
-    data["line_items"] = [_numbered(store, line, price, row) for line, price in taken]
+    data["line_items"] = [_number_line(store, line, price, draft) for line, price in taken]
 
 
-def _lines(store: Store, sent: Any) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
+def _lines(store: Tables, sent: Any) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
     """The lines, checked, each with the price that was sent for it."""
     if not sent:
         raise missing("line_items")
@@ -100,12 +101,12 @@ def _lines(store: Store, sent: Any) -> list[tuple[dict[str, Any], dict[str, Any]
     return taken
 
 
-def _numbered(
-    store: Store, line: dict[str, Any], price: dict[str, Any] | None, row: Row
+def _number_line(
+    store: Tables, line: dict[str, Any], price: dict[str, Any] | None, draft: Draft
 ) -> dict[str, Any]:
     if price is not None:
-        stamp = row.data["write_datetime"]
-        line["tierset"] = new_tierset(store, price, stamp, row.data["currency_id"])
+        stamp = draft.data["write_datetime"]
+        line["tierset"] = new_tierset(store, price, stamp, draft.data["currency_id"])
     line["tierset_id"] = line["tierset"]["tierset_id"] if line["tierset"] else None
     line["line_item_id"] = store.number("line_item_id")
     return line
@@ -115,13 +116,13 @@ def _total(lines: list[dict[str, Any]]) -> Decimal:
     return sum((line_total(line) for line in lines), _ZERO)
 
 
-def _setup(_store: Store, row: Row) -> Decimal:
+def _setup(_store: Tables, row: Row) -> Decimal:
     lines = row.data.get("line_items") or ()
     tiersets = [line["tierset"] for line in lines if line.get("tierset")]
     return sum((Decimal(tierset["setup"]) for tierset in tiersets), _ZERO)
 
 
-def _due(store: Store, row: Row) -> str:
+def _due(store: Tables, row: Record) -> str:
     """Date plus the days of the terms (UNVERIFIED: as for an invoice)."""
     day = dt.date.fromisoformat(row.data["date"])
     try:
@@ -136,23 +137,23 @@ def _status(position: int) -> Derive:
     ]
 
 
-def _item_ids(_store: Store, row: Row) -> list[Any]:
+def _item_ids(_store: Tables, row: Row) -> list[Any]:
     return [line.get("item_id") for line in row.data.get("line_items") or ()]
 
 
-def _seed(store: Store, row: Row, record: dict[str, Any]) -> None:
-    data = row.data
+def _seed(store: Tables, draft: Draft, record: dict[str, Any]) -> None:
+    data = draft.data
     if data.get("date") is None:
         data["date"] = data["write_datetime"][:10]
     data["date"] = date(data["date"])
-    data.setdefault("refnumber", str(row.id))
+    data.setdefault("refnumber", str(draft.id))
     lines: list[dict[str, Any]] = []
     for sent in record.get("line_items") or ():
         line: dict[str, Any] = {"line_rate": 0, "line_quantity": 1, **sent}
         for name in ("line_rate", "line_quantity"):
             line[name] = amount(Decimal(str(line[name] or 0)))
         if line.get("tierset") is not None:
-            line["tierset"] = seeded(store, line["tierset"])
+            line["tierset"] = take_seeded(store, line["tierset"])
         if line.get("line_item_id") is None:
             line["line_item_id"] = store.number("line_item_id")
         store.used("line_item_id", line["line_item_id"])

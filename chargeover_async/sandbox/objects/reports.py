@@ -17,7 +17,8 @@ from chargeover_async.models import Report
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount, missing
 from chargeover_async.sandbox.protocol.values import NESTED, TEXTS, is_array, is_object, text
 from chargeover_async.sandbox.records.find import matching
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
 MAX_ROWS = 1_000  # page "Run a report"
 
@@ -31,10 +32,10 @@ def _columns(spec: Spec) -> dict[str, str]:
 def _texts(sent: Any) -> list[str]:
     if not is_array(sent):
         raise Refused(INVALID)
-    return [text(each) for each in sent]
+    return [text(entry) for entry in sent]
 
 
-def _run(store: Store, row: Row, sent: Any) -> list[dict[str, Any]]:
+def _run(store: Tables, row: Row, sent: Any) -> list[dict[str, Any]]:
     """The rows of a report; the body is an array of filters."""
     spec = store.specs.get(row.data.get("source") or "")
     if spec is None:
@@ -43,14 +44,16 @@ def _run(store: Store, row: Row, sent: Any) -> list[dict[str, Any]]:
     query: dict[str, str] = dict(store.caller.query)
     if "offset" in query and not query.get("order"):
         raise Refused("offset requires order.")  # the rule is the page's, the words UNVERIFIED
-    clauses = [_field(each, columns, "filter") for each in _texts(sent or [])]
-    order = [_field(each, columns, "order") for each in query.get("order", "").split(",") if each]
+    clauses = [_field(clause, columns, "filter") for clause in _texts(sent or [])]
+    order = [
+        _field(clause, columns, "order") for clause in query.get("order", "").split(",") if clause
+    ]
     rows = matching(store, spec, ",".join(clauses), ",".join(order))
     first = _whole(query.get("offset"), 0)
     limit = min(_whole(query.get("limit"), MAX_ROWS), MAX_ROWS)
     shown: list[dict[str, Any]] = []
-    for each in rows[first : first + limit]:
-        record = store.render(spec, each, single=False)
+    for found in rows[first : first + limit]:
+        record = store.render(spec, found, single=False)
         shown.append({column: record.get(name) for column, name in columns.items()})
     return shown
 
@@ -86,7 +89,7 @@ REPORT = Spec(
         {"report_id": 39, "name": "All Transactions", "source": "transaction"},
     ),
     private=frozenset(("source",)),
-    whole=True,
+    unpaged=True,
     actions={"reportData": _run, "getData": _run},
     lists_taken=frozenset(("reportData", "getData")),
 )
@@ -95,7 +98,7 @@ REPORT = Spec(
 # Aggregates.
 
 
-def _aggregate(store: Store, sent: Any) -> list[dict[str, Any]]:
+def _aggregate(store: Tables, sent: Any) -> list[dict[str, Any]]:
     """``{"object": ..., "fields": ["SUM(total)"], "where": [...], "group": [...] or ""}``."""
     if not is_object(sent):
         raise missing("object") if not sent else Refused(INVALID)
@@ -108,7 +111,7 @@ def _aggregate(store: Store, sent: Any) -> list[dict[str, Any]]:
         raise Refused(INVALID)
     fields = _texts(asked["fields"])
     group = _texts(asked.get("group") or [])
-    functions = [_function(spec, each, group) for each in fields]
+    functions = [_function(spec, field, group) for field in fields]
     for name in group:
         _check(spec, name)
     where = ",".join(_texts(asked.get("where") or []))
@@ -144,7 +147,7 @@ def _check(spec: Spec, name: str) -> None:
         raise Refused(f"There is no field {name} to aggregate.")
 
 
-def _value(store: Store, spec: Spec, function: str, name: str, rows: list[Row]) -> Any:
+def _value(store: Tables, spec: Spec, function: str, name: str, rows: list[Row]) -> Any:
     if name == "*":
         return len(rows)
     values: Iterable[Any] = (store.value(spec, row, name) for row in rows)

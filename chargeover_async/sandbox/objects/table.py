@@ -22,7 +22,8 @@ from chargeover_async.sandbox.objects.subscriptions.line import PACKAGE_LINE
 from chargeover_async.sandbox.objects.subscriptions.package import PACKAGE
 from chargeover_async.sandbox.objects.subscriptions.usage import USAGE
 from chargeover_async.sandbox.store.file import StoreFile
-from chargeover_async.sandbox.store.store import Spec, Store
+from chargeover_async.sandbox.store.store import Store
+from chargeover_async.sandbox.store.tables import Spec
 
 from .customer import CUSTOMER
 from .quote import QUOTE

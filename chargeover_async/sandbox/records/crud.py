@@ -16,13 +16,15 @@ from chargeover_async.sandbox.protocol.values import (
     moment,
     text,
 )
-from chargeover_async.sandbox.store.store import KEPT_REVISIONS, Done, Row, Spec, Store
+from chargeover_async.sandbox.store.log import Done
+from chargeover_async.sandbox.store.row import KEPT_REVISIONS, Draft, Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
-from .events import happened
-from .refs import named
+from .events import tell_hooks
+from .refs import find_named
 
 
-def create(store: Store, spec: Spec, payload: Any) -> Answer:
+def create(store: Tables, spec: Spec, payload: Any) -> Answer:
     """201 and the new id (recordings `new_customer`, `create_item`, `create_contact`)."""
     if "create" not in spec.commands:
         raise unsupported("create", spec.name)
@@ -32,16 +34,15 @@ def create(store: Store, spec: Spec, payload: Any) -> Answer:
         _change(store, spec, known, fields)
         return Answer(201, "", {"id": known.id}, (spec.name, known.id))
     changes = accept(store, spec, fields)
-    row = store.new_row(spec.name, changes)
-    table = store.table(spec.name)
-    table.check_key(changes.get("external_key"), row.id)
-    spec.on_create(store, row, fields)
-    table.insert(row)
-    happened(store, spec.name, row, "insert")
+    draft = store.draft(spec.name, changes)
+    store.table(spec.name).check_key(changes.get("external_key"), draft.id)
+    spec.on_create(store, draft, fields)
+    row = store.insert(draft)
+    tell_hooks(store, spec.name, row, "insert")
     return Answer(201, "", {"id": row.id}, (spec.name, row.id))
 
 
-def update(store: Store, spec: Spec, row: Row, payload: Any) -> Answer:
+def update(store: Tables, spec: Spec, row: Row, payload: Any) -> Answer:
     """202 and the id; what is not sent keeps its value (recordings `update_customer` and others).
 
     UNVERIFIED: an update without any field is refused like a create without any.
@@ -52,43 +53,37 @@ def update(store: Store, spec: Spec, row: Row, payload: Any) -> Answer:
     return Answer(202, "", {"id": row.id}, (spec.name, row.id))
 
 
-def _change(store: Store, spec: Spec, row: Row, fields: dict[str, Any]) -> None:
+def _change(store: Tables, spec: Spec, row: Row, fields: dict[str, Any]) -> None:
     changes = accept(store, spec, fields, closed=spec.create_only)
-    table = store.table(spec.name)
     if "external_key" in changes:
-        table.check_key(changes["external_key"], row.id)
+        store.table(spec.name).check_key(changes["external_key"], row.id)
     spec.before_update(store, row, fields)
-    before = row.data
-    row.data = {**before, **changes, "mod_datetime": store.stamp()}
-    try:
-        spec.on_update(store, row, fields)
-    except Refused:
-        row.data = before
-        raise
-    after, row.data = row.data, before
-    table.replace(row, after)
-    row.forget(name for name in spec.derived if name not in spec.sticky)
-    row.note(after["mod_datetime"], f"{_title(spec)} updated")
+    before, stamp = row.data, store.stamp()
+    draft = Draft(spec.name, row.id, {**before, **changes, "mod_datetime": stamp})
+    spec.on_update(store, draft, fields)
+    store.table(spec.name).change(row, draft.data)
+    store.forget(row, (name for name in spec.derived if name not in spec.sticky))
+    store.note(row, stamp, f"{_title(spec)} updated")
     spec.after_update(store, row, before)
-    happened(store, spec.name, row, "update")
+    tell_hooks(store, spec.name, row, "update")
 
 
-def get(store: Store, spec: Spec, row: Row) -> Answer:
+def get(store: Tables, spec: Spec, row: Row) -> Answer:
     """200 and the record."""
     return Answer(200, "", store.render(spec, row))
 
 
-def delete(store: Store, spec: Spec, row: Row) -> Answer:
+def delete(store: Tables, spec: Spec, row: Row) -> Answer:
     """200 and true (recording `delete_customer`)."""
     if "delete" not in spec.commands:
         raise unsupported("delete", spec.name, row.id)
     spec.on_delete(store, row)
-    happened(store, spec.name, row, "delete")
-    store.table(spec.name).remove(row, free_key=store.deleted_keys == "freed")
+    tell_hooks(store, spec.name, row, "delete")
+    store.remove(row, free_key=store.deleted_keys == "freed")
     return Answer(200, "", True)
 
 
-def act(store: Store, spec: Spec, row: Row, name: str, payload: Any) -> Answer:
+def act(store: Tables, spec: Spec, row: Row, name: str, payload: Any) -> Answer:
     """200 and what the action says; an unknown one is not supported.
 
     Source of the wording: recording `update_custom_package_value`.
@@ -96,22 +91,22 @@ def act(store: Store, spec: Spec, row: Row, name: str, payload: Any) -> Answer:
     action = spec.actions.get(name)
     if action is None:
         raise unsupported(name, spec.name, row.id)
-    answer = answered(action(store, row, _body(spec, name, payload)))
+    answer = as_answer(action(store, row, _body(spec, name, payload)))
     if answer.code < 400 and answer.response is not False:
         stamp = store.stamp()
         if name not in spec.quiet:
-            row.data["mod_datetime"] = stamp
-        row.note(stamp, f"{_title(spec)}: {name}")
+            store.change(row, mod_datetime=stamp)
+        store.note(row, stamp, f"{_title(spec)}: {name}")
         store.actions.append(Done(spec.name, row.id, name))
     return answer
 
 
-def act_on_collection(store: Store, spec: Spec, name: str, payload: Any) -> Answer:
+def act_on_collection(store: Tables, spec: Spec, name: str, payload: Any) -> Answer:
     """What an action without a record says, such as ``transaction?action=pay``."""
     action = spec.collection_actions.get(name)
     if action is None:
         raise unsupported(name, spec.name)
-    answer = answered(action(store, _body(spec, name, payload)))
+    answer = as_answer(action(store, _body(spec, name, payload)))
     if answer.code < 400 and answer.response is not False:
         made = answer.response
         id_ = made["id"] if is_object(made) and isinstance(made.get("id"), int) else 0
@@ -119,7 +114,7 @@ def act_on_collection(store: Store, spec: Spec, name: str, payload: Any) -> Answ
     return answer
 
 
-def answered(result: Any) -> Answer:
+def as_answer(result: Any) -> Answer:
     """What an action answers: a whole `Answer`, or what stands in the response of a 200."""
     return result if isinstance(result, Answer) else Answer(200, "", result)
 
@@ -139,7 +134,7 @@ def _body(spec: Spec, name: str, payload: Any) -> Any:
     return payload
 
 
-def revisions(store: Store, spec: Spec, row: Row, query: dict[str, str]) -> Answer:
+def revisions(store: Tables, spec: Spec, row: Row, query: dict[str, str]) -> Answer:
     """200 and the newest revisions first, with the keys of the vendor's text.
 
     UNVERIFIED: a limit outside 1 to 10 is taken as 10.
@@ -148,7 +143,7 @@ def revisions(store: Store, spec: Spec, row: Row, query: dict[str, str]) -> Answ
     limit = int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 3 else KEPT_REVISIONS
     if not 1 <= limit <= KEPT_REVISIONS:
         limit = KEPT_REVISIONS
-    notes = list(row.notes or ())
+    notes = list(row.notes)
     if len(notes) < KEPT_REVISIONS:  # creation is known from the record and not stored twice
         created = row.data["write_datetime"], f"{_title(spec)} created"
         notes.insert(0, created)
@@ -180,7 +175,7 @@ def _fields(payload: Any) -> dict[str, Any]:
 
 
 def accept(
-    store: Store, spec: Spec, fields: dict[str, Any], closed: frozenset[str] = frozenset()
+    store: Tables, spec: Spec, fields: dict[str, Any], closed: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
     """The values to store, taken by kind; null sets a field back to its default.
 
@@ -212,12 +207,12 @@ def accept(
     return changes
 
 
-def resolve(store: Store, spec: Spec, fields: dict[str, Any]) -> dict[str, Any]:
+def resolve(store: Tables, spec: Spec, fields: dict[str, Any]) -> dict[str, Any]:
     """``fields`` with each ``X_external_key`` and ``X_token`` turned into ``X_id``, all checked."""
     if spec.reference_fields.isdisjoint(fields):
         return fields
     for prefix, object_ in spec.references.items():
-        row = named(store, fields, prefix, object_)
+        row = find_named(store, fields, prefix, object_)
         if row is not None and fields.get(f"{prefix}_id") is None:
             fields = {**fields, f"{prefix}_id": row.id}
     return fields

@@ -12,10 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 from chargeover_async.sandbox.protocol.answers import encode
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Tables
 
 
-def happened(store: Store, name: str, row: Row, event: str, **extra: Any) -> None:
+def tell_hooks(store: Tables, name: str, row: Row, event: str, **extra: Any) -> None:
     """Queue an event of an object for the hooks that asked for it."""
     hooks = store.table("_resthook")
     spec = store.specs[name]
@@ -27,7 +28,7 @@ def happened(store: Store, name: str, row: Row, event: str, **extra: Any) -> Non
         return
     data: dict[str, Any] = {name: store.render(spec, row)}
     for other in spec.events[event]:
-        found = _related(store, name, row, other)
+        found = _find_related(store, name, row, other)
         if found is not None:
             data[other] = store.render(store.specs[other], found)
     body = {"context_str": name, "context_id": row.id, "event": event, "data": data | extra}
@@ -43,10 +44,10 @@ def happened(store: Store, name: str, row: Row, event: str, **extra: Any) -> Non
             "pending": 1,
             "attempts": 0,
         }
-        store.table("_delivery").insert(store.new_row("_delivery", fields))
+        store.insert(store.draft("_delivery", fields))
 
 
-def _related(store: Store, name: str, row: Row, other: str) -> Row | None:
+def _find_related(store: Tables, name: str, row: Row, other: str) -> Row | None:
     customer = row if name == "customer" else store.row("customer", row.data.get("customer_id"))
     if customer is None or other == "customer":
         return customer

@@ -2,39 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
 
 from .file import Batch, StorageError, StoreFile
-from .row import Changes, Row, Written, read, write
-
-if TYPE_CHECKING:
-    from .store import Store
-
-
-class Done(NamedTuple):
-    """An action that was carried out: what a test asks when nothing may happen twice."""
-
-    object: str
-    id: int
-    action: str
-
-
-class ActionLog(deque[Done]):
-    """The latest actions; ``added`` counts all there ever were."""
-
-    added = 0
-
-    def append(self, done: Done) -> None:
-        """Add the latest."""
-        self.added += 1
-        super().append(done)
-
-    def numbered(self) -> Iterable[tuple[int, Done]]:
-        """The actions with their numbers, from 1 for the first there ever was."""
-        return enumerate(self, self.added - len(self) + 1)
+from .log import Done
+from .row import read, write
+from .table import Changes
+from .tables import Tables
 
 
 class Keeper:
@@ -48,9 +22,8 @@ class Keeper:
     3. While the file cannot be written, further changes are refused before anything is done.
     """
 
-    def __init__(self, store: Store, file: StoreFile) -> None:
-        self.changes = Changes()
-        self.reading = Reading(self)
+    def __init__(self, store: Tables, file: StoreFile, changes: Changes) -> None:
+        self.changes = changes
         self._store = store
         self._file = file
         self._depth = 0
@@ -123,24 +96,20 @@ class Keeper:
     # From memory to the file.
 
     def _commit(self) -> None:
-        self.changes.watching = False
-        try:
-            self._write_changes()
-        finally:
-            self.changes.watching = True
-
-    def _write_changes(self) -> None:
         changes, store = self.changes, self._store
         batch = Batch(emptied=changes.emptied)
-        done: set[tuple[str, int]] = set()
-        for row, before in list(changes.before.items()):
-            self._note_row(batch, done, row, before)
+        for name, id_ in changes.rows:
+            row = store.tables[name].rows.get(id_)
+            if row is None:
+                batch.gone.append((name, id_))
+            else:
+                batch.records.append(write(row))
         for name, key in changes.keys:
-            id_ = store.tables[name].abandoned(key)
-            if id_ is None:
+            holder = store.tables[name].abandoned(key)
+            if holder is None:
                 batch.freed.append((name, key))
             else:
-                batch.keys.append((name, key, id_))
+                batch.keys.append((name, key, holder))
         numbers = store.numbers()
         known = {} if changes.emptied else self._numbers
         if numbers != known:
@@ -152,7 +121,8 @@ class Keeper:
             first = actions.added - fresh + 1
             latest = [actions[index] for index in range(-fresh, 0)]
             batch.actions = [
-                (first + at, each.object, each.id, each.action) for at, each in enumerate(latest)
+                (number, done.object, done.id, done.action)
+                for number, done in enumerate(latest, first)
             ]
             batch.forgotten = max(0, actions.added - (actions.maxlen or 0))
         if batch:
@@ -160,22 +130,6 @@ class Keeper:
         changes.clear()
         self._numbers = numbers
         self._actions = actions.added
-
-    def _note_row(
-        self, batch: Batch, done: set[tuple[str, int]], row: Row, before: Written | None
-    ) -> None:
-        name, id_ = row.name, row.id
-        if (name, id_) in done:
-            return  # one that was replaced: the row in the table was looked at
-        current = self._store.tables[name].rows.get(id_)
-        if current is None:
-            batch.gone.append((name, id_))
-        else:
-            after = write(current)
-            if current is row and before == after:
-                return
-            batch.records.append((name, id_, after.data, after.more))
-        done.add((name, id_))
 
     # From the file to memory.
 
@@ -185,21 +139,17 @@ class Keeper:
         store = self._store
         image = self._file.image()
         store.start()
-        self.changes.watching = False
         try:
             for name, key, id_ in image.keys:
                 store.table(name).keys[key] = id_
-            for name, id_, data, more in image.records:
-                row = read(id_, Written(data, more))
-                self.changes.watch(name, row)
-                store.table(name).place(row)
+            for record in image.records:
+                row = read(*record)
+                store.table(row.name).place(row)
         except KeyError as error:
             raise StorageError(
                 f"{self._file.path} holds records of {error}, an object that this version of "
                 "chargeover_async does not know"
             ) from None
-        finally:
-            self.changes.watching = True
         for number, name, id_, action in image.actions:
             store.actions.append(Done(name, id_, action))
             store.actions.added = number
@@ -207,23 +157,3 @@ class Keeper:
         self._numbers = image.numbers
         self._actions = store.actions.added
         return image.numbers
-
-
-class Reading:
-    """A block that changes nothing, so that the rows need not be watched."""
-
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
-        self._depth = 0
-
-    def __enter__(self) -> None:
-        """Stop watching."""
-        if not self._depth:
-            self._keeper.freshen()
-        self._depth += 1
-        self._keeper.changes.watching = False
-
-    def __exit__(self, *_exc: object) -> None:
-        """Watch again, at the outermost end."""
-        self._depth -= 1
-        self._keeper.changes.watching = not self._depth

@@ -12,7 +12,7 @@ from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 from chargeover_async.errors import JournalError
 from chargeover_async.migrate import BadInput, ImportJob, Progress
 from chargeover_async.migrate.check.check import check
-from chargeover_async.migrate.rows import FORMATS, Row
+from chargeover_async.migrate.rows import FORMATS, Held, Row
 
 FAMILY = """
 [[load]]
@@ -121,7 +121,7 @@ def test_rows_that_are_skipped_are_not_looked_into(folder: Folder, name: str) ->
     """A line that cannot be read is passed over like any other; the numbers stay those of lines."""
     text = 'A,B\n1,"x\ny"\n2\n3,z\n' if name == "a.csv" else '{"A": 1}\n\n{\n{"A": 3}\n'
     path = folder.write(name, text)
-    source = FORMATS[path.suffix[1:]](path)
+    source = FORMATS[path.suffix[1:]](Held(path))
     lines = [row.line for row in source.rows()]
     bad = lines[1]
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 from chargeover_async import ChargeOver
 from chargeover_async.errors import AuthFailed, ConnectFailed, UsageError
 from chargeover_async.limits import NoLimit
-from chargeover_async.migrate import BadInput, ImportJob, Progress, Summary, read_plan
+from chargeover_async.migrate import BadInput, ImportJob, Progress, Summary, read_plan, read_rows
 from chargeover_async.retry import RetryPolicy
 
 BOTH = CUSTOMERS + INVOICES
@@ -308,3 +309,69 @@ async def test_summary_before_anything_is_zero(folder: Folder) -> None:
     """A job can always be asked."""
     plan = folder.plan(CUSTOMERS, customers_csv=many(2))
     assert ImportJob(plan).summary() == Summary(operations=0)
+
+
+@pytest.mark.parametrize("with_journal", [False, True])
+async def test_a_bad_duplicate_does_not_stand_for_the_good_row(
+    folder: Folder, account: Account, *, with_journal: bool
+) -> None:
+    """Keys 1, 2, 1: the invoices of 1 are those of the first, also in a run that goes on."""
+    plan = folder.plan(
+        CUSTOMERS + INVOICES,
+        customers_csv="Id,Name\n1,A\n2,B\n1,C\n",
+        invoices_csv="Id,Customer,Date\n7,1,2026-01-01\n8,2,2026-01-01\n9,1,2026-01-01\n",
+        lines_csv="Invoice,Rate\n7,1.00\n8,1.00\n9,1.00\n",
+    )
+    journal = account.journal if with_journal else None
+    if with_journal:  # the first run ends before the invoices
+        account.sandbox.faults.script([None, None, *["503"] * 30])
+        await account.load(plan, skip_bad_rows=True, journal=journal)
+        account.sandbox.faults.clear()
+    summary = await account.load(plan, skip_bad_rows=True, journal=journal)
+    assert (summary.created, summary.failed) == (5, 1)
+    held = account.records("customer")
+    assert held["c-1"]["company"] == "A"
+    for key, customer in (("i-7", "c-1"), ("i-8", "c-2"), ("i-9", "c-1")):
+        invoice = account.records("invoice")[key]
+        assert invoice["customer_id"] == held[customer]["customer_id"]
+
+
+@pytest.mark.parametrize("with_journal", [False, True])
+async def test_keys_are_kept_and_secrets_masked_in_all_that_is_written(
+    folder: Folder, account: Account, tmp_path: Path, *, with_journal: bool
+) -> None:
+    """A key that passes for a card is written as it is; a card in a text, or its column, is not."""
+    key, card, code = "4000000000000002", "5500000000000004", "secret-code"
+    plan = folder.plan(
+        CUSTOMERS.replace("c-{Id}", "{Id}") + 'custom_1 = "{Note}"\nno_taxes = "{Security Code}"\n',
+        customers_csv="Id,Name,Note,Security Code\n"
+        f"{key},A,paid with {card},1\n{key}1,B,,{code}\n{key},C {card},,0\n{key}2,D,,1\n",
+    )
+    account.sandbox.store.seed("customer", {"company": "Z", "external_key": key})
+    results = tmp_path / "results.csv"
+    journal = account.journal if with_journal else None
+    job = ImportJob(
+        plan, skip_bad_rows=True, failures=account.failures, results=results, journal=journal
+    )
+    with pytest.raises(BadInput) as bad:
+        ImportJob(plan).check()
+    summary = await job.run(account.co)
+    assert (summary.created, summary.failed) == (1, 3)
+    lines = failures(account)
+    assert {line["key"] for line in lines} == {key, f"{key}1"}
+    assert {line["source"]["Id"] for line in lines} == {key, f"{key}1"}
+    (duplicate,) = [line for line in lines if line["source"]["Name"].startswith("C")]
+    assert f'the key "{key}" is taken' in duplicate["message"]
+    assert duplicate["source"]["Name"] == "C [masked]0004"
+    (sent,) = [line for line in lines if line["row"] == 2]
+    assert sent["data"]["external_key"] == key
+    assert sent["data"]["custom_1"] == "paid with [masked]0004"
+    written = [str(bad.value), account.failures.read_text("utf-8")]
+    if with_journal:
+        assert {row.key for row in read_rows(account.journal)} == {key, f"{key}1", f"{key}2"}
+        written += [str(row) for row in read_rows(account.journal)]
+        written.append(account.journal.read_bytes().decode("latin-1"))
+    for text in written:
+        assert key in text
+        assert card not in text
+        assert code not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -125,3 +126,17 @@ def test_plans_and_files_have_the_checksums_that_journals_hold(tmp_path: Path) -
         "a19d6efd",
         "575f8567",
     ]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_no_journal(tmp_path: Path, kind: str) -> None:
+    """It is neither opened, which could wait for ever, nor given a lock beside it."""
+    path = tmp_path / "journal"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path = Path(os.devnull)
+    for use in (Journal(path).__enter__, lambda: read_state(path), lambda: list(read_rows(path))):
+        with pytest.raises(JournalError, match="is no regular file; name a file on a local disk"):
+            use()
+    assert not path.with_name(path.name + ".lock").exists()

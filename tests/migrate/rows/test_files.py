@@ -15,7 +15,7 @@ from support.import_world import CUSTOMERS, Account, Folder
 from chargeover_async import _extras
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate import read_plan
-from chargeover_async.migrate.rows import FORMATS, BadFile, Row
+from chargeover_async.migrate.rows import FORMATS, BadFile, Held, Row
 
 CSV = "Id,Name\n1,Müller\n2,Zoë\n"
 
@@ -42,7 +42,7 @@ def test_a_compressed_file_reads_like_the_plain_one(folder: Folder, ending: str)
     path = folder.path / f"customers.csv.{ending}"
     head, tail = CSV.encode("cp1252")[:12], CSV.encode("cp1252")[12:]
     path.write_bytes(squeeze(head, ending) + squeeze(tail, ending))
-    source = FORMATS["csv"](path, encoding="cp1252")
+    source = FORMATS["csv"](Held(path), encoding="cp1252")
     assert source.columns() == ("Id", "Name")
     assert [one.cells for one in source.rows() if isinstance(one, Row)] == [
         {"Id": "1", "Name": "Müller"},
@@ -70,7 +70,7 @@ def test_parquet_rows_are_what_json_would_have(folder: Folder) -> None:
         Lines=[[{"a": Decimal("1.10")}], [], None],
         Flag=[True, False, None],
     )
-    source = FORMATS["parquet"](path)
+    source = FORMATS["parquet"](Held(path))
     assert source.columns() == ("Id", "Price", "Rate", "Day", "At", "Name", "Lines", "Flag")
     found = list(source.rows())
     assert found[0] == Row(
@@ -98,12 +98,12 @@ def test_what_is_no_parquet_is_said_with_its_name(folder: Folder) -> None:
     pytest.importorskip("pyarrow")
     path = folder.write("a.parquet", "Id,Name\n")
     with pytest.raises(BadFile, match=r"a\.parquet is not a Parquet file"):
-        FORMATS["parquet"](path).columns()
+        FORMATS["parquet"](Held(path)).columns()
     with pytest.raises(BadFile, match=r"none\.parquet cannot be read"):
-        list(FORMATS["parquet"](folder.path / "none.parquet").rows())
+        list(FORMATS["parquet"](Held(folder.path / "none.parquet")).rows())
     parquet(path, Id=[b"1"])
     with pytest.raises(BadFile, match="type bytes cannot be imported"):
-        list(FORMATS["parquet"](path).rows())
+        list(FORMATS["parquet"](Held(path)).rows())
 
 
 async def test_a_parquet_file_is_imported(folder: Folder, account: Account) -> None:
@@ -126,7 +126,7 @@ def test_a_missing_library_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     path = folder.write("a.csv.zst", "x")
     with pytest.raises(UsageError, match=r"chargeover-async\[zstd\]"):
-        list(FORMATS["csv"](path).rows())
+        list(FORMATS["csv"](Held(path)).rows())
     path = folder.write("a.parquet", "x")
     with pytest.raises(UsageError, match=r"chargeover-async\[parquet\]"):
-        list(FORMATS["parquet"](path).rows())
+        list(FORMATS["parquet"](Held(path)).rows())

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from support.import_world import Folder
 
-from chargeover_async.migrate.rows import FORMATS, BadFile, BadRow, Row
+from chargeover_async.migrate.rows import FORMATS, BadFile, BadRow, Held, Row
 
 
 def rows(path: Path, **options: str) -> list[Row | BadRow]:
-    return list(FORMATS[path.suffix[1:]](path, **options).rows())
+    return list(FORMATS[path.suffix[1:]](Held(path), **options).rows())
 
 
 def test_csv_rows_know_the_line_where_they_begin(folder: Folder) -> None:

@@ -7,7 +7,7 @@ categories" and "List custom fields".
 from __future__ import annotations
 
 from chargeover_async.models import Coupon, CustomField, ItemCategory
-from chargeover_async.sandbox.store.store import Spec
+from chargeover_async.sandbox.store.tables import Spec
 
 COUPON = Spec(
     name="coupon",

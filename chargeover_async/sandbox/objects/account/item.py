@@ -7,9 +7,10 @@ from typing import Any
 
 from chargeover_async.models import Item, ServiceData
 from chargeover_async.sandbox.protocol.values import kinds_of, text
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
-from .pricing import new_tierset, seeded, take
+from .pricing import new_tierset, take, take_seeded
 
 _SERVICE_DATA = {  # recording one_item: 0, 0, false
     name: False if kind == "flag" else 0 for name, kind in kinds_of(ServiceData).items()
@@ -34,8 +35,8 @@ def tierset_of(row: Row, currency_id: int | None = None) -> dict[str, Any] | Non
     return None
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
-    data = row.data
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    data = draft.data
     if fields.get("item_type") is None and fields.get("type") is not None:
         data["item_type"] = text(fields["type"])  # recordings send type, reads have item_type
     tierset = new_tierset(store, take(fields.get("pricemodel")), data["write_datetime"])
@@ -45,9 +46,9 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     data["categories"] = []
 
 
-def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
-    data = row.data
-    tiersets = [seeded(store, tierset) for tierset in data.get("tiersets") or ()]
+def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
+    data = draft.data
+    tiersets = [take_seeded(store, tierset) for tierset in data.get("tiersets") or ()]
     if tiersets:
         data["tiersets"] = tiersets
         data.setdefault("tierset_id", tiersets[-1]["tierset_id"])

@@ -24,7 +24,8 @@ from chargeover_async.models import (
 )
 from chargeover_async.sandbox.protocol.answers import Refused, amount, missing
 from chargeover_async.sandbox.protocol.values import number, text
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
 _RATES = "rates"  # ISO code -> what one of this currency is worth of that
 
@@ -35,11 +36,11 @@ def _list(name: str, model: type[msgspec.Struct], *preset: dict[str, Any], **res
     )
 
 
-def _currency(store: Store, fields: dict[str, Any], name: str) -> Row:
+def _currency(store: Tables, fields: dict[str, Any], name: str) -> Row:
     if fields.get(name) is None:
         raise missing(name)
     code = text(fields[name])
-    for row in store.scan(store.specs["currency"], None):
+    for row in store.table("currency").scan():
         if row.data.get("iso4217") == code:
             return row
     raise Refused(f'There is no currency with the {name} value "{code}"')  # UNVERIFIED
@@ -49,7 +50,7 @@ def _rates(row: Row) -> dict[str, int | Decimal]:
     return row.data.get(_RATES) or {}
 
 
-def _set_exchange_rate(store: Store, fields: dict[str, Any]) -> bool:
+def _set_exchange_rate(store: Tables, fields: dict[str, Any]) -> bool:
     source, target = _currency(store, fields, "from"), _currency(store, fields, "to")
     if fields.get("exchange") is None:
         raise missing("exchange")
@@ -57,11 +58,11 @@ def _set_exchange_rate(store: Store, fields: dict[str, Any]) -> bool:
     if rate <= 0:
         raise Refused("The exchange rate must be above 0.")  # UNVERIFIED
     rates = {**_rates(source), target.data["iso4217"]: rate}
-    store.table("currency").replace(source, {**source.data, _RATES: rates})
+    store.change(source, **{_RATES: rates})
     return True
 
 
-def _get_exchange_rate(store: Store, fields: dict[str, Any]) -> int | Decimal:
+def _get_exchange_rate(store: Tables, fields: dict[str, Any]) -> int | Decimal:
     """The rate as a bare number (UNVERIFIED: no source shows the reply).
 
     The real account refreshes its rates daily; the sandbox knows those that were set, and their

@@ -7,8 +7,9 @@ from typing import Any
 from chargeover_async.models import Note
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import INTEGER, TEXT, text
-from chargeover_async.sandbox.records.refs import needed
-from chargeover_async.sandbox.store.store import NestedField, Row, Spec, Store
+from chargeover_async.sandbox.records.refs import need_named
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
 
 # What an object is called in a note -> its path segment; a subscription has two names.
 _OBJECTS = {
@@ -22,13 +23,13 @@ _OBJECTS = {
 _CONTEXTS = {object_: context for context, object_ in _OBJECTS.items()}
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     """Clients send ``obj_type`` and ``obj_id``.
 
     UNVERIFIED: that ``context_str`` and ``context_id`` are taken as well, that a subscription may
     be called package, and that the object has to exist.
     """
-    if not row.data.get("note"):
+    if not draft.data.get("note"):
         raise missing("note")
     kind = fields.get("obj_type")
     if kind is None:
@@ -40,24 +41,24 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
         raise Refused(INVALID)
     if fields.get("obj_id") is None and fields.get("context_id") is not None:
         fields = {**fields, "obj_id": fields["context_id"]}
-    target = needed(store, fields, "obj", _OBJECTS[context])
-    row.data |= {
+    target = need_named(store, fields, "obj", _OBJECTS[context])
+    draft.data |= {
         "context_str": context,
         "context_id": target.id,
-        "note_datetime": row.data["write_datetime"],
+        "note_datetime": draft.data["write_datetime"],
     }
 
 
-def _seed(_store: Store, row: Row, _record: dict[str, Any]) -> None:
-    row.data.setdefault("note_datetime", row.data["write_datetime"])
+def _seed(_store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
+    draft.data.setdefault("note_datetime", draft.data["write_datetime"])
 
 
-def _kinds(_store: Store, row: Row) -> list[Any]:
+def _kinds(_store: Tables, row: Row) -> list[Any]:
     context = row.data.get("context_str") or ""
     return [context, _OBJECTS.get(context, context)]
 
 
-def _context_id(_store: Store, row: Row) -> list[Any]:
+def _context_id(_store: Tables, row: Row) -> list[Any]:
     return [row.data.get("context_id")]
 
 

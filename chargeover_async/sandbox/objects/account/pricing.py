@@ -6,18 +6,16 @@ three tiersets); the bands are known from the vendor's PHP and C# clients only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount
 from chargeover_async.sandbox.protocol.values import is_array, is_object, number, text
+from chargeover_async.sandbox.store.tables import Tables
 
 from .cycles import EVERY, NAMES
 from .shared import DEFAULT_CURRENCY
-
-if TYPE_CHECKING:
-    from chargeover_async.sandbox.store.store import Store
 
 EXACT = Context(prec=60)  # two amounts of 24 digits have a product of at most 48
 _DESCRIPTIONS = {
@@ -64,11 +62,11 @@ def _tiers(sent: Any) -> list[dict[str, Any]]:
 
 
 def new_tierset(
-    store: Store, price: dict[str, Any], stamp: str, currency_id: int = DEFAULT_CURRENCY
+    store: Tables, price: dict[str, Any], stamp: str, currency_id: int = DEFAULT_CURRENCY
 ) -> dict[str, Any]:
     """A tierset of its own for a price from `take`, as the API shows it."""
     row = store.row("currency", currency_id)
-    currency = {} if row is None else row.data
+    currency: Mapping[str, Any] = {} if row is None else row.data
     symbol = currency.get("symbol") or ""
     setup, base, percent = (price[name] for name in _AMOUNTS)
     return {
@@ -91,7 +89,7 @@ def new_tierset(
     }
 
 
-def seeded(store: Store, tierset: dict[str, Any]) -> dict[str, Any]:
+def take_seeded(store: Tables, tierset: dict[str, Any]) -> dict[str, Any]:
     """A tierset of a seed: amounts exact, its numbers remembered."""
     kept: dict[str, Any] = {"paycycle": EVERY, "pricemodel": "fla", "tiers": [], **tierset}
     for name in ("setup", "base"):

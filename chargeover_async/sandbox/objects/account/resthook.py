@@ -10,10 +10,11 @@ import msgspec
 from chargeover_async.models import Resthook
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import text
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
 
-def _create(_store: Store, _row: Row, fields: dict[str, Any]) -> None:
+def _create(_store: Tables, _draft: Draft, fields: dict[str, Any]) -> None:
     """UNVERIFIED: what is checked. An event that the sandbox never sends is taken all the same.
 
     The real account takes public host names on ports 80 and 443 only (page "Webhooks"); here

@@ -21,7 +21,8 @@ from chargeover_async.sandbox.protocol.answers import (
 )
 from chargeover_async.sandbox.protocol.values import is_object, mixed, text
 from chargeover_async.sandbox.records import crud
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
 
 class _Setting(msgspec.Struct):
@@ -32,7 +33,7 @@ class _Setting(msgspec.Struct):
     value: Any = None
 
 
-def _set(store: Store, sent: Any) -> Answer:
+def _set(store: Tables, sent: Any) -> Answer:
     """Keeps a value for each key, whatever it is called.
 
     UNVERIFIED: the answer. An old script of the vendor's takes it for a create, so it is a 201.
@@ -42,15 +43,14 @@ def _set(store: Store, sent: Any) -> Answer:
     if not is_object(sent):
         raise Refused(INVALID)
     values = {name: mixed(value) for name, value in sent.items()}
-    table, last = store.table("_config"), 0
-    by_key = {row.data["key"]: row for row in table.rows.values()}
+    last = 0
+    by_key = {row.data["key"]: row for row in store.table("_config").scan()}
     for name, value in values.items():
         row = by_key.get(name)
         if row is None:
-            row = store.new_row("_config", {"key": name, "value": value})
-            table.insert(row)
+            row = store.insert(store.draft("_config", {"key": name, "value": value}))
         else:
-            table.replace(row, {**row.data, "value": value, "mod_datetime": store.stamp()})
+            store.change(row, value=value, mod_datetime=store.stamp())
         last = row.id
     return Answer(201, "", {"id": last})
 
@@ -64,27 +64,26 @@ CONFIG = Spec(
     post=_set,
 )
 
-LOG = Spec(name="_log_system", key="log_id", model=LogEntry, commands=frozenset(), whole=True)
+LOG = Spec(name="_log_system", key="log_id", model=LogEntry, commands=frozenset(), unpaged=True)
 
 
-def _decide(store: Store, sent: Any) -> bool:
+def _decide(store: Tables, sent: Any) -> bool:
     """Does or discards what a pending request asks; the body's key says which."""
     if not is_object(sent):
         raise Refused(INVALID if sent else NO_DATA)
     verb = next((name for name in ("commit", "reject") if sent.get(name) is not None), None)
     if verb is None:
         raise missing("commit")
-    table = store.table("_chargeoverjs")
-    row = table.by_token(text(sent[verb]))
+    row = store.table("_chargeoverjs").by_token(text(sent[verb]))
     if row is None:
         raise Refused("This object does not exist.", 404, None)  # the page's sample
     if verb == "commit":
         _commit(store, row)
-    table.remove(row)
+    store.remove(row)
     return True
 
 
-def _commit(store: Store, row: Row) -> None:
+def _commit(store: Tables, row: Row) -> None:
     """Creates what ``<object>.create`` asks for; other actions are done without effect."""
     name, _, verb = (row.data.get("action") or "").partition(".")
     payload = decode((row.data.get("payload") or "").encode("utf-8", "replace"))
@@ -95,8 +94,8 @@ def _commit(store: Store, row: Row) -> None:
     if not is_object(fields) or not (contact is None or is_object(contact)):
         raise Refused(INVALID)
     if name == "customer":
-        known = {each: contact[each] for each in (*_CONTACT,) if contact and each in contact}
-        fields = {**fields, **{f"superuser_{each}": value for each, value in known.items()}}
+        known = {part: contact[part] for part in (*_CONTACT,) if contact and part in contact}
+        fields = {**fields, **{f"superuser_{part}": value for part, value in known.items()}}
     spec = store.specs.get(name)
     if spec is None or spec.internal:
         raise Refused(INVALID)
@@ -110,6 +109,6 @@ CHARGEOVERJS = Spec(
     key="chargeoverjs_id",
     model=PendingRequest,
     commands=frozenset(),
-    whole=True,
+    unpaged=True,
     post=_decide,
 )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.store.row import Record
+from chargeover_async.sandbox.store.tables import Tables
 
 DEFAULT_TERMS = 2  # what a customer gets without asking (recording new_customer)
 DEFAULT_CURRENCY = 1
 
-_Derive = Callable[["Store", "Row"], Any]
+_Derive = Callable[[Tables, Record], Any]
 
 
 def terms(name: str, unknown: Any = "") -> _Derive:
@@ -25,7 +25,7 @@ def currency(name: str) -> _Derive:
 
 
 def _of(object_: str, key: str, default: int, name: str, unknown: Any) -> _Derive:
-    def derive(store: Store, row: Row) -> Any:
+    def derive(store: Tables, row: Record) -> Any:
         found = store.row(object_, row.data.get(key, default))
         return unknown if found is None else found.data.get(name, unknown)
 
@@ -42,7 +42,7 @@ def block(prefix: str) -> _Derive:
     places = tuple(f"{prefix}_{name}" for name in ("city", "state", "postcode"))
     country = f"{prefix}_country"
 
-    def derive(_store: Store, row: Row) -> str:
+    def derive(_store: Tables, row: Record) -> str:
         get = row.data.get
         place = " ".join(part for name in places if (part := get(name)))
         lines = [get(name) for name in addresses]

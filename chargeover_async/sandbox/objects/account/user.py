@@ -6,7 +6,8 @@ from typing import Any
 
 from chargeover_async.models import User
 from chargeover_async.sandbox.protocol.values import INTEGER, text
-from chargeover_async.sandbox.store.store import NestedField, Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
 
 from .shared import split_name
 
@@ -26,34 +27,34 @@ def set_name(data: dict[str, Any], fields: dict[str, Any]) -> None:
         data["first_name"], data["last_name"] = split_name(data["name"] or "")
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
-    set_name(row.data, fields)
-    if not row.data.get("username"):
-        row.data["username"] = store.token()  # recording create_contact: 12 random characters
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    set_name(draft.data, fields)
+    if not draft.data.get("username"):
+        draft.data["username"] = store.token()  # recording create_contact: 12 random characters
 
 
-def _update(_store: Store, row: Row, fields: dict[str, Any]) -> None:
-    set_name(row.data, fields)
+def _update(_store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    set_name(draft.data, fields)
 
 
-def _delete(store: Store, row: Row) -> None:
+def _delete(store: Tables, row: Row) -> None:
     # UNVERIFIED: the vendor's help says a main contact cannot be deleted in the interface; no
     # answer of the API is shown. Here it can, and the customer is left without one.
     customer = store.row("customer", row.data.get("customer_id"))
     if customer is not None and customer.data.get("superuser_id") == row.id:
-        customer.data["superuser_id"] = None
+        store.change(customer, superuser_id=None)
 
 
-def _seed(_store: Store, row: Row, record: dict[str, Any]) -> None:
+def _seed(_store: Tables, draft: Draft, record: dict[str, Any]) -> None:
     customers: Any = record.get("customers")
-    if row.data.get("customer_id") is None and customers:
-        row.data["customer_id"] = int(customers[0]["customer_id"])
-    row.data.setdefault("username", row.data["token"])
+    if draft.data.get("customer_id") is None and customers:
+        draft.data["customer_id"] = int(customers[0]["customer_id"])
+    draft.data.setdefault("username", draft.data["token"])
     if "name" not in record:
-        set_name(row.data, record)
+        set_name(draft.data, record)
 
 
-def _customers(store: Store, row: Row) -> list[dict[str, Any]]:
+def _customers(store: Tables, row: Row) -> list[dict[str, Any]]:
     """The customers of a contact; their id is a string (recording `one_contact`)."""
     customer = store.row("customer", row.data.get("customer_id"))
     if customer is None:
@@ -61,19 +62,19 @@ def _customers(store: Store, row: Row) -> list[dict[str, Any]]:
     return [{"customer_id": str(customer.id), "company": customer.data.get("company") or ""}]
 
 
-def _customer_ids(_store: Store, row: Row) -> list[int]:
+def _customer_ids(_store: Tables, row: Row) -> list[int]:
     customer_id = row.data.get("customer_id")
     return [] if customer_id is None else [customer_id]
 
 
-def _password(_store: Store, _row: Row, fields: dict[str, Any]) -> bool:
+def _password(_store: Tables, _row: Row, fields: dict[str, Any]) -> bool:
     """Mails a link, or sets the password that is given; either way nothing of it can be read."""
     if fields.get("password") is not None:
         text(fields["password"])
     return True
 
 
-def _login(store: Store, _row: Row, fields: dict[str, Any]) -> str:
+def _login(store: Tables, _row: Row, fields: dict[str, Any]) -> str:
     """A login address, as a plain string (vendor's page "Log in a user", older form)."""
     if fields.get("destination") is not None:
         text(fields["destination"])

@@ -8,7 +8,8 @@ from typing import Any
 from chargeover_async.models import AchAccount
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import text
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
 from .creditcard import forget_default
 from .gateway import DECLINED_ACCOUNTS, digits, mask_account
@@ -51,11 +52,11 @@ def decline_of(number: str) -> str | None:
     return DECLINED_ACCOUNTS.get(number)
 
 
-def _create(_store: Store, row: Row, fields: dict[str, Any]) -> None:
+def _create(_store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     if fields.get("customer_id") is None:
         raise missing("customer_id")
     routing, number = account_number(fields)
-    row.data |= {
+    draft.data |= {
         **_known(routing, number),
         "type": account_type(fields),
         "mask_bank": "" if fields.get("bank") is None else text(fields["bank"]),
@@ -72,7 +73,7 @@ def _known(routing: str, number: str) -> dict[str, Any]:
     }
 
 
-def _same(store: Store, fields: dict[str, Any]) -> Row | None:
+def _same(store: Tables, fields: dict[str, Any]) -> Row | None:
     """The stored account with the numbers that are sent: posting them again updates it.
 
     As no number is kept, it is told by customer, the last four of both, and length.
@@ -88,21 +89,21 @@ def _same(store: Store, fields: dict[str, Any]) -> Row | None:
     return None
 
 
-def _update(_store: Store, row: Row, fields: dict[str, Any]) -> None:
+def _update(_store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     if fields.get("type") is not None:
-        row.data["type"] = account_type(fields)
+        draft.data["type"] = account_type(fields)
     if fields.get("bank") is not None:
-        row.data["mask_bank"] = text(fields["bank"])
+        draft.data["mask_bank"] = text(fields["bank"])
 
 
-def _seed(_store: Store, row: Row, record: dict[str, Any]) -> None:
+def _seed(_store: Tables, draft: Draft, record: dict[str, Any]) -> None:
     """A seed may bring numbers or masks; the numbers are not kept."""
     if record.get("number") is not None:
-        row.data |= _known(*account_number(record))
-    row.forget(("number", "routing"))
+        draft.data |= _known(*account_number(record))
+    draft.forget(("number", "routing"))
 
 
-def _delete(store: Store, row: Row) -> None:
+def _delete(store: Tables, row: Row) -> None:
     forget_default(store, row, "ach", "default_ach_id")
 
 

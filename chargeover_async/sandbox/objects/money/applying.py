@@ -22,11 +22,12 @@ from typing import Any, NamedTuple
 
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount
 from chargeover_async.sandbox.protocol.values import is_array, is_object, number
-from chargeover_async.sandbox.records.events import happened
-from chargeover_async.sandbox.records.refs import needed
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.records.events import tell_hooks
+from chargeover_async.sandbox.records.refs import need_named
+from chargeover_async.sandbox.store.row import Draft, Record, Row
+from chargeover_async.sandbox.store.tables import Tables
 
-from .due import balance_of, money_moved, status_of
+from .due import balance_of, forget_amounts, status_of
 
 _ZERO = Decimal(0)
 _CENTS = -2
@@ -57,7 +58,7 @@ def cents(sent: object) -> Decimal:
     return value
 
 
-def wishes(store: Store, customer: Row, sent: Any) -> list[Wish]:
+def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
     """What an ``applied_to`` asks for: a list, or an object with the keys "0", "1", ...
 
     The invoices must be the customer's own or those of its children, whom a parent may pay for.
@@ -76,7 +77,7 @@ def wishes(store: Store, customer: Row, sent: Any) -> list[Wish]:
     for entry in sent:
         if not is_object(entry):
             raise Refused(INVALID)
-        invoice = needed(store, entry, "invoice", "invoice")
+        invoice = need_named(store, entry, "invoice", "invoice")
         if not may_pay(store, customer, invoice):
             raise Refused(f"Invoice {invoice.id} is not one of customer {customer.id}.")
         if invoice.id in found:
@@ -86,7 +87,7 @@ def wishes(store: Store, customer: Row, sent: Any) -> list[Wish]:
     return list(found.values())
 
 
-def may_pay(store: Store, customer: Row, invoice: Row) -> bool:
+def may_pay(store: Tables, customer: Row, invoice: Row) -> bool:
     """Whether an invoice is the customer's own or that of one of its children."""
     owner = store.row("customer", invoice.data.get("customer_id"))
     if owner is None:
@@ -95,7 +96,7 @@ def may_pay(store: Store, customer: Row, invoice: Row) -> bool:
 
 
 def share(
-    store: Store, asked: Iterable[Wish], available: Decimal, held: dict[int, Decimal]
+    store: Tables, asked: Iterable[Wish], available: Decimal, held: dict[int, Decimal]
 ) -> list[Part]:
     """Split ``available`` over invoices, in order; ``held`` is what the payer gives back first.
 
@@ -160,19 +161,19 @@ def unapplied_of(row: Row) -> Decimal:
     return Decimal(row.data.get("amount") or 0) - applied_of(row) - (row.data.get("returned") or 0)
 
 
-def counts(row: Row) -> bool:
+def counts(row: Record) -> bool:
     """Whether a transaction moved money: it succeeded and is not void."""
     return bool(row.data.get("gateway_status", 1)) and row.data.get("void_datetime") is None
 
 
-def touching(store: Store, invoice: Row) -> Iterator[Row]:
+def touching(store: Tables, invoice: Row) -> Iterator[Row]:
     """The transactions that are applied to an invoice, oldest first."""
     customer = store.row("customer", invoice.data.get("customer_id"))
     if customer is None:
         return
     payers = (customer.id, customer.data.get("parent_customer_id"))
-    rows = [each for payer in payers for each in store.of_customer("transaction", payer)]
-    for row in sorted(rows, key=lambda each: each.id):
+    rows = [row for payer in payers for row in store.of_customer("transaction", payer)]
+    for row in sorted(rows, key=lambda row: row.id):
         if invoice.id in held_by(row):
             yield row
 
@@ -189,31 +190,32 @@ def entries(held: dict[int, Decimal]) -> list[dict[str, Any]]:
     ]
 
 
-def hold(store: Store, row: Row, held: dict[int, Decimal], **changes: Any) -> None:
+def hold(store: Tables, row: Row, held: dict[int, Decimal], **changes: Any) -> None:
     """Change what a stored transaction has applied."""
-    data = {**row.data, "applied_to": entries(held), **changes}
-    row.forget(("applied", "unapplied"))
-    store.table("transaction").replace(row, data)
+    store.change(row, applied_to=entries(held), **changes)
+    store.forget(row, ("applied", "unapplied"))
 
 
-def move(store: Store, invoice: Row, column: str, by: Decimal) -> None:
+def move(store: Tables, invoice: Row, column: str, by: Decimal) -> None:
     """Change an invoice's payments or credits, and what follows from them."""
     before = status_of(store, invoice)
-    data: dict[str, Any] = {
-        **invoice.data,
-        column: Decimal(invoice.data.get(column) or 0) + by,
-    }
-    invoice.forget()
-    store.table("invoice").replace(invoice, data)
-    if data.get("void_datetime") is not None:
+    store.change(invoice, **{column: Decimal(invoice.data.get(column) or 0) + by})
+    store.forget(invoice)
+    if invoice.data.get("void_datetime") is not None:
         return
     paid = balance_of(store, invoice) <= 0
-    if paid != (data.get("paid_date") is not None):
-        day = store.today().isoformat() if paid else None
-        store.table("invoice").replace(invoice, {**data, "paid_date": day})
-    money_moved(store, data.get("customer_id"))
+    if paid != (invoice.data.get("paid_date") is not None):
+        store.change(invoice, paid_date=store.today().isoformat() if paid else None)
+    forget_amounts(store, invoice.data.get("customer_id"))
     if status_of(store, invoice) != before:
-        happened(store, "invoice", invoice, "status")
+        tell_hooks(store, "invoice", invoice, "status")
+
+
+def date_now(store: Tables, draft: Draft) -> None:
+    """Let a new transaction be of this moment, and of whoever asked for it."""
+    stamp: str = draft.data["write_datetime"]
+    draft.data["transaction_datetime"], draft.data["transaction_date"] = stamp, stamp[:10]
+    draft.data["transaction_ipaddr"] = store.caller.addr or "127.0.0.1"
 
 
 def check_move(invoice: Row, column: str, by: Decimal) -> None:
@@ -222,14 +224,14 @@ def check_move(invoice: Row, column: str, by: Decimal) -> None:
         raise Refused(f"Part of this was refunded from invoice {invoice.id}.")
 
 
-def settle(store: Store, invoice: Row) -> None:
+def settle(store: Tables, invoice: Row) -> None:
     """Give back what is applied beyond an invoice's total, the newest payment first."""
     excess = -balance_of(store, invoice)
     if excess > 0 and invoice.data.get("void_datetime") is None:
         _give_back(store, invoice, excess)
 
 
-def release(store: Store, invoice: Row) -> None:
+def release(store: Tables, invoice: Row) -> None:
     """Unapply everything from an invoice, which is about to be void or gone."""
     for row in list(touching(store, invoice)):
         if row.data.get("transaction_type") == "ref":
@@ -237,7 +239,7 @@ def release(store: Store, invoice: Row) -> None:
     _give_back(store, invoice, None)
 
 
-def detach(store: Store, refund: Row, invoice: Row) -> None:
+def detach(store: Tables, refund: Row, invoice: Row) -> None:
     """Count a refund's part of an invoice against the unapplied part of its payment instead."""
     held = held_by(refund)
     part = held.pop(invoice.id)
@@ -255,7 +257,7 @@ def detach(store: Store, refund: Row, invoice: Row) -> None:
     move(store, invoice, "payments", -part)
 
 
-def _give_back(store: Store, invoice: Row, excess: Decimal | None) -> None:
+def _give_back(store: Tables, invoice: Row, excess: Decimal | None) -> None:
     for row in reversed(list(touching(store, invoice))):
         if row.data.get("transaction_type") == "ref":
             continue
@@ -272,21 +274,20 @@ def _give_back(store: Store, invoice: Row, excess: Decimal | None) -> None:
             move(store, invoice, column, -part)
 
 
-def refunded_on(store: Store, payment: Row, invoice_id: int) -> Decimal:
+def refunded_on(store: Tables, payment: Row, invoice_id: int) -> Decimal:
     """What refunds of ``payment`` have taken from an invoice."""
     return -sum(
-        (held_by(each).get(invoice_id, _ZERO) for each in refunds_of(store, payment)), _ZERO
+        (held_by(refund).get(invoice_id, _ZERO) for refund in refunds_of(store, payment)), _ZERO
     )
 
 
-def refundable_on(store: Store, payment: Row, invoice_id: int) -> Decimal:
+def refundable_on(store: Tables, payment: Row, invoice_id: int) -> Decimal:
     """What is left on an invoice of what ``payment`` paid; it need not be stored (a seed)."""
     left = held_by(payment)[invoice_id] - refunded_on(store, payment, invoice_id)
     invoice = store.row("invoice", invoice_id)
     return left if invoice is None else min(left, Decimal(invoice.data.get("payments") or 0))
 
 
-def refunds_of(store: Store, payment: Row) -> list[Row]:
+def refunds_of(store: Tables, payment: Row) -> list[Row]:
     """The refunds of a payment that are not void, oldest first."""
-    rows = store.table("transaction").index["payment_id"].get(payment.id, {})
-    return [rows[id_] for id_ in sorted(rows) if counts(rows[id_])]
+    return [row for row in store.having("transaction", "payment_id", payment.id) if counts(row)]

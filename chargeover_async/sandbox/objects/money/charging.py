@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 
 from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, missing
 from chargeover_async.sandbox.protocol.values import is_array, is_object, text
-from chargeover_async.sandbox.records.events import happened
-from chargeover_async.sandbox.records.refs import named
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.records.events import tell_hooks
+from chargeover_async.sandbox.records.refs import find_named
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Tables
 
 from . import ach, tokenized
-from .applying import COLUMN, Part, entries, move
+from .applying import COLUMN, Part, date_now, entries, move
 from .creditcard import decline_of as card_decline
 from .creditcard import expiry, is_expired
-from .due import money_moved
+from .due import forget_amounts
 from .gateway import BRANDS, EXPIRED, METHODS, brand_of, card_number, mask_account, mask_card
 
 # Recordings: test card payments have 201, what the API records 205.
@@ -33,15 +34,15 @@ class Method(NamedTuple):
     stored: dict[str, int]
 
 
-def given(store: Store, fields: dict[str, Any]) -> Method:
+def take_given(store: Tables, fields: dict[str, Any]) -> Method:
     """A method from a request: one that is stored, or a new card or bank account.
 
     A new one is used once and not stored (UNVERIFIED).
     """
     for object_ in METHODS.values():
-        row = named(store, fields, object_, object_)
+        row = find_named(store, fields, object_, object_)
         if row is not None:
-            return stored(store, object_, row)
+            return use_stored(store, object_, row)
     if fields.get("routing") is not None:
         routing_and_number = ach.account_number(fields)
         ach.account_type(fields)
@@ -56,7 +57,7 @@ def given(store: Store, fields: dict[str, Any]) -> Method:
     return _card(brand_of(number).type, mask_card(number), decline)
 
 
-def stored(store: Store, object_: str, row: Row) -> Method:
+def use_stored(store: Tables, object_: str, row: Row) -> Method:
     """A stored method."""
     kept = {f"{object_}_id": row.id}
     if object_ == "creditcard":
@@ -85,7 +86,7 @@ def _bank(shown: str, decline: str | None) -> Method:
     return Method("ach", "ACH/eCheck", shown, decline, {})  # the name is UNVERIFIED
 
 
-def listed(store: Store, customer: Row, sent: Any) -> list[Method]:
+def take_listed(store: Tables, customer: Row, sent: Any) -> list[Method]:
     """The entries of ``paymethods``, in order; stored ones must be the customer's."""
     if not is_array(sent) or not sent:
         raise Refused(INVALID)
@@ -94,14 +95,14 @@ def listed(store: Store, customer: Row, sent: Any) -> list[Method]:
         if not is_object(entry):
             raise Refused(INVALID)
         for object_ in METHODS.values():
-            row = named(store, entry, object_, object_)
+            row = find_named(store, entry, object_, object_)
             if row is not None and row.data.get("customer_id") != customer.id:
                 raise Refused(f"This {object_} is not one of customer {customer.id}.")
-        methods.append(given(store, entry))
+        methods.append(take_given(store, entry))
     return methods
 
 
-def on_file(store: Store, customer: Row, invoice: Row | None = None) -> list[Method]:
+def on_file(store: Tables, customer: Row, invoice: Row | None = None) -> list[Method]:
     """The subscription's method, then the customer's default, then all that are stored.
 
     Source: page "Make a payment".
@@ -123,11 +124,11 @@ def on_file(store: Store, customer: Row, invoice: Row | None = None) -> list[Met
     for object_ in METHODS.values():
         for row in store.of_customer(object_, customer.id):
             ordered[object_, row.id] = None
-    return [stored(store, object_, store.table(object_).rows[id_]) for object_, id_ in ordered]
+    return [use_stored(store, object_, store.table(object_).rows[id_]) for object_, id_ in ordered]
 
 
 def charge(
-    store: Store,
+    store: Tables,
     customer: Row,
     due: Decimal,
     parts: Sequence[Part],
@@ -148,16 +149,16 @@ def charge(
             return row
         for invoice, _ in parts:
             declines = (invoice.data.get("declines") or 0) + 1
-            store.table("invoice").replace(invoice, {**invoice.data, "declines": declines})
+            store.change(invoice, declines=declines)
     # Recorded text (a client's fixture attempt_failure_of_invoice).
     return Answer(400, f"This transaction could not be processed: {reason}", False)
 
 
 def _record(
-    store: Store, customer: Row, due: Decimal, parts: Sequence[Part], method: Method
+    store: Tables, customer: Row, due: Decimal, parts: Sequence[Part], method: Method
 ) -> Row:
     taken = method.decline is None
-    row = store.new_row(
+    draft = store.draft(
         "transaction",
         {
             "customer_id": customer.id,
@@ -172,17 +173,15 @@ def _record(
             "amount": due,
             "transaction_method": method.name,
             "transaction_detail": method.detail[:32],
-            "transaction_ipaddr": store.caller.addr or "127.0.0.1",
             "applied_to": entries({invoice.id: applied for invoice, applied in parts}),
             "charged": True,
             **method.stored,
         },
     )
-    row.data["transaction_datetime"] = row.data["write_datetime"]
-    row.data["transaction_date"] = row.data["write_datetime"][:10]
-    store.table("transaction").insert(row)
+    date_now(store, draft)
+    row = store.insert(draft)
     for invoice, applied in parts:
         move(store, invoice, COLUMN["pay"], applied)
-    money_moved(store, customer.id)
-    happened(store, "transaction", row, "insert")
+    forget_amounts(store, customer.id)
+    tell_hooks(store, "transaction", row, "insert")
     return row

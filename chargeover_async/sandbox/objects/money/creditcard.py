@@ -8,7 +8,8 @@ from typing import Any
 from chargeover_async.models import CreditCard
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import date, text
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
 from .gateway import BRANDS, DECLINED_CARDS, brand_of, card_number, mask_bin, mask_card
 
@@ -33,7 +34,7 @@ def expiry(fields: dict[str, Any]) -> str | None:
         raise Refused(INVALID) from None
 
 
-def is_expired(store: Store, expdate: str | None) -> bool:
+def is_expired(store: Tables, expdate: str | None) -> bool:
     """Whether the month that a card expires in is over."""
     return expdate is not None and expdate[:7] < store.today().isoformat()[:7]
 
@@ -43,7 +44,7 @@ def decline_of(number: str) -> str | None:
     return DECLINED_CARDS.get(number)
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     # UNVERIFIED: what is required; the examples always send these.
     for name in ("customer_id", "number"):
         if fields.get(name) is None:
@@ -53,7 +54,7 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     if expdate is None:
         raise missing("expdate")
     addr = store.caller.addr or "127.0.0.1"
-    row.data |= {**_known(number), "expdate": expdate, "write_ipaddr": addr}
+    draft.data |= {**_known(number), "expdate": expdate, "write_ipaddr": addr}
 
 
 def _known(number: str) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def _known(number: str) -> dict[str, Any]:
     }
 
 
-def _same(store: Store, fields: dict[str, Any]) -> Row | None:
+def _same(store: Tables, fields: dict[str, Any]) -> Row | None:
     """The stored card with the number that is sent: posting it again updates it.
 
     As no number is kept, it is told by customer, first six, last four and length.
@@ -82,26 +83,26 @@ def _same(store: Store, fields: dict[str, Any]) -> Row | None:
     return None
 
 
-def _update(_store: Store, row: Row, fields: dict[str, Any]) -> None:
-    row.data["expdate"] = expiry(fields) or row.data.get("expdate")
+def _update(_store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    draft.data["expdate"] = expiry(fields) or draft.data.get("expdate")
 
 
-def _seed(_store: Store, row: Row, record: dict[str, Any]) -> None:
+def _seed(_store: Tables, draft: Draft, record: dict[str, Any]) -> None:
     """A seed may bring a number or a mask; the number is not kept."""
     if record.get("number") is not None:
-        row.data |= _known(card_number(text(record["number"])))
-    row.forget(("number", "cvv"))
+        draft.data |= _known(card_number(text(record["number"])))
+    draft.forget(("number", "cvv"))
     expdate = expiry(record)
     if expdate is not None:
-        row.data["expdate"] = expdate
-    row.forget(("expdate_year", "expdate_month"))
+        draft.data["expdate"] = expdate
+    draft.forget(("expdate_year", "expdate_month"))
 
 
-def _delete(store: Store, row: Row) -> None:
+def _delete(store: Tables, row: Row) -> None:
     forget_default(store, row, "crd", "default_creditcard_id")
 
 
-def forget_default(store: Store, row: Row, paymethod: str, field: str) -> None:
+def forget_default(store: Tables, row: Row, paymethod: str, field: str) -> None:
     """Take a deleted method away from a customer whose default it was (UNVERIFIED)."""
     customer = store.row("customer", row.data.get("customer_id"))
     if customer is None or customer.data.get(field) != row.id:
@@ -109,7 +110,7 @@ def forget_default(store: Store, row: Row, paymethod: str, field: str) -> None:
     changes: dict[str, Any] = {field: None}
     if customer.data.get("default_paymethod") == paymethod:
         changes["default_paymethod"] = None
-    store.table("customer").replace(customer, {**customer.data, **changes})
+    store.change(customer, **changes)
 
 
 def _month(row: Row) -> str:

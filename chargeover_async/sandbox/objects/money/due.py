@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
-from chargeover_async.sandbox.store.store import Derive, Row, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Derive, Tables
 
 _ZERO = Decimal(0)
 
@@ -28,7 +29,7 @@ AMOUNTS = (
 RECURRING = ("mrr", "arr")
 
 
-def balance_of(_store: Store, row: Row) -> Decimal:
+def balance_of(_store: Tables, row: Row) -> Decimal:
     """The total less what was paid, credited and written off; nothing of a void invoice."""
     data = row.data
     if data.get("void_datetime") is not None:
@@ -39,24 +40,24 @@ def balance_of(_store: Store, row: Row) -> Decimal:
     return due
 
 
-def is_paid(store: Store, row: Row) -> bool:
+def is_paid(store: Tables, row: Row) -> bool:
     """True for a void invoice as well (recording `send_invoice`)."""
     return balance_of(store, row) <= 0
 
 
-def is_overdue(store: Store, row: Row) -> bool:
+def is_overdue(store: Tables, row: Row) -> bool:
     """Not yet on the due date itself (recording `one_invoice`)."""
     return not is_paid(store, row) and store.today().isoformat() > row.data["due_date"]
 
 
-def days_overdue(store: Store, row: Row) -> int:
+def days_overdue(store: Tables, row: Row) -> int:
     """Whole days since the due date of an invoice that is overdue."""
     if not is_overdue(store, row):
         return 0
     return (store.today() - dt.date.fromisoformat(row.data["due_date"])).days
 
 
-def status_of(store: Store, row: Row) -> tuple[str, str, str]:
+def status_of(store: Tables, row: Row) -> tuple[str, str, str]:
     """Name, string and state; all four of them are recorded."""
     if row.data.get("void_datetime") is not None:
         return ("Void", "closed-void", "c")
@@ -72,17 +73,17 @@ def status(position: int) -> Derive:
     return lambda store, row: status_of(store, row)[position]
 
 
-def money_moved(store: Store, customer_id: int | None) -> None:
+def forget_amounts(store: Tables, customer_id: int | None) -> None:
     """Tell a seeded customer, and its subscriptions, that given totals are no longer true."""
     row = store.row("customer", customer_id)
     if row is not None:
-        row.forget((*TOTALS, *STATUS))
+        store.forget(row, (*TOTALS, *STATUS))
     for package in store.of_customer("package", customer_id):
-        package.forget(AMOUNTS)
+        store.forget(package, AMOUNTS)
 
 
-def recurring_moved(store: Store, customer_id: int | None) -> None:
+def forget_recurring(store: Tables, customer_id: int | None) -> None:
     """Tell a seeded customer that its given recurring amounts are no longer true."""
     row = store.row("customer", customer_id)
     if row is not None:
-        row.forget(RECURRING)
+        store.forget(row, RECURRING)

@@ -25,57 +25,58 @@ from chargeover_async.sandbox.protocol.values import (
     is_object,
     number,
 )
-from chargeover_async.sandbox.records.events import happened
-from chargeover_async.sandbox.store.store import NestedField, Row, Spec, Store
+from chargeover_async.sandbox.records.events import tell_hooks
+from chargeover_async.sandbox.store.row import Draft, Record, Row
+from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
 
 from .applying import Part, release, settle, touching
-from .charging import charge, given, on_file
-from .due import balance_of, days_overdue, is_overdue, is_paid, money_moved, status
+from .charging import charge, on_file, take_given
+from .due import balance_of, days_overdue, forget_amounts, is_overdue, is_paid, status
 from .lines import CUSTOM, KINDS, take_lines, total_of, values_of
 from .transaction import apply_balance
 
 _ZERO = Decimal(0)
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
-    data = row.data
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    data = draft.data
     customer = store.row("customer", data.get("customer_id"))
     if customer is None:
         raise missing("customer_id")
-    data["line_items"] = take_lines(store, row.id, fields.get("line_items"), [])
+    data["line_items"] = take_lines(store, draft.id, fields.get("line_items"), [])
     data["total"] = total_of(data["line_items"])
     for name in ("terms_id", "currency_id"):
         if data.get(name) is None:
             data[name] = customer.data.get(name, CUSTOMER_DEFAULTS[name])
     if data.get("date") is None:
         data["date"] = store.today().isoformat()
-    data["due_date"] = due_date(store, row)
+    data["due_date"] = due_date(store, draft)
     if not data.get("refnumber"):
-        data["refnumber"] = str(row.id)  # recordings: the number as text
-    money_moved(store, customer.id)
+        data["refnumber"] = str(draft.id)  # recordings: the number as text
+    forget_amounts(store, customer.id)
 
 
 CUSTOMER_DEFAULTS = {"terms_id": DEFAULT_TERMS, "currency_id": DEFAULT_CURRENCY}
 
 
-def _update(store: Store, row: Row, fields: dict[str, Any]) -> None:
-    data = row.data
+def _update(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    data = draft.data
     if "line_items" in fields:
         data["line_items"] = take_lines(
-            store, row.id, fields["line_items"], data.get("line_items") or []
+            store, draft.id, fields["line_items"], data.get("line_items") or []
         )
         data["total"] = total_of(data["line_items"])
         data["sum_base"] = data["sum_usage"] = _ZERO
     if "date" in fields or "terms_id" in fields:
         if data.get("date") is None:
             data["date"] = store.today().isoformat()
-        data["due_date"] = due_date(store, row)
+        data["due_date"] = due_date(store, draft)
     if not data.get("refnumber"):
-        data["refnumber"] = str(row.id)
-    money_moved(store, data.get("customer_id"))
+        data["refnumber"] = str(draft.id)
+    forget_amounts(store, data.get("customer_id"))
 
 
-def due_date(store: Store, row: Row) -> str:
+def due_date(store: Tables, row: Record) -> str:
     """Date plus the days of the terms (recordings; one documented example does not add up)."""
     day = dt.date.fromisoformat(row.data["date"])
     try:
@@ -84,13 +85,13 @@ def due_date(store: Store, row: Row) -> str:
         raise Refused(INVALID) from None
 
 
-def _delete(store: Store, row: Row) -> None:
+def _delete(store: Tables, row: Row) -> None:
     release(store, row)
-    money_moved(store, row.data.get("customer_id"))
+    forget_amounts(store, row.data.get("customer_id"))
 
 
-def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
-    data = row.data
+def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
+    data = draft.data
     lines: list[dict[str, Any]] = []
     for line in data.get("line_items") or ():
         kept = {"line_quantity": 1, **line}
@@ -107,40 +108,39 @@ def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
     if data.get("date") is None:
         data["date"] = data["write_datetime"][:10]
     if data.get("due_date") is None:
-        data["due_date"] = due_date(store, row)
-    data.setdefault("refnumber", str(row.id))
+        data["due_date"] = due_date(store, draft)
+    data.setdefault("refnumber", str(draft.id))
 
 
 # Derived fields.
 
 
-def _applied(_store: Store, row: Row) -> Decimal:
+def _applied(_store: Tables, row: Row) -> Decimal:
     return _ZERO + (row.data.get("payments") or 0) + (row.data.get("credits") or 0)
 
 
-def _transaction_ids(store: Store, row: Row) -> list[int]:
-    return [each.id for each in touching(store, row)]
+def _transaction_ids(store: Tables, row: Row) -> list[int]:
+    return [payer.id for payer in touching(store, row)]
 
 
 # Actions.
 
 
-def _void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
+def _void(store: Tables, row: Row, _fields: dict[str, Any]) -> bool:
     """Brings the balance to zero and leaves the total; voiding twice changes nothing.
 
     UNVERIFIED: what was applied to it becomes unapplied.
     """
     if row.data.get("void_datetime") is None:
-        data = {**row.data, "void_datetime": store.stamp()}
-        store.table("invoice").replace(row, data)
-        row.forget(INVOICE.derived)
+        store.change(row, void_datetime=store.stamp())
+        store.forget(row, INVOICE.derived)
         release(store, row)
-        money_moved(store, row.data.get("customer_id"))
-        happened(store, "invoice", row, "status")
+        forget_amounts(store, row.data.get("customer_id"))
+        tell_hooks(store, "invoice", row, "status")
     return True
 
 
-def _pay(store: Store, row: Row, fields: dict[str, Any]) -> Any:
+def _pay(store: Tables, row: Row, fields: dict[str, Any]) -> Any:
     """Pays what is due, in full: with what is given, with what is on file, or from the balance.
 
     A decline is a 400 and leaves a failed transaction. With ``use_customer_balance`` the answer is
@@ -153,12 +153,12 @@ def _pay(store: Store, row: Row, fields: dict[str, Any]) -> Any:
     if due <= 0 or customer is None:
         raise Refused("This invoice has no balance to pay.")  # UNVERIFIED
     is_given = any(fields.get(name) is not None for name in ("number", "routing"))
-    methods = [given(store, fields)] if is_given else on_file(store, customer, row)
+    methods = [take_given(store, fields)] if is_given else on_file(store, customer, row)
     paid = charge(store, customer, due, [Part(row, due)], methods)
     return paid if isinstance(paid, Answer) else True
 
 
-def _schedule(_store: Store, _row: Row, fields: dict[str, Any]) -> bool:
+def _schedule(_store: Tables, _row: Row, fields: dict[str, Any]) -> bool:
     """Accepts a list, or an object with the keys "0", "1", ... (as the vendor's page shows it).
 
     The payments themselves are never made.
@@ -186,12 +186,12 @@ def _schedule(_store: Store, _row: Row, fields: dict[str, Any]) -> bool:
     return True
 
 
-def _accepted(_store: Store, _row: Row, _fields: dict[str, Any]) -> bool:
+def _accepted(_store: Tables, _row: Row, _fields: dict[str, Any]) -> bool:
     """Nothing is mailed or printed (recording `send_invoice`: true, also for a void invoice)."""
     return True
 
 
-def _category_ids(store: Store, row: Row) -> list[Any]:
+def _category_ids(store: Tables, row: Row) -> list[Any]:
     items = (store.row("item", id_) for id_ in values_of("item_id")(store, row))
     return [
         category.get("item_category_id")
@@ -201,11 +201,11 @@ def _category_ids(store: Store, row: Row) -> list[Any]:
     ]
 
 
-def _no_quotes(_store: Store, _row: Row) -> list[Any]:
+def _no_quotes(_store: Tables, _row: Row) -> list[Any]:
     return []  # quotes do not become invoices here
 
 
-def _package_token(store: Store, row: Row) -> list[Any]:
+def _package_token(store: Tables, row: Row) -> list[Any]:
     package = store.row("package", row.data.get("package_id"))
     return [] if package is None else [package.data["token"]]
 

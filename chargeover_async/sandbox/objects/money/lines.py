@@ -20,7 +20,8 @@ from chargeover_async.sandbox.protocol.values import (
     number,
     text,
 )
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Tables
 
 CENT = Decimal("0.01")
 KINDS = kinds_of(LineItem)
@@ -52,7 +53,7 @@ def total_of(lines: list[dict[str, Any]]) -> Decimal:
 
 
 def take_lines(
-    store: Store, invoice_id: int, sent: Any, present: list[dict[str, Any]]
+    store: Tables, invoice_id: int, sent: Any, present: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The complete new list of lines.
 
@@ -70,7 +71,7 @@ def take_lines(
     return taken
 
 
-def _take_line(store: Store, sent: Any, known: dict[int, dict[str, Any]]) -> dict[str, Any]:
+def _take_line(store: Tables, sent: Any, known: dict[int, dict[str, Any]]) -> dict[str, Any]:
     if not is_object(sent):
         raise Refused(INVALID)
     fields = sent
@@ -90,13 +91,13 @@ def _take_line(store: Store, sent: Any, known: dict[int, dict[str, Any]]) -> dic
         line["line_quantity"] = amount(number(fields["line_quantity"]))
     if "descrip" in fields:
         line["descrip"] = None if fields["descrip"] is None else text(fields["descrip"])
-    for name in CUSTOM:
-        if name in fields:
-            line[name] = mixed(fields[name])
+    for name, value in fields.items():
+        if KINDS.get(name) == MIXED:
+            line[name] = mixed(value)
     return line
 
 
-def _item(store: Store, fields: dict[str, Any]) -> Row:
+def _item(store: Tables, fields: dict[str, Any]) -> Row:
     """The item of a new line, named by id, external key or token."""
     table = store.table("item")
     row: Row | None
@@ -116,7 +117,7 @@ def _item(store: Store, fields: dict[str, Any]) -> Row:
     return row
 
 
-def _new_line(store: Store, item: Row) -> dict[str, Any]:
+def _new_line(store: Tables, item: Row) -> dict[str, Any]:
     # Items cannot be changed, so their names may be copied into the line.
     line = dict(BLANK_LINE)
     line.update(
@@ -133,7 +134,7 @@ def _new_line(store: Store, item: Row) -> dict[str, Any]:
 
 
 def values_of(name: str) -> Any:
-    def values(_store: Store, row: Row) -> list[Any]:
+    def values(_store: Tables, row: Row) -> list[Any]:
         return [line.get(name) for line in row.data.get("line_items") or ()]
 
     return values

@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from chargeover_async.sandbox.protocol.answers import Refused
-from chargeover_async.sandbox.records.events import happened
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.records.events import tell_hooks
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Tables
 
 from .applying import (
     COLUMN,
@@ -18,6 +19,7 @@ from .applying import (
     cents,
     check_move,
     counts,
+    date_now,
     entries,
     held_by,
     hold,
@@ -27,12 +29,12 @@ from .applying import (
     settle,
     unapplied_of,
 )
-from .due import money_moved
+from .due import forget_amounts
 
 _ZERO = Decimal(0)
 
 
-def refund(store: Store, row: Row, fields: dict[str, Any]) -> dict[str, int]:
+def refund(store: Tables, row: Row, fields: dict[str, Any]) -> dict[str, int]:
     """Gives a payment back, the part that is not applied first, then what invoices hold of it.
 
     UNVERIFIED: that order, and that no more can be refunded than was paid.
@@ -53,7 +55,7 @@ def refund(store: Store, row: Row, fields: dict[str, Any]) -> dict[str, int]:
             taken[invoice_id] = -part
             rest -= part
     data = row.data
-    made = store.new_row(
+    draft = store.draft(
         "transaction",
         {
             **{
@@ -73,21 +75,19 @@ def refund(store: Store, row: Row, fields: dict[str, Any]) -> dict[str, int]:
             "returned": -free,
         },
     )
-    made.data["transaction_datetime"] = made.data["write_datetime"]
-    made.data["transaction_date"] = made.data["write_datetime"][:10]
-    made.data["transaction_ipaddr"] = store.caller.addr or "127.0.0.1"
-    store.table("transaction").insert(made)
+    date_now(store, draft)
+    made = store.insert(draft)
     hold(store, row, held_by(row), returned=(data.get("returned") or 0) + free)
     for invoice_id, part in taken.items():
         invoice = store.row("invoice", invoice_id)
         if invoice is not None:
             move(store, invoice, COLUMN["ref"], part)
-    money_moved(store, data.get("customer_id"))
-    happened(store, "transaction", made, "insert")
+    forget_amounts(store, data.get("customer_id"))
+    tell_hooks(store, "transaction", made, "insert")
     return {"id": made.id}
 
 
-def void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
+def void(store: Tables, row: Row, _fields: dict[str, Any]) -> bool:
     """Takes a transaction back, and with it what it did to invoices; twice changes nothing.
 
     UNVERIFIED: that a payment with refunds cannot be voided.
@@ -103,7 +103,7 @@ def void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
     for invoice, applied in touched:
         check_move(invoice, column, -applied)
     hold(store, row, {}, void_datetime=store.stamp(), returned=_ZERO)
-    row.forget()
+    store.forget(row)
     payment = store.row("transaction", row.data.get("payment_id"))
     if payment is not None:
         kept = (payment.data.get("returned") or _ZERO) + returned
@@ -111,17 +111,17 @@ def void(store: Store, row: Row, _fields: dict[str, Any]) -> bool:
     for invoice, applied in touched:
         move(store, invoice, column, -applied)
         settle(store, invoice)
-    money_moved(store, row.data.get("customer_id"))
-    happened(store, "transaction", row, "status")
+    forget_amounts(store, row.data.get("customer_id"))
+    tell_hooks(store, "transaction", row, "status")
     return True
 
 
-def refunds(store: Store, row: Row) -> list[dict[str, int]] | None:
-    found = [{"transaction_id": each.id} for each in refunds_of(store, row)]
+def refunds(store: Tables, row: Row) -> list[dict[str, int]] | None:
+    found = [{"transaction_id": refund.id} for refund in refunds_of(store, row)]
     return found or None
 
 
-def payment_refunded(_store: Store, row: Row) -> list[dict[str, int]] | None:
+def payment_refunded(_store: Tables, row: Row) -> list[dict[str, int]] | None:
     """The payment that a refund belongs to (the shape of an entry is UNVERIFIED)."""
     payment_id = row.data.get("payment_id")
     return None if payment_id is None else [{"transaction_id": payment_id}]

@@ -7,7 +7,8 @@ from typing import Any
 from chargeover_async.models import TokenizedPayMethod
 from chargeover_async.sandbox.protocol.answers import missing
 from chargeover_async.sandbox.protocol.values import TEXT, text
-from chargeover_async.sandbox.store.store import NestedField, Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
 
 from .gateway import DECLINED_TOKEN
 
@@ -25,21 +26,21 @@ def gateway_token(row: Row) -> str:
     return token
 
 
-def _create(_store: Store, row: Row, fields: dict[str, Any]) -> None:
+def _create(_store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     # UNVERIFIED: what is required; the examples always send these.
     for name in ("customer_id", "type", "token"):
         if fields.get(name) is None:
             raise missing(name)
-    row.data[_TOKEN] = text(fields["token"])
+    draft.data[_TOKEN] = text(fields["token"])
 
 
-def _seed(_store: Store, row: Row, record: dict[str, Any]) -> None:
-    row.data[_TOKEN] = record.get("token") or row.data["token"]
-    row.forget(("token",))
+def _seed(_store: Tables, draft: Draft, record: dict[str, Any]) -> None:
+    draft.data[_TOKEN] = record.get("token") or draft.data["token"]
+    draft.forget(("token",))
 
 
 def _of_customer(name: str) -> Any:
-    def values(store: Store, row: Row) -> list[Any]:
+    def values(store: Tables, row: Row) -> list[Any]:
         customer = store.row("customer", row.data.get("customer_id"))
         return [] if customer is None else [customer.data.get(name)]
 

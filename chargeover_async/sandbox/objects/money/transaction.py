@@ -15,8 +15,9 @@ from chargeover_async.models import Transaction
 from chargeover_async.sandbox.objects.account.shared import DEFAULT_CURRENCY, currency
 from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, missing
 from chargeover_async.sandbox.protocol.values import INTEGER, TEXT, text
-from chargeover_async.sandbox.records.refs import needed
-from chargeover_async.sandbox.store.store import Derive, NestedField, Row, Spec, Store
+from chargeover_async.sandbox.records.refs import need_named
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import Derive, NestedField, Spec, Tables
 
 from .applying import (
     COLUMN,
@@ -36,8 +37,8 @@ from .applying import (
     unapplied_of,
     wishes,
 )
-from .charging import charge, listed, on_file
-from .due import balance_of, money_moved
+from .charging import charge, on_file, take_listed
+from .due import balance_of, forget_amounts
 from .refunds import payment_refunded, refund, refunds, void
 
 _ZERO = Decimal(0)
@@ -62,26 +63,26 @@ _METHODS: Mapping[str, str] = {
 PENDING_DAYS = 3
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     """Records what happened elsewhere; nothing is charged.
 
     UNVERIFIED: that the documented types, methods and signs are enforced.
     """
-    customer = needed(store, fields, "customer", "customer")
+    customer = need_named(store, fields, "customer", "customer")
     for name in ("transaction_type", "amount"):
         if fields.get(name) is None:
             raise missing(name)
-    data = row.data
+    data = draft.data
     kind = data["transaction_type"]
     total = data["amount"] = cents(fields["amount"])
     if kind not in TYPES or not total or (kind == "ref") != (total < 0 and kind != "spl"):
         raise Refused(INVALID)
     if kind == "cre" and data.get("gateway_method") != "credit":
         raise Refused("The gateway_method of a credit must be credit.")
-    _fill_in(store, row, customer)
+    _fill_in(store, draft, customer)
     asked = wishes(store, customer, fields.get("applied_to"))
     parts: list[Part] = []
-    if counts(row):
+    if counts(draft):
         if kind == "ref":
             parts = take_back(asked, total)
         elif total > 0:
@@ -92,12 +93,12 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     if not data.get("gateway_status", 1):
         for invoice, _ in asked:
             declines = (invoice.data.get("declines") or 0) + 1
-            store.table("invoice").replace(invoice, {**invoice.data, "declines": declines})
-    money_moved(store, customer.id)
+            store.change(invoice, declines=declines)
+    forget_amounts(store, customer.id)
 
 
-def _fill_in(store: Store, row: Row, customer: Row) -> None:
-    data = row.data
+def _fill_in(store: Tables, draft: Draft, customer: Row) -> None:
+    data = draft.data
     data["currency_id"] = customer.data.get("currency_id", DEFAULT_CURRENCY)
     if data.get("transaction_method") is None:
         method = data.get("gateway_method") or ""
@@ -111,7 +112,7 @@ def _fill_in(store: Store, row: Row, customer: Row) -> None:
     data["transaction_ipaddr"] = store.caller.addr or "127.0.0.1"
 
 
-def _best(store: Store, customer: Row, fields: dict[str, Any], available: Decimal) -> list[Wish]:
+def _best(store: Tables, customer: Row, fields: dict[str, Any], available: Decimal) -> list[Wish]:
     """What ``auto_apply`` picks: the open invoice of just that amount, else by date.
 
     ``best_fit`` is the one value that a source shows, "best match by amount and date".
@@ -121,19 +122,25 @@ def _best(store: Store, customer: Row, fields: dict[str, Any], available: Decima
     if text(fields["auto_apply"]) != "best_fit":
         raise Refused("There is no such auto_apply (the sandbox has best_fit)")
     invoices = store.of_customer("invoice", customer.id)
-    due = [each for each in invoices if balance_of(store, each) > 0]
-    due.sort(key=lambda each: (balance_of(store, each) != available, each.data["date"], each.id))
-    return [Wish(each, None) for each in due]
+    due = [invoice for invoice in invoices if balance_of(store, invoice) > 0]
+    due.sort(
+        key=lambda invoice: (
+            balance_of(store, invoice) != available,
+            invoice.data["date"],
+            invoice.id,
+        )
+    )
+    return [Wish(invoice, None) for invoice in due]
 
 
-def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
-    data = row.data
+def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
+    data = draft.data
     data.setdefault("amount", _ZERO)
     data.setdefault("transaction_type", "pay")
     data["applied_to"] = entries(
         {
-            int(each["invoice_id"]): Decimal(str(each.get("applied") or 0))
-            for each in data.get("applied_to") or ()
+            int(part["invoice_id"]): Decimal(str(part.get("applied") or 0))
+            for part in data.get("applied_to") or ()
         }
     )
     customer = store.row("customer", data.get("customer_id"))
@@ -146,31 +153,31 @@ def _seed(store: Store, row: Row, _record: dict[str, Any]) -> None:
 # Actions.
 
 
-def _pay(store: Store, fields: dict[str, Any]) -> Any:
+def _pay(store: Tables, fields: dict[str, Any]) -> Any:
     """Charges now; without an amount the invoices that are named decide it.
 
     UNVERIFIED: what no invoice is named for stays unapplied.
     """
-    customer = needed(store, fields, "customer", "customer")
+    customer = need_named(store, fields, "customer", "customer")
     asked = wishes(store, customer, fields.get("applied_to"))
     if fields.get("amount") is not None:
         due = cents(fields["amount"])
     elif asked:
-        due = sum((each.applied or balance_of(store, each.invoice) for each in asked), _ZERO)
+        due = sum((wish.applied or balance_of(store, wish.invoice) for wish in asked), _ZERO)
     else:
         raise missing("amount")
     if due <= 0:
         raise Refused("There is nothing to pay.")  # UNVERIFIED
     parts = share(store, asked, due, {})
     if fields.get("paymethods") is not None:
-        methods = listed(store, customer, fields["paymethods"])
+        methods = take_listed(store, customer, fields["paymethods"])
     else:
         methods = on_file(store, customer, asked[0].invoice if asked else None)
     paid = charge(store, customer, due, parts, methods)
     return paid if isinstance(paid, Answer) else {"id": paid.id}
 
 
-def _change_applied(store: Store, row: Row, fields: dict[str, Any]) -> bool:
+def _change_applied(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
     """Applies a payment or credit to these invoices and to no others."""
     if row.data.get("transaction_type") == "ref" or not counts(row):
         raise Refused("Refunds cannot be changed.")  # the rule is the page's, not the words
@@ -182,7 +189,7 @@ def _change_applied(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     asked = wishes(store, customer, fields["applied_to"])
     held = held_by(row)
     available = unapplied_of(row) + applied_of(row)
-    wanted = {each.id: part for each, part in share(store, asked, available, held)}
+    wanted = {invoice.id: part for invoice, part in share(store, asked, available, held)}
     for invoice_id in held:
         invoice = store.row("invoice", invoice_id)
         if invoice is not None:
@@ -203,7 +210,7 @@ def _change_applied(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     return True
 
 
-def apply_balance(store: Store, invoice: Row) -> bool:
+def apply_balance(store: Tables, invoice: Row) -> bool:
     """Apply what the customer has unapplied to an invoice, oldest first; False if there is none."""
     found = False
     for row in store.of_customer("transaction", invoice.data.get("customer_id")):
@@ -217,7 +224,7 @@ def apply_balance(store: Store, invoice: Row) -> bool:
     return found
 
 
-def _email(_store: Store, _row: Row, _fields: dict[str, Any]) -> bool:
+def _email(_store: Tables, _row: Row, _fields: dict[str, Any]) -> bool:
     """Nothing is mailed."""
     return True
 
@@ -232,7 +239,7 @@ def _status(position: int) -> Derive:
     and letters are UNVERIFIED.
     """
 
-    def derive(store: Store, row: Row) -> str:
+    def derive(store: Tables, row: Row) -> str:
         if row.data.get("void_datetime") is not None:
             return ("Void", "void-void", "v")[position]
         if not row.data.get("gateway_status", 1):
@@ -247,25 +254,25 @@ def _status(position: int) -> Derive:
 
 
 def _one(derive: Derive) -> NestedField:
-    def values(store: Store, row: Row) -> list[Any]:
+    def values(store: Tables, row: Row) -> list[Any]:
         return [derive(store, row)]
 
     return NestedField(TEXT, values)
 
 
 def _stored(name: str) -> NestedField:
-    def values(_store: Store, row: Row) -> list[Any]:
+    def values(_store: Tables, row: Row) -> list[Any]:
         return [row.data.get(name)]
 
     return NestedField(INTEGER, values)
 
 
-def _invoice_ids(_store: Store, row: Row) -> list[int]:
+def _invoice_ids(_store: Tables, row: Row) -> list[int]:
     return list(held_by(row))
 
 
 def _of_package(name: str) -> Any:
-    def values(store: Store, row: Row) -> list[Any]:
+    def values(store: Tables, row: Row) -> list[Any]:
         found: list[Any] = []
         for invoice_id in held_by(row):
             invoice = store.row("invoice", invoice_id)

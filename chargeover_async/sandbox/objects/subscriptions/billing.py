@@ -16,8 +16,9 @@ from chargeover_async.sandbox.objects.account.pricing import charges
 from chargeover_async.sandbox.objects.money.invoice import due_date
 from chargeover_async.sandbox.objects.money.lines import BLANK_LINE, total_of
 from chargeover_async.sandbox.protocol.answers import amount
-from chargeover_async.sandbox.records.events import happened
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.records.events import tell_hooks
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Tables
 
 from .line import is_trial, lines_of, quantity_of
 
@@ -33,44 +34,43 @@ _COPIED = (
 _ITEM_NAMES = ("item_name", "item_external_key", "item_token", "item_accounting_sku")
 
 
-def issue(store: Store, package: Row, day: dt.date) -> Row:
+def issue(store: Tables, package: Row, day: dt.date) -> Row:
     """Make and store the invoice of a subscription for ``day``; its usage is used up."""
     lines: list[dict[str, Any]] = []
     charged: list[Row] = []
     for line in lines_of(store, package.id):
         records = pending(store, line.id)
-        lines += _charged(store, package, line, records)
+        lines += _charge(store, package, line, records)
         charged += records
     fields = {name: package.data.get(name) for name in _COPIED} | {"package_id": package.id}
     fields |= {"date": day.isoformat(), "cycle_this_date": day.isoformat()}
-    row = store.new_row("invoice", {k: v for k, v in fields.items() if v is not None})
+    draft = store.draft("invoice", {k: v for k, v in fields.items() if v is not None})
     total = total_of(lines)  # refuses an amount beyond all bounds before anything is numbered
-    row.data["due_date"] = due_date(store, row)
-    for each in lines:
-        each["line_item_id"] = store.number("line_item_id")
-        each["invoice_id"] = row.id
-    row.data |= {
+    draft.data["due_date"] = due_date(store, draft)
+    for made in lines:
+        made["line_item_id"] = store.number("line_item_id")
+        made["invoice_id"] = draft.id
+    draft.data |= {
         "line_items": lines,
         "total": total,
         "sum_base": total_of([line for line in lines if line["is_base"]]),
         "sum_usage": total_of([line for line in lines if line["is_usage"]]),
-        "refnumber": str(row.id),
+        "refnumber": str(draft.id),
     }
-    store.table("invoice").insert(row)
-    happened(store, "invoice", row, "insert")
-    usage = store.table("usage")
+    row = store.insert(draft)
+    tell_hooks(store, "invoice", row, "insert")
     for record in charged:
-        usage.replace(record, {**record.data, "invoice_id": row.id})
+        store.change(record, invoice_id=row.id)
     return row
 
 
-def pending(store: Store, line_item_id: int) -> list[Row]:
+def pending(store: Tables, line_item_id: int) -> list[Row]:
     """The usage of a line that no invoice has charged yet, by rising id."""
-    rows = store.table("usage").index["line_item_id"].get(line_item_id, {})
-    return [rows[id_] for id_ in sorted(rows) if rows[id_].data.get("invoice_id") is None]
+    rows = store.having("usage", "line_item_id", line_item_id)
+    return [row for row in rows if row.data.get("invoice_id") is None]
 
 
-def used(records: Iterable[Row]) -> Decimal:
+def add_up(records: Iterable[Row]) -> Decimal:
     """What usage records come to: the greatest "max", the last "lat", the sum of all others.
 
     UNVERIFIED: no source explains the types.
@@ -90,7 +90,7 @@ def used(records: Iterable[Row]) -> Decimal:
     return added + (greatest or 0) + (latest or 0)
 
 
-def _charged(store: Store, package: Row, line: Row, records: list[Row]) -> Iterator[dict[str, Any]]:
+def _charge(store: Tables, package: Row, line: Row, records: list[Row]) -> Iterator[dict[str, Any]]:
     """The lines of the invoice for one line of the subscription."""
     tierset = line.data["tierset"]
     if is_trial(line, store.stamp()):
@@ -105,7 +105,7 @@ def _charged(store: Store, package: Row, line: Row, records: list[Row]) -> Itera
         count = quantity if flat and quantity is not None else Decimal(1)
         for _ in range(times(tierset["paycycle"], package.data["paycycle"])):
             yield _line(line, base, count, is_base=True, is_recurring=True)
-    for rate, units in charges(tierset, used(records) if quantity is None else quantity):
+    for rate, units in charges(tierset, add_up(records) if quantity is None else quantity):
         kind = "is_usage" if quantity is None else "is_base"
         made = _line(line, rate, units, is_recurring=True, **{kind: True})
         if quantity is None:
@@ -113,12 +113,12 @@ def _charged(store: Store, package: Row, line: Row, records: list[Row]) -> Itera
         yield made
 
 
-def _was_charged(store: Store, package: Row, line: Row) -> bool:
-    invoices = store.table("invoice").index["package_id"].get(package.id, {}).values()
+def _was_charged(store: Tables, package: Row, line: Row) -> bool:
+    invoices = store.having("invoice", "package_id", package.id)
     return any(
-        each.get("package_line_id") == line.id
+        charge.get("package_line_id") == line.id
         for invoice in invoices
-        for each in invoice.data.get("line_items") or ()
+        for charge in invoice.data.get("line_items") or ()
     )
 
 

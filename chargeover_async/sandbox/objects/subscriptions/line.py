@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from chargeover_async.models import SubscriptionLine
 from chargeover_async.sandbox.objects.account.item import tierset_of
-from chargeover_async.sandbox.objects.account.pricing import new_tierset, seeded, take
+from chargeover_async.sandbox.objects.account.pricing import new_tierset, take, take_seeded
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import flag, is_array, is_object
 from chargeover_async.sandbox.records import crud
-from chargeover_async.sandbox.records.refs import named
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.records.refs import find_named
+from chargeover_async.sandbox.store.row import Record, Row
+from chargeover_async.sandbox.store.tables import Spec, Tables
 
 _EMPTY = {"nickname": "", "trial_days": 0, "trial_units": 0, "license": ""}  # recordings
 _OF_ITEM = ("item_name", "item_external_key", "item_token", "item_accounting_sku", "item_units")
@@ -47,13 +48,13 @@ class NewLine(NamedTuple):
     replaced: Row | None
 
 
-def lines_of(store: Store, package_id: int) -> list[Row]:
+def lines_of(store: Tables, package_id: int) -> list[Row]:
     """The lines of a subscription, in their order."""
-    rows = store.table("line_item").index["package_id"].get(package_id, {}).values()
-    return sorted(rows, key=lambda row: (row.data["position"], row.id))
+    rows = store.having("line_item", "package_id", package_id)
+    return sorted(rows, key=lambda row: row.data["position"])
 
 
-def shown(store: Store, package: Row) -> list[dict[str, Any]]:
+def show_lines(store: Tables, package: Row) -> list[dict[str, Any]]:
     """The lines as a subscription shows them."""
     return [store.render(PACKAGE_LINE, line) for line in lines_of(store, package.id)]
 
@@ -76,7 +77,7 @@ def is_trial(line: Row, now: str) -> bool:
         return True
 
 
-def check_lines(store: Store, sent: list[dict[str, Any]]) -> list[NewLine]:
+def check_lines(store: Tables, sent: list[dict[str, Any]]) -> list[NewLine]:
     """The lines of a new subscription."""
     taken = [_check(store, entry, None) for entry in sent]
     _check_keys(store, taken)
@@ -84,7 +85,7 @@ def check_lines(store: Store, sent: list[dict[str, Any]]) -> list[NewLine]:
 
 
 def check_upgrade(
-    store: Store, package: Row, sent: Any
+    store: Tables, package: Row, sent: Any
 ) -> tuple[list[NewLine], list[NewLine], list[Row]]:
     """What an upgrade replaces, adds and drops; nothing is changed yet."""
     present = {line.id: line for line in lines_of(store, package.id)}
@@ -92,7 +93,7 @@ def check_upgrade(
     adding: list[NewLine] = []
     dropped: list[Row] = []
     for entry in entries(sent):
-        line = _named(store, entry, present)
+        line = _find_line(store, entry, present)
         if line is None:
             adding.append(_check(store, entry, None))
             continue
@@ -112,20 +113,20 @@ def entries(sent: Any) -> list[dict[str, Any]]:
     return sent
 
 
-def _named(store: Store, entry: dict[str, Any], present: dict[int, Row]) -> Row | None:
+def _find_line(store: Tables, entry: dict[str, Any], present: dict[int, Row]) -> Row | None:
     """The line that an entry of an upgrade changes: by id, key (`apex`) or token."""
     names = ("line_item_id", "line_item_external_key", "line_item_token")
     name = next((name for name in names if entry.get(name) is not None), None)
     if name is None:
         return None
-    found = named(store, entry, "line_item", "line_item")
+    found = find_named(store, entry, "line_item", "line_item")
     if found is None or found.id not in present:
         # UNVERIFIED wording; also for a line that is named twice.
         raise Refused(f"This package has no such line: {name} {entry[name]}")
     return found
 
 
-def _check(store: Store, sent: dict[str, Any], replaced: Row | None) -> NewLine:
+def _check(store: Tables, sent: dict[str, Any], replaced: Row | None) -> NewLine:
     fields = crud.resolve(store, PACKAGE_LINE, sent)
     changes = crud.accept(store, PACKAGE_LINE, fields)
     data: dict[str, Any] = dict(_EMPTY)
@@ -159,7 +160,7 @@ def _of_item(item: Row, name: str) -> Any:
     return item.data.get(name) if name != "name" else item.data.get("name") or ""
 
 
-def _check_keys(store: Store, lines: list[NewLine], dropped: list[Row] | None = None) -> None:
+def _check_keys(store: Tables, lines: list[NewLine], dropped: list[Row] | None = None) -> None:
     """Two lines cannot have one key (UNVERIFIED: as for any object); replaced ones give it up."""
     table = store.table("line_item")
     leaving = {line.replaced.id for line in lines if line.replaced is not None}
@@ -174,24 +175,23 @@ def _check_keys(store: Store, lines: list[NewLine], dropped: list[Row] | None = 
         seen.add(key)
 
 
-def put(store: Store, package: Row, line: NewLine, currency_id: int) -> Row:
-    """Store a checked line; one that replaces another takes its place under a new id.
+def put(store: Tables, package: Record, line: NewLine, currency_id: int) -> Row:
+    """Tables a checked line; one that replaces another takes its place under a new id.
 
     Recordings `upgrade_a_package`, `add_line_item`: a price that was sent is a new tierset, else
     the item's own is used.
     """
-    table = store.table("line_item")
     if line.replaced is not None:
         position = line.replaced.data["position"]
     else:
         position = max((row.data["position"] for row in lines_of(store, package.id)), default=0) + 1
-    row = store.new_row("line_item", line.data)
-    stamp = row.data["write_datetime"]
+    draft = store.draft("line_item", line.data)
+    stamp = draft.data["write_datetime"]
     if line.price is not None:
         tierset = new_tierset(store, line.price, stamp, currency_id)
     else:
         tierset = tierset_of(line.item, currency_id) or new_tierset(store, take(None), stamp)
-    row.data |= {
+    draft.data |= {
         "package_id": package.id,
         "position": position,
         "subscribe_datetime": stamp,
@@ -200,20 +200,18 @@ def put(store: Store, package: Row, line: NewLine, currency_id: int) -> Row:
     }
     if line.replaced is not None:
         drop(store, line.replaced)
-    table.insert(row)
-    return row
+    return store.insert(draft)
 
 
-def drop(store: Store, line: Row) -> None:
+def drop(store: Tables, line: Row) -> None:
     """Take a line away; its key becomes free (UNVERIFIED), as its successor may carry it."""
-    store.table("line_item").remove(line, free_key=True)
+    store.remove(line, free_key=True)
 
 
-def seed_lines(store: Store, package: Row, lines: list[dict[str, Any]]) -> None:
-    """Store the lines that a seeded subscription brings along, in place of those it had."""
+def seed_lines(store: Tables, package: Record, lines: list[dict[str, Any]]) -> None:
+    """Tables the lines that a seeded subscription brings along, in place of those it had."""
     for present in lines_of(store, package.id):
         drop(store, present)
-    table = store.table("line_item")
     for position, sent in enumerate(lines, start=1):
         line = {"subscribe_datetime": package.data["write_datetime"], **sent}
         item = store.row("item", line.get("item_id"))
@@ -222,9 +220,9 @@ def seed_lines(store: Store, package: Row, lines: list[dict[str, Any]]) -> None:
         price: dict[str, Any] | None = line.get("tierset")
         if price is None and item is not None:
             price = tierset_of(item)
-        tierset = seeded(store, price or {})
+        tierset = take_seeded(store, price or {})
         if tierset.get("tierset_id") is None:
             tierset["tierset_id"] = line.get("tierset_id") or store.number("tierset_id")
         line |= {"tierset": tierset, "tierset_id": tierset["tierset_id"]}
-        row = table.rows[store.seed("line_item", line)]
-        table.replace(row, {**row.data, "package_id": package.id, "position": position})
+        row = store.plant("line_item", line)
+        store.change(row, package_id=package.id, position=position)

@@ -15,8 +15,7 @@ from chargeover_async.sandbox.objects.account import cycles
 from chargeover_async.sandbox.objects.account.shared import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
 from chargeover_async.sandbox.objects.money.due import (
     AMOUNTS,
-    RECURRING,
-    recurring_moved,
+    forget_recurring,
 )
 from chargeover_async.sandbox.protocol.answers import Refused, missing
 from chargeover_async.sandbox.protocol.values import (
@@ -25,23 +24,17 @@ from chargeover_async.sandbox.protocol.values import (
     TEXT,
     text,
 )
-from chargeover_async.sandbox.store.store import NestedField, Row, Spec, Store
+from chargeover_async.sandbox.store.row import Draft, Row
+from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
 
 from .actions import ACTIONS
-from .line import (
-    check_lines,
-    entries,
-    lines_of,
-    put,
-    seed_lines,
-    shown,
-)
+from .line import check_lines, entries, lines_of, put, seed_lines, show_lines
 from .paying import METHODS, STORED, first_method, paymethod_detail
 from .state import STATUS, days_overdue, due, invoiced, overdue, recurring, state_of, status
 
 
-def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
-    data = row.data
+def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    data = draft.data
     customer = store.row("customer", data.get("customer_id"))
     if customer is None:
         raise missing("customer_id")
@@ -57,56 +50,56 @@ def _create(store: Store, row: Row, fields: dict[str, Any]) -> None:
     # Recording update_custom_1: held until its own day, it is invoiced on the next one.
     data["next_invoice_datetime"] = hold if hold is not None and hold > tomorrow else tomorrow
     for line in lines:
-        put(store, row, line, data["currency_id"])
-    recurring_moved(store, customer.id)
+        put(store, draft, line, data["currency_id"])
+    forget_recurring(store, customer.id)
 
 
-def _coupon_lines(store: Store, code: Any) -> list[dict[str, Any]]:
+def _coupon_lines(store: Tables, code: Any) -> list[dict[str, Any]]:
     """The discount that a coupon adds: a line of its item.
 
     UNVERIFIED: a free trial is not given, as no source shows how long it is.
     """
     if code is None:
         return []
-    for coupon in store.scan(store.specs["coupon"], None):
+    for coupon in store.table("coupon").scan():
         if coupon.data.get("code") == text(code) and coupon.data.get("enabled", True):
             item_id = coupon.data.get("discount_item_id")
             return [] if item_id is None else [{"item_id": item_id}]
     raise Refused(f'There is no coupon with the code value "{code}"')  # UNVERIFIED
 
 
-def _seed(store: Store, row: Row, record: dict[str, Any]) -> None:
-    row.data.setdefault("paycycle", cycles.DEFAULT_CYCLE)
-    row.data.setdefault("paymethod", "inv")
+def _seed(store: Tables, draft: Draft, record: dict[str, Any]) -> None:
+    draft.data.setdefault("paycycle", cycles.DEFAULT_CYCLE)
+    draft.data.setdefault("paymethod", "inv")
     if record.get("line_items") is not None:
-        seed_lines(store, row, record["line_items"])
-    row.forget(("line_items",))  # kept as rows, so that they can be upgraded
-    if "next_invoice_datetime" not in record and state_of(store, row) == "a":
-        day = dt.date.fromisoformat(row.data["write_datetime"][:10])
-        row.data["next_invoice_datetime"] = cycles.first_second(day + dt.timedelta(days=1))
-    recurring_moved(store, row.data.get("customer_id"))
+        seed_lines(store, draft, record["line_items"])
+    draft.forget(("line_items",))  # kept as rows, so that they can be upgraded
+    if "next_invoice_datetime" not in record and state_of(store, draft) == "a":
+        day = dt.date.fromisoformat(draft.data["write_datetime"][:10])
+        draft.data["next_invoice_datetime"] = cycles.first_second(day + dt.timedelta(days=1))
+    forget_recurring(store, draft.data.get("customer_id"))
 
 
 # Derived fields.
 
 
 def _of_lines(name: str) -> Any:
-    def values(store: Store, row: Row) -> list[Any]:
+    def values(store: Tables, row: Row) -> list[Any]:
         return [line.data.get(name) for line in lines_of(store, row.id)]
 
     return values
 
 
-def _contact_emails(store: Store, row: Row) -> list[Any]:
-    users = store.table("user").index["customer_id"].get(row.data.get("customer_id") or 0, {})
-    return [user.data.get("email") for user in users.values()]
+def _contact_emails(store: Tables, row: Row) -> list[Any]:
+    users = store.of_customer("user", row.data.get("customer_id"))
+    return [user.data.get("email") for user in users]
 
 
-def _no_quotes(_store: Store, _row: Row) -> list[Any]:
+def _no_quotes(_store: Tables, _row: Row) -> list[Any]:
     return []  # quotes do not become subscriptions here
 
 
-def _main_email(store: Store, row: Row) -> list[Any]:
+def _main_email(store: Tables, row: Row) -> list[Any]:
     customer = store.row("customer", row.data.get("customer_id"))
     if customer is None:
         return []
@@ -161,9 +154,8 @@ PACKAGE = Spec(
         "mrr": recurring(Fraction(1, 12)),
         "arr": recurring(Fraction(1)),
         "url_self": lambda store, row: f"{store.site}/admin/r/package/view/{row.id}",
-        "line_items": shown,
+        "line_items": show_lines,
     },
-    timed=frozenset((*STATUS, *RECURRING)),
     sticky=frozenset((*AMOUNTS, *STATUS)),
     nested={
         "line_items.item_id": NestedField(INTEGER, _of_lines("item_id")),

@@ -6,8 +6,9 @@ from typing import Any
 
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import text
-from chargeover_async.sandbox.records.refs import needed
-from chargeover_async.sandbox.store.store import Row, Store
+from chargeover_async.sandbox.records.refs import need_named
+from chargeover_async.sandbox.store.row import Row
+from chargeover_async.sandbox.store.tables import Tables
 
 from .state import state_of
 
@@ -16,7 +17,7 @@ METHODS = {"inv": "Invoice", "crd": "Credit Card", "ach": "ACH/eCheck", "tok": "
 STORED = {"crd": "creditcard_id", "ach": "ach_id", "tok": "tokenized_id"}
 
 
-def first_method(store: Store, customer: Row, data: dict[str, Any]) -> dict[str, Any]:
+def first_method(store: Tables, customer: Row, data: dict[str, Any]) -> dict[str, Any]:
     """How a new subscription is paid (page "Create a subscription").
 
     A stored method that is named decides; "crd", "ach" and "any" mean what the customer has on
@@ -37,7 +38,7 @@ def first_method(store: Store, customer: Row, data: dict[str, Any]) -> dict[str,
     return _method(*on_file)
 
 
-def _on_file(store: Store, customer: Row, method: str) -> tuple[str, int] | None:
+def _on_file(store: Tables, customer: Row, method: str) -> tuple[str, int] | None:
     kinds = list(STORED) if method == "any" else [method]
     default = customer.data.get("default_paymethod")
     if default in kinds:
@@ -59,16 +60,16 @@ def _method(method: str, stored_id: int | None) -> dict[str, Any]:
     }
 
 
-def _stored_id(store: Store, customer_id: int | None, fields: dict[str, Any], name: str) -> int:
+def _stored_id(store: Tables, customer_id: int | None, fields: dict[str, Any], name: str) -> int:
     """The card, account or token that a request names; it must be the customer's (UNVERIFIED)."""
     object_ = name.removesuffix("_id")
-    stored = needed(store, fields, object_, object_)
+    stored = need_named(store, fields, object_, object_)
     if stored.data.get("customer_id") not in (None, customer_id):
         raise Refused(f"This {object_} is not one of customer {customer_id}.")
     return stored.id
 
 
-def set_paymethod(store: Store, row: Row, fields: dict[str, Any]) -> bool:
+def set_paymethod(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
     if fields.get("paymethod") is None:
         raise missing("paymethod")
     method = text(fields["paymethod"])
@@ -78,23 +79,26 @@ def set_paymethod(store: Store, row: Row, fields: dict[str, Any]) -> bool:
     if method != "inv":
         customer_id = row.data.get("customer_id")
         stored_id = _stored_id(store, customer_id, fields, STORED[method])
-    row.data.update(_method(method, stored_id))
-    row.forget(("paymethod_name", "paymethod_detail"))
+    _pay_by(store, row, method, stored_id)
     return True
 
 
-def follow(store: Store, customer: Row, method: str, stored_id: int | None) -> None:
+def _pay_by(store: Tables, package: Row, method: str, stored_id: int | None) -> None:
+    store.change(package, **_method(method, stored_id))
+    store.forget(package, ("paymethod_name", "paymethod_detail"))
+
+
+def follow(store: Tables, customer: Row, method: str, stored_id: int | None) -> None:
     """Pay the subscriptions of a customer that have not ended by its new default method.
 
     Vendor's text, "Set the default payment method for a customer".
     """
     for package in store.of_customer("package", customer.id):
         if state_of(store, package) in "as":
-            package.data.update(_method(method, stored_id))
-            package.forget(("paymethod_name", "paymethod_detail"))
+            _pay_by(store, package, method, stored_id)
 
 
-def paymethod_detail(store: Store, row: Row) -> str:
+def paymethod_detail(store: Tables, row: Row) -> str:
     """The masked number (UNVERIFIED: the page has no more than "masked detail")."""
     name = STORED.get(row.data.get("paymethod") or "")
     stored = None if name is None else store.row(name.removesuffix("_id"), row.data.get(name))

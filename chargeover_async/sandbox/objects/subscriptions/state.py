@@ -10,7 +10,8 @@ from typing import Any
 
 from chargeover_async.sandbox.objects.account import cycles
 from chargeover_async.sandbox.objects.account.pricing import EXACT, price_of
-from chargeover_async.sandbox.store.store import Derive, Row, Store
+from chargeover_async.sandbox.store.row import Record, Row
+from chargeover_async.sandbox.store.tables import Derive, Tables
 
 from .line import is_trial, lines_of, quantity_of
 
@@ -41,7 +42,7 @@ _BY_STRING = {
 }
 
 
-def _status_of(store: Store, row: Row) -> tuple[int, str, str, str]:
+def _status_of(store: Tables, row: Record) -> tuple[int, str, str, str]:
     """Id, name, string and state at this moment, or those of the status that a seed fixed."""
     given = (row.given or {}).get("package_status_str")
     if given in _BY_STRING:
@@ -60,7 +61,7 @@ def _status_of(store: Store, row: Row) -> tuple[int, str, str, str]:
         return _SUSPENDED
     if lines and all(is_trial(line, now) for line in lines):
         return _TRIAL
-    if any(_invoice(store, each, "is_overdue") for each in _invoices(store, row)):
+    if any(_invoice(store, invoice, "is_overdue") for invoice in _invoices(store, row)):
         return _OVERDUE
     return _CURRENT
 
@@ -69,39 +70,40 @@ def status(position: int) -> Derive:
     return lambda store, row: _status_of(store, row)[position]
 
 
-def state_of(store: Store, row: Row) -> str:
-    state: str = store.value(store.specs["package"], row, "package_status_state")
-    return state
+def state_of(store: Tables, row: Record) -> str:
+    """One letter: active, suspended, cancelled or expired."""
+    given: str | None = (row.given or {}).get("package_status_state")
+    return _status_of(store, row)[3] if given is None else given
 
 
-def _invoices(store: Store, row: Row) -> Iterable[Row]:
+def _invoices(store: Tables, row: Record) -> Iterable[Row]:
     """The invoices of a subscription that are not void.
 
     Recordings: what a subscription had invoiced was 0 again once its invoice was void.
     """
-    invoices = store.table("invoice").index["package_id"].get(row.id, {}).values()
-    return [each for each in invoices if each.data.get("void_datetime") is None]
+    invoices = store.having("invoice", "package_id", row.id)
+    return [invoice for invoice in invoices if invoice.data.get("void_datetime") is None]
 
 
-def _invoice(store: Store, invoice: Row, name: str) -> Any:
+def _invoice(store: Tables, invoice: Row, name: str) -> Any:
     return store.value(store.specs["invoice"], invoice, name)
 
 
-def invoiced(store: Store, row: Row) -> Decimal:
-    return sum((_invoice(store, each, "total") for each in _invoices(store, row)), _ZERO)
+def invoiced(store: Tables, row: Row) -> Decimal:
+    return sum((_invoice(store, invoice, "total") for invoice in _invoices(store, row)), _ZERO)
 
 
-def due(store: Store, row: Row) -> Decimal:
-    return sum((_invoice(store, each, "balance") for each in _invoices(store, row)), _ZERO)
+def due(store: Tables, row: Row) -> Decimal:
+    return sum((_invoice(store, invoice, "balance") for invoice in _invoices(store, row)), _ZERO)
 
 
-def overdue(store: Store, row: Row) -> Decimal:
-    late = [each for each in _invoices(store, row) if _invoice(store, each, "is_overdue")]
-    return sum((_invoice(store, each, "balance") for each in late), _ZERO)
+def overdue(store: Tables, row: Row) -> Decimal:
+    late = [invoice for invoice in _invoices(store, row) if _invoice(store, invoice, "is_overdue")]
+    return sum((_invoice(store, invoice, "balance") for invoice in late), _ZERO)
 
 
-def days_overdue(store: Store, row: Row) -> int:
-    days = [_invoice(store, each, "days_overdue") for each in _invoices(store, row)]
+def days_overdue(store: Tables, row: Row) -> int:
+    days = [_invoice(store, invoice, "days_overdue") for invoice in _invoices(store, row)]
     return max(days, default=0)
 
 
@@ -112,7 +114,7 @@ def recurring(often: Fraction) -> Derive:
     usage and trials count nothing, taxes are left out, a year has 52 weeks.
     """
 
-    def derive(store: Store, row: Row) -> Decimal:
+    def derive(store: Tables, row: Row) -> Decimal:
         total = _ZERO
         if state_of(store, row) != "a":
             return total
@@ -130,9 +132,9 @@ def recurring(often: Fraction) -> Derive:
     return derive
 
 
-def last_invoiced(store: Store, row: Row) -> dt.date | None:
+def last_invoiced(store: Tables, row: Row) -> dt.date | None:
     """The day of the last invoice; of a seeded subscription, a cycle before the next one."""
-    days = [each.data["date"] for each in _invoices(store, row)]
+    days = [invoice.data["date"] for invoice in _invoices(store, row)]
     if days:
         return dt.date.fromisoformat(max(days))
     if row.given is not None and row.given.get("amount_invoiced"):

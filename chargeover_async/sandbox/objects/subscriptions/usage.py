@@ -11,15 +11,19 @@ from chargeover_async.models import Usage
 from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, missing
 from chargeover_async.sandbox.protocol.values import is_array, is_object, text
 from chargeover_async.sandbox.records import crud
-from chargeover_async.sandbox.records.refs import named, needed
-from chargeover_async.sandbox.store.store import Row, Spec, Store
+from chargeover_async.sandbox.records.refs import find_named, need_named
+from chargeover_async.sandbox.store.row import Draft
+from chargeover_async.sandbox.store.tables import Spec, Tables
+
+from .line import lines_of
+from .state import state_of
 
 MAX_UPLOAD = 1000  # page "Bulk Usage / metered data upload"
 _TYPES = frozenset(("add", "max", "lat", "pia", "pas", "dlt"))
 
 
-def _create(_store: Store, row: Row, fields: dict[str, Any]) -> None:
-    _check(row.data, fields)
+def _create(_store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
+    _check(draft.data, fields)
 
 
 def _check(data: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -35,7 +39,7 @@ def _check(data: dict[str, Any], fields: dict[str, Any]) -> None:
         raise Refused(INVALID)  # UNVERIFIED
 
 
-def _bulk(store: Store, sent: Any) -> Answer:
+def _bulk(store: Tables, sent: Any) -> Answer:
     """Stores up to 1,000 records; the page answers 201 and an id.
 
     UNVERIFIED: the body is a plain list; all records are stored or none; the id is that of the
@@ -64,32 +68,29 @@ def _bulk(store: Store, sent: Any) -> Answer:
             keys.add(key)
         taken.append(data)
     for data in taken:
-        table.insert(store.new_row("usage", data))
+        store.insert(store.draft("usage", data))
     return Answer(201, "", {"id": table.next_id - 1})
 
 
-def _of_customer(store: Store, entry: dict[str, Any]) -> dict[str, Any]:
+def _of_customer(store: Tables, entry: dict[str, Any]) -> dict[str, Any]:
     """A record whose line is named by the keys of its customer and of its item.
 
     UNVERIFIED: whether these are objects or names with a dot is not shown, so both are taken; the
     first line that fits, of the oldest subscription that is active, is meant.
     """
-    customer_key = _dotted(entry, "customer", "external_key")
-    item_key = _dotted(entry, "line_item", "item_external_key")
+    customer_key = _find_dotted(entry, "customer", "external_key")
+    item_key = _find_dotted(entry, "line_item", "item_external_key")
     if customer_key is None and item_key is None:
         return entry
     for value, name in ((customer_key, "customer"), (item_key, "line_item")):
         if value is None:
             raise missing(f"{name}.{'external_key' if name == 'customer' else 'item_external_key'}")
-    customer = needed(store, {"customer_external_key": customer_key}, "customer", "customer")
-    item = named(store, {"item_external_key": item_key}, "item", "item")
-    lines, packages = store.table("line_item"), store.table("package")
-    for package_id in sorted(packages.index["customer_id"].get(customer.id, {})):
-        package = packages.rows[package_id]
-        if store.value(packages.spec, package, "package_status_state") != "a":
+    customer = need_named(store, {"customer_external_key": customer_key}, "customer", "customer")
+    item = find_named(store, {"item_external_key": item_key}, "item", "item")
+    for package in store.of_customer("package", customer.id):
+        if state_of(store, package) != "a":
             continue
-        own = lines.index["package_id"].get(package_id, {}).values()
-        for line in sorted(own, key=lambda row: row.data["position"]):
+        for line in lines_of(store, package.id):
             if item is not None and line.data.get("item_id") == item.id:
                 return {**entry, "line_item_id": line.id}
     raise Refused(
@@ -97,7 +98,7 @@ def _of_customer(store: Store, entry: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _dotted(entry: dict[str, Any], outer: str, inner: str) -> str | None:
+def _find_dotted(entry: dict[str, Any], outer: str, inner: str) -> str | None:
     value = entry.get(f"{outer}.{inner}")
     if value is None and is_object(entry.get(outer)):
         value = entry[outer].get(inner)
