@@ -83,9 +83,7 @@ def test_a_plan_says_it_of_its_fields():
     """As a call does, at every depth."""
     invoice = fields_of("invoice")
     assert invoice.shape.hint(("due_date",)) == ": it can be read, but not be written here"
-    assert (
-        invoice.nested["line_items"].shape.hint(("item_name",)).startswith(": it can be read")
-    )
+    assert invoice.nested["line_items"].shape.hint(("item_name",)).startswith(": it can be read")
     assert invoice.shape.hint(("dat",)) == '; did you mean "date"?'
 
 
