@@ -11,7 +11,6 @@ from typing import Any, cast
 import msgspec
 from msgspec import UNSET
 
-from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate.mask import is_identifier, is_secret_column, mask_text
 from chargeover_async.migrate.rows import Problem, Row
@@ -326,7 +325,7 @@ def _as_it_is(
     for name, value in cells.items():
         kind = table.kinds.get(name)
         if kind is None:
-            hint = did_you_mean(name, table.kinds)
+            hint = table.shape.hint((name,))
             wrongs.append((prefix + name, name, f'there is no field "{name}"{hint}'))
         elif name == KEY and is_empty(value):
             wrongs.append((prefix + name, name, "the key is empty"))
