@@ -6,6 +6,7 @@ What is wrong with a row is returned, not raised, so that one reading finds ever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import UNSET
 
 from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.mask import is_identifier, is_secret_column, mask_text
+from chargeover_async.migrate.mask import is_identifier, is_secret_column, mask_text, printable
 from chargeover_async.migrate.rows import Problem, Row
 from chargeover_async.models._json.words import convert
 from chargeover_async.operation import Operation
@@ -93,7 +94,7 @@ class Preparer:
                     problems += self._problems(make.file, inner, wrongs, f"{name}.")
             if entries:
                 fields[name] = entries
-        key = str(fields.get(KEY) or "")
+        key = printable(str(fields.get(KEY) or ""))
         if not problems:
             try:
                 payload, _ = self._prepare(fields, self._object)
@@ -139,10 +140,8 @@ def _hide_secret(message: str, field: str, column: str) -> str:
 
 def match_value(columns: Sequence[str], row: Row) -> tuple[str, ...]:
     """What pairs a child row with its parent: the cells of ``columns`` as text."""
-    cells = row.cells
-    return tuple(
-        "" if cells.get(column) is None else str(cells[column]).strip() for column in columns
-    )
+    cells = (row.cells.get(column) for column in columns)
+    return tuple("" if cell is None else printable(str(cell).strip()) for cell in cells)
 
 
 def list_columns(rows: Rows) -> Iterator[tuple[str, str]]:
@@ -151,17 +150,23 @@ def list_columns(rows: Rows) -> Iterator[tuple[str, str]]:
         yield from _columns_of(field, "")
 
 
+def used_columns(rows: Rows) -> frozenset[str]:
+    """The columns of a file that the plan asks for; none if it takes them all."""
+    return _pairing(rows) | {column for _, column in list_columns(rows)}
+
+
 def identifying_columns(rows: Rows) -> frozenset[str]:
     """The columns of which keys and ids are made, and those that pair children with parents."""
-    pairs: list[tuple[str, str]] = []
-    if isinstance(rows, Children):
-        pairs += rows.match
-    elif isinstance(rows, Load):
-        pairs += [(parent, child) for inner in rows.children for child, parent in inner.match]
-    found = frozenset(first for first, _ in pairs)
     if rows.fields is None:
-        return frozenset(filter(is_identifier, rows.table.kinds)) | found
-    return found | {column for field, column in list_columns(rows) if is_identifier(field)}
+        return _pairing(rows) | frozenset(filter(is_identifier, rows.table.kinds))
+    return _pairing(rows) | {column for field, column in list_columns(rows) if is_identifier(field)}
+
+
+def _pairing(rows: Rows) -> frozenset[str]:
+    if isinstance(rows, Children):
+        return frozenset(child for child, _ in rows.match)
+    children = rows.children if isinstance(rows, Load) else ()
+    return frozenset(parent for inner in children for _, parent in inner.match)
 
 
 def _columns_of(field: Field, prefix: str) -> Iterator[tuple[str, str]]:
@@ -260,6 +265,7 @@ def _or_else(template: Template, fill: _Make, otherwise: _Make) -> _Make:
 def _cell(rows: Rows, field: Field, name: str, column: str, otherwise: _Make) -> _Make:
     """A cell as it is: most of what is imported."""
     kind, date_format, is_text = field.kind, rows.date_format, field.kind == "text"
+    entries = rows.table.nested.get(field.name) if kind == "list" else None
 
     def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
         cell = cells.get(column)
@@ -268,12 +274,27 @@ def _cell(rows: Rows, field: Field, name: str, column: str, otherwise: _Make) ->
         if is_empty(cell):
             return otherwise(cells, wrongs)
         try:
-            return convert(kind, cell, date_format)
+            value = convert(kind, cell, date_format)
         except ValueError as error:
             wrongs.append((name, column, str(error)))
             return UNSET
+        return value if entries is None else [_as_whole(entry, entries) for entry in value]
 
     return make
+
+
+def _as_whole(entry: Any, table: FieldTable) -> Any:
+    """An entry of a list with whole numbers where they are meant: 7.0 is how some write 7."""
+    if not isinstance(entry, dict):
+        return entry
+    return {
+        name: convert(kind, value)
+        if isinstance(value, Decimal)
+        and (kind := table.kinds.get(name)) in {"id", "integer", "flag"}
+        and value == value.to_integral_value()
+        else value
+        for name, value in cast("Cells", entry).items()
+    }
 
 
 def _template(rows: Rows, field: Field, name: str, template: Template) -> _Make:

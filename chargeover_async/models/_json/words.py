@@ -53,16 +53,21 @@ def _secret(value: Any, _: str | None) -> str:
 
 
 def _whole(value: Any, _: str | None) -> int:
-    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()) and len(value) < 1_000:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
+    # 7.0, as some programs write a column of numbers with gaps.
+    if isinstance(value, Decimal) and value.adjusted() < 30 and value == value.to_integral_value():
+        return int(value)
     raise _refuse(value, "a whole number")
 
 
 def _flag(value: Any, _: str | None) -> bool:
     if isinstance(value, bool):
         return value
+    if isinstance(value, Decimal) and value in (0, 1):
+        return bool(value)
     found = _FLAGS.get(str(value).strip().lower()) if isinstance(value, (str, int)) else None
     if found is None:
         raise _refuse(value, "a yes or no (true, false, yes, no, 1, 0)")
