@@ -1,4 +1,4 @@
-"""What a message adds to help: the nearest name that is known, the extra to install."""
+"""What messages have in common: the nearest name, the extra to install, another's exception."""
 
 from __future__ import annotations
 
@@ -20,4 +20,12 @@ def needs_extra(what: str, extra: str) -> str:
     return f'{what} the extra "{extra}": pip install "chargeover-async[{extra}]"'
 
 
-__all__ = ("did_you_mean", "needs_extra")
+def describe(error: BaseException) -> str:
+    """Name and text of an exception that is not ours, whose text may fail to be made, too."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - a `__str__` may raise what it likes
+        return type(error).__name__
+
+
+__all__ = ("describe", "did_you_mean", "needs_extra")

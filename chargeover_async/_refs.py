@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
+from ._hints import describe
 from .errors import AlreadyExists, ChargeOverError, DependencyFailed, UsageError
 
 DEFAULT_PATH = "$.response.id"
@@ -148,7 +149,7 @@ def resolve(ref: Ref, user: str, *, existing_will_do: bool = False) -> Any:
     except Exception as error:  # noqa: BLE001 - an answer holds what it likes, a path does, too
         raise DependencyFailed(
             f"{ref.target.label}, which this refers to, was done, but {ref.path} cannot be read "
-            f"from its answer: {type(error).__name__}: {error}",
+            f"from its answer: {describe(error)}",
             operation=user,
         ) from error.with_traceback(None)
     if isinstance(value, (dict, list)) or value is None:

@@ -31,7 +31,10 @@ class RequestSent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryPlanned(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation will be sent again, or its key looked up, after ``delay_s`` seconds."""
+    """An operation will be sent again, or its key looked up, after ``delay_s`` seconds.
+
+    ``attempts`` counts the sends that have left.
+    """
 
     operation: str
     step: str
@@ -47,7 +50,7 @@ class Throttled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation of a bulk scope or a stream ended as ``state``."""
+    """An operation ended as ``state``; ``batch`` is 0 for one that went alone."""
 
     operation: str
     state: str

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from chargeover_async._hints import describe
 from chargeover_async._refs import REF_IN_PATH, resolve, resolve_in_path, with_values
 from chargeover_async._wire.request import Request, segment
 from chargeover_async.errors import ChargeOverError, NotSent, UsageError
@@ -171,6 +172,6 @@ class _Call:
         why = error.message if isinstance(error, ChargeOverError) else ""
         if not why:
             logger.error("a call failed in an unforeseen way", exc_info=error)
-            why = f"given up: {type(error).__name__}: {error}"
+            why = f"given up: {describe(error)}"
         give_up = life.cut_off if self.in_flight else life.given_up
         return give_up(operation, why, error)

@@ -36,6 +36,7 @@ from typing import Any
 
 import msgspec
 
+from chargeover_async._hints import describe
 from chargeover_async._wire.envelope import (
     Answer,
     Decoded,
@@ -158,12 +159,14 @@ class Life:
         That is to send it again, or (LOOK_UP) to look its key up.
         """
         fault, repeat = result.fault, operation.repeat
-        self._count(fault)
-        if fault is None:
+        if fault is None:  # as nearly always
+            self.attempts += 1
+            self.tries += 1
             if result.whole is not None:
-                return End(self._outcome(operation, result.whole.response))
+                return self._has(operation, result.whole.response, None)
             assert result.reply is not None
             return self._done(operation, result.reply)
+        self._count(fault)
         if fault is REFUSED:
             if self.sent_before:
                 if operation.method == "DELETE" and result.status == 404:
@@ -333,17 +336,17 @@ class Life:
             unreadable = error
         except Exception as error:  # noqa: BLE001 - the caller's own type may raise what it likes
             unreadable = DecodeError(
-                f"the answer could not be read: {type(error).__name__}: {error}",
+                f"the answer could not be read: {describe(error)}",
                 raw=bytes(reply.response),
             )
             unreadable.__cause__ = error
         else:
-            return End(self._outcome(operation, value), reply.response)
+            return self._has(operation, value, reply.response)
         unreadable.operation = operation.label
         return End(self.failed(operation, unreadable).outcome, reply.response)
 
-    def _outcome(self, operation: Operation[Any], value: Any) -> Outcome[Any]:
-        return Outcome(operation, "done", value, None, self.attempts, self.batch)
+    def _has(self, operation: Operation[Any], value: Any, answer: msgspec.Raw | None) -> End:
+        return End(Outcome(operation, "done", value, None, self.attempts, self.batch), answer)
 
 
 def _is_taken(result: Result) -> bool:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from chargeover_async._hints import describe
 from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async._wire.request import Request, segment
 from chargeover_async.errors import ChargeOverError, NotSent
@@ -80,7 +81,7 @@ class Pipeline:
             raise
         except Exception as error:  # a limiter that somebody passed in
             logger.exception("the quota failed")
-            raise NotSent(f"the quota failed: {type(error).__name__}: {error}") from error
+            raise NotSent(f"the quota failed: {describe(error)}") from error
 
     async def exchange(
         self, request: Request, permit: Permit, operations: int = 1
@@ -106,9 +107,9 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - a transport that somebody passed in
             logger.exception("a request failed in an unforeseen way")
             fault = Fault.LOST
-            answer = NoAnswer(fault, f"{type(error).__name__}: {error}", error)
+            answer = NoAnswer(fault, describe(error), error)
         finally:
-            _told(permit.unused if fault is Fault.NEVER_LEFT else permit.done)
+            _tell_limiter(permit.unused if fault is Fault.NEVER_LEFT else permit.done)
         if fault is None and 200 <= status < 300:
             self.budget.earn()
         if fault is not Fault.NEVER_LEFT:
@@ -132,7 +133,7 @@ class Pipeline:
         """A 429 came in: everybody pauses."""
         wait = retry_after(answer)
         self.stats.rate_limited += 1
-        _told(lambda: self.limiter.throttled(wait, permit=permit))
+        _tell_limiter(lambda: self.limiter.throttled(wait, permit=permit))
         notify(self.observer, Throttled(retry_after_s=wait))
 
     def plan_retry(self, label: str, step: Next, result: Result, life: Life) -> float:
@@ -187,7 +188,7 @@ class Pipeline:
             )
 
 
-def _told(call: Callable[[], object]) -> None:
+def _tell_limiter(call: Callable[[], object]) -> None:
     """Tell a limiter that somebody passed in, whose faults stay its own."""
     try:
         call()

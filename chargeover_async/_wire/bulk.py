@@ -12,7 +12,7 @@ import msgspec
 
 from chargeover_async.models._json.read import encode
 
-from .envelope import Answer, Decoded, Reply
+from .envelope import Answer, Decoded, Reply, parts_of, read_reply
 
 MAX_ITEMS = 25  # "There is a maximum of 25 requests within a single batch/bulk request."
 PATH = "/_bulk"
@@ -29,7 +29,6 @@ class _RawEntries(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(_Entries, strict=False).decode
 _decode_whole = msgspec.json.Decoder(Decoded[_Entries], strict=False).decode
 _decode_raw = msgspec.json.Decoder(_RawEntries).decode
-_decode_entry = msgspec.json.Decoder(Reply, strict=False).decode
 
 
 @lru_cache(maxsize=256)  # a stream of creates has one head
@@ -58,10 +57,14 @@ def decode_entries(response: msgspec.Raw) -> list[Reply | None] | None:
     except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: not UTF-8
         pass
     try:
-        parts = _decode_raw(response).entries
+        return [read_reply(part) for part in _decode_raw(response).entries]
     except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: not UTF-8
-        return None
-    return [_entry(part) for part in parts]
+        pass
+    for part in parts_of(bytes(response)) or ():
+        name, _, entries = part.partition(b":")
+        if name.strip() == b'"_bulk"' and entries.strip().startswith(b"["):
+            return [read_reply(entry) for entry in parts_of(entries.strip()) or () if entry.strip()]
+    return None
 
 
 def parse_batch(answer: Answer) -> Decoded[list[Reply]] | None:
@@ -79,10 +82,3 @@ def parse_batch(answer: Answer) -> Decoded[list[Reply]] | None:
         message=whole.message,
         response=whole.response.entries,
     )
-
-
-def _entry(part: msgspec.Raw) -> Reply | None:
-    try:
-        return _decode_entry(part)
-    except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: not UTF-8
-        return None

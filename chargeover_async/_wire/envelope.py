@@ -5,6 +5,8 @@ Source: recordings (envelope, HTTP status equals ``code``); vendor's text, "HTTP
 
 from __future__ import annotations
 
+import json
+import re
 from abc import ABC, abstractmethod
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
@@ -87,10 +89,66 @@ _decode = msgspec.json.Decoder(Reply, strict=False).decode
 
 def parse(answer: Answer) -> Reply | None:
     """The envelope, or None when the body is not one."""
+    return read_reply(answer.body)
+
+
+def read_reply(body: bytes | msgspec.Raw) -> Reply | None:
+    """The same of its bytes, or of those of one entry of a batch."""
     try:
-        return _decode(answer.body)
+        return _decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: not UTF-8
+        return _read_apart(bytes(body))
+
+
+def _read_apart(body: bytes) -> Reply | None:
+    """An envelope that says what came of it, around a ``response`` that cannot be read.
+
+    Such as one that is nested without end, or has text with half a surrogate pair.
+    """
+    parts = parts_of(body)
+    response = b"null"
+    head = list[bytes]()
+    for part in parts or ():
+        name, _, value = part.partition(b":")
+        if name.strip() == b'"response"':
+            response = value.strip()
+        else:
+            head.append(part)
+    try:
+        reply = _decode(b"{" + b",".join(head) + b"}")
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
+    return Reply(reply.code, reply.status, reply.message, msgspec.Raw(response))
+
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+
+
+def parts_of(body: bytes) -> list[bytes] | None:
+    """What stands between the outermost commas of a JSON object or list; None if it is not JSON.
+
+    For what msgspec does not read although it is JSON.
+    """
+    try:
+        json.loads(body, parse_constant=int)  # NaN is no JSON: a ValueError
+    except RecursionError:
+        pass
+    except ValueError:
+        return None
+    parts, depth, start = list[bytes](), 0, 0
+    for token in _TOKEN.finditer(body):
+        char = token[0]
+        if char in {b"[", b"{"}:
+            depth += 1
+            start = token.end() if depth == 1 else start
+        elif char in {b"]", b"}"}:
+            depth -= 1
+        if depth == (char == b","):  # the outermost comma or the last bracket
+            parts.append(body[start : token.start()])
+            start = token.end()
+        if depth == 0:
+            return None if body[token.end() :].strip() else parts
+    return None
 
 
 def parse_page(answer: Answer, kind: type[T]) -> Decoded[list[T]] | None:

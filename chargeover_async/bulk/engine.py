@@ -203,7 +203,8 @@ class Engine:
         return rider.operation
 
     def _closed(self, operation: Operation[Any]) -> UsageError:
-        return UsageError(f"this bulk scope is closed: {operation.label} was not queued")
+        why = f" ({self._sender.stopped})" if self._sender.stopped else ""
+        return UsageError(f"this bulk scope is closed{why}: {operation.label} was not queued")
 
     # -- settling, withdrawing and closing -------------------------------------------------------
 
@@ -247,10 +248,10 @@ class Engine:
         self._riding.end(self)
         self._gate.close()
 
-    def stop(self, why: str) -> None:
+    def stop(self, why: str, cause: BaseException | None = None) -> None:
         """Send nothing more: what is not in flight settles now, what is runs to its end."""
         self.shut()
-        self._sender.stop(why)
+        self._sender.stop(why, cause)
 
     def break_off(self) -> None:
         """Send nothing more, and do not wait for what is in flight: it ends as unknown."""

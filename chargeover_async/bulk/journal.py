@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from chargeover_async._hints import describe
 from chargeover_async.errors import ChargeOverError, NotSent
 from chargeover_async.observe import logger
 from chargeover_async.operation import Operation, Outcome
@@ -66,7 +67,7 @@ class Teller:
             return self._journal.was_sent(operation)
         except Exception as error:
             self.failed(error)
-            raise NotSent(f"the journal failed: {error}") from error
+            raise NotSent(_why(error)) from error
 
     async def sending(self, batch: list[Entry]) -> None:
         """These are about to leave, unless they cannot be noted."""
@@ -98,7 +99,12 @@ class Teller:
         """Nothing more is sent."""
         if not isinstance(error, ChargeOverError):
             logger.error("the journal failed; a stream sends nothing more", exc_info=error)
-        self._on_failed(f"the journal failed: {error}")
+        self._on_failed(_why(error))
+
+
+def _why(error: Exception) -> str:
+    name, _, text = describe(error).partition(": ")
+    return f"the journal failed: {text or name}"
 
 
 __all__ = ("StreamJournal", "Teller")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from chargeover_async._hints import describe
 from chargeover_async._send.life import End, Result
 from chargeover_async._send.pipeline import Pipeline, retry_after
 from chargeover_async._wire.envelope import Answer, NoAnswer
@@ -57,7 +58,7 @@ class Sender:
         *,
         on_settled: Callable[[Entry, Stage, Outcome[Any]], None],
         on_landed: Callable[[], None],
-        on_failed: Callable[[str], None],
+        on_failed: Callable[[str, BaseException | None], None],
     ) -> None:
         self._pipeline = pipeline
         self._assumptions = assumptions
@@ -90,7 +91,7 @@ class Sender:
             self._loop = asyncio.get_running_loop()
             self.sealer = self._loop.create_task(self._seal(), name="chargeover-seal")
 
-    def stop(self, why: str) -> None:
+    def stop(self, why: str, cause: BaseException | None = None) -> None:
         """Send nothing more: what is not in flight settles now, what is runs to its end."""
         self.stopped = self.stopped or why
         for timer in self._timers:
@@ -99,7 +100,7 @@ class Sender:
         for entry in list(self.books.entries.values()):
             travels = entry.lookup or entry
             if travels.stage not in {FLYING, SETTLED}:
-                self.give_up(travels, why)
+                self.give_up(travels, why, cause)
 
     def ready(self, entry: Entry) -> None:
         """It waits for nothing but a permit."""
@@ -142,10 +143,10 @@ class Sender:
                     self._works = False
                     self._work.clear()
         except asyncio.CancelledError:  # we are closed, or the event loop is
-            self._on_failed(CLOSED)
+            self._on_failed(CLOSED, None)
             raise
         except ChargeOverError as error:  # the client was closed under us, or the quota failed
-            self._on_failed(error.message)
+            self._on_failed(error.message, error)
 
     def _launch(self, batch: list[Entry], permit: Permit) -> None:
         assert self._loop is not None
@@ -183,7 +184,7 @@ class Sender:
             why = "the request was broken off"
             if isinstance(error, Exception):
                 logger.exception("an answer could not be taken in")
-                why = f"the engine failed: {type(error).__name__}: {error}"
+                why = f"the engine failed: {describe(error)}"
             for entry in batch:
                 if entry.stage is FLYING:
                     self.give_up(entry, why, cut_off=True)
@@ -245,14 +246,17 @@ class Sender:
                     step = verdict
             except Exception as error:  # noqa: BLE001 - the others go on
                 logger.exception("an answer could not be taken in")
-                why = f"the engine failed: {type(error).__name__}: {error}"
+                why = f"the engine failed: {describe(error)}"
                 self.give_up(entry, why, cut_off=True)
+                continue
+            if step is None:
                 continue
             if isinstance(step, NoVerdict):
                 self._once_more(entry, step, len(batch))
-            elif step is not None:
+            else:
                 steps.append((entry, step, result))
-        self._plan(steps)
+        if steps:
+            self._plan(steps)
 
     def _once_more(self, entry: Entry, verdict: NoVerdict, together: int) -> None:
         """It did not run: send it again, in a way that tells more."""
@@ -322,7 +326,9 @@ class Sender:
             self._again(entry)
         return None
 
-    def give_up(self, entry: Entry, why: str, *, cut_off: bool = False) -> None:
+    def give_up(
+        self, entry: Entry, why: str, cause: BaseException | None = None, *, cut_off: bool = False
+    ) -> None:
         """Settle an entry that will not be sent again and has no answer of its own.
 
         ``cut_off`` says that it is in a request whose answer is not waited for.
@@ -332,7 +338,7 @@ class Sender:
             self.lookups.end(entry)
             entry, cut_off, why = asked, False, f"its key could not be looked up: {why}"
         give_up = entry.cut_off if cut_off else entry.given_up
-        self.books.settle(entry, give_up(entry.operation, why))
+        self.books.settle(entry, give_up(entry.operation, why, cause))
 
     # -- once more -----------------------------------------------------------------------------
 

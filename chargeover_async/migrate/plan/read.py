@@ -248,7 +248,7 @@ def _fields(values: Mapping[str, Any], table: FieldTable, label: str) -> tuple[F
 def _field(name: str, value: Any, table: FieldTable, label: str) -> Field:
     kind = table.kinds.get(name)
     if kind is None:
-        raise UsageError(f'{label} has an unknown field "{name}"{did_you_mean(name, table.kinds)}')
+        raise UsageError(f'{label} has an unknown field "{name}"{table.shape.hint((name,))}')
     place = f"{label}.{name}"
     if name == KEY and not isinstance(value, (str, list)):
         raise UsageError(f"{place} must be a template with a column, not {_shown(value)}")

@@ -6,13 +6,11 @@ What is wrong with a row is returned, not raised, so that one reading finds ever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
 from msgspec import UNSET
 
-from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate.mask import is_identifier, is_secret_column, mask_text, printable
 from chargeover_async.migrate.rows import Problem, Row
@@ -265,7 +263,6 @@ def _or_else(template: Template, fill: _Make, otherwise: _Make) -> _Make:
 def _cell(rows: Rows, field: Field, name: str, column: str, otherwise: _Make) -> _Make:
     """A cell as it is: most of what is imported."""
     kind, date_format, is_text = field.kind, rows.date_format, field.kind == "text"
-    entries = rows.table.nested.get(field.name) if kind == "list" else None
 
     def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
         cell = cells.get(column)
@@ -274,27 +271,12 @@ def _cell(rows: Rows, field: Field, name: str, column: str, otherwise: _Make) ->
         if is_empty(cell):
             return otherwise(cells, wrongs)
         try:
-            value = convert(kind, cell, date_format)
+            return convert(kind, cell, date_format)
         except ValueError as error:
             wrongs.append((name, column, str(error)))
             return UNSET
-        return value if entries is None else [_as_whole(entry, entries) for entry in value]
 
     return make
-
-
-def _as_whole(entry: Any, table: FieldTable) -> Any:
-    """An entry of a list with whole numbers where they are meant: 7.0 is how some write 7."""
-    if not isinstance(entry, dict):
-        return entry
-    return {
-        name: convert(kind, value)
-        if isinstance(value, Decimal)
-        and (kind := table.kinds.get(name)) in {"id", "integer", "flag"}
-        and value == value.to_integral_value()
-        else value
-        for name, value in cast("Cells", entry).items()
-    }
 
 
 def _template(rows: Rows, field: Field, name: str, template: Template) -> _Make:
@@ -347,7 +329,7 @@ def _as_it_is(
     for name, value in cells.items():
         kind = table.kinds.get(name)
         if kind is None:
-            hint = did_you_mean(name, table.kinds)
+            hint = table.shape.hint((name,))
             wrongs.append((prefix + name, name, f'there is no field "{name}"{hint}'))
         elif name == KEY and is_empty(value):
             wrongs.append((prefix + name, name, "the key is empty"))
