@@ -27,7 +27,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"observe", "_hints", "auth"},
         {"_extras", "_refs", "retry"},
         {"models"},
-        {"query", "webhooks"},
+        {"query", "webhooks", "_same"},
         {"limits", "_wire"},
         {"operation"},
         {"_send"},
