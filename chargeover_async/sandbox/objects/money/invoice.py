@@ -90,8 +90,13 @@ def _delete(store: Tables, row: Row) -> None:
     forget_amounts(store, row.data.get("customer_id"))
 
 
-def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
+def _seed(store: Tables, draft: Draft, record: dict[str, Any]) -> None:
     data = draft.data
+    if record.get("payments") is not None:
+        paid, applied = (Decimal(str(record.get(n) or 0)) for n in ("payments", "applied"))
+        back = max(applied - paid - (data.get("credits") or 0), _ZERO)
+        data |= {"payments": paid - back, "refunded": back}
+        draft.forget(("payments",))
     lines: list[dict[str, Any]] = []
     for line in data.get("line_items") or ():
         kept = {"line_quantity": 1, **line}
@@ -115,8 +120,19 @@ def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
 # Derived fields.
 
 
-def _applied(_store: Tables, row: Row) -> Decimal:
-    return _ZERO + (row.data.get("payments") or 0) + (row.data.get("credits") or 0)
+def _payments(_store: Tables, row: Row) -> Decimal:
+    return _ZERO + (row.data.get("payments") or 0) + (row.data.get("refunded") or 0)
+
+
+def _applied(store: Tables, row: Row) -> Decimal:
+    """Payments, credits and refunds, all of them added (see `applying`)."""
+    return _payments(store, row) + (row.data.get("refunded") or 0) + (row.data.get("credits") or 0)
+
+
+def _onetime(_store: Tables, row: Row) -> Decimal:
+    """What is neither recurring nor usage, without taxes (recording `query_invoices`)."""
+    total: Decimal = row.data["total"]
+    return total - sum(row.data.get(name) or 0 for name in ("taxes", "sum_base", "sum_usage"))
 
 
 def _transaction_ids(store: Tables, row: Row) -> list[int]:
@@ -235,16 +251,17 @@ INVOICE = Spec(
     ),
     create_only=frozenset(("customer_id", "currency_id", "class_id")),
     single_only=("line_items",),
+    private=frozenset(("refunded",)),
+    through=frozenset(("payments",)),
     references={"customer": "customer"},
     choices={"terms_id": "terms", "currency_id": "currency"},
     derived={
         **SHARED,
         "subtotal": lambda _store, row: row.data["total"] - (row.data.get("taxes") or 0),
         "balance": balance_of,
+        "payments": _payments,
         "applied": _applied,
-        "sum_onetime": lambda _store, row: (
-            row.data["total"] - (row.data.get("sum_base") or 0) - (row.data.get("sum_usage") or 0)
-        ),
+        "sum_onetime": _onetime,
         "is_paid": is_paid,
         "is_void": lambda _store, row: row.data.get("void_datetime") is not None,
         "is_overdue": is_overdue,
