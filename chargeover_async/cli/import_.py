@@ -101,6 +101,8 @@ def import_command(
         )
         say(f"Checking {plan} and its files ...", err=True)
         forecast = job.check()
+        for problem in forecast.warnings:
+            say(f"Warning: {problem}", err=True)
         if dry_run:
             _tell_forecast(forecast, job.preview(), as_json)
             return

@@ -217,6 +217,14 @@ def test_summary_for_people_ends_with_the_counts() -> None:
     )
 
 
+def test_keys_that_look_alike_are_warned_of_on_the_error_output() -> None:
+    """And sent: it may be meant."""
+    write_plan("Id,Name\n1,A\n1\u200b,B\n")
+    result = run("import", "plan.toml", "--sandbox", "--json")
+    assert summary_of(result)["created"] == 2
+    assert "Warning: customers.csv row 3, field external_key: the key 'c-1\\u200b'" in result.stderr
+
+
 def test_dry_run_tells_the_price_and_sends_nothing(account: Sandbox) -> None:
     """Requests, and minutes at the default quota."""
     write_plan(many(60))
