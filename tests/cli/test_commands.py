@@ -428,6 +428,7 @@ def test_check_refuses_wrong_credentials(account: Sandbox, monkeypatch: pytest.M
 # -- sandbox ----------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_sandbox_command_serves_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line is URL, user name and password of an account; stderr has its page's URL."""
     command = [sys.executable, "-m", "chargeover_async", "sandbox", "--port", "0"]
@@ -520,6 +521,7 @@ def test_sandbox_names_a_store_that_is_something_else(tmp_path: Path) -> None:
     assert other.read_text() == "not a database\n" * 100
 
 
+@pytest.mark.process
 def test_quickstart_runs_and_prints_the_total() -> None:
     """The shortest true program is true."""
     done = subprocess.run(  # noqa: S603 - our own program
