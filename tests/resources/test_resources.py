@@ -308,7 +308,7 @@ async def test_what_a_call_returns(call: Any, response: Any, value: Any):
         (lambda co: co.customers.get(0), "at least 1"),
         (lambda co: co.customers.get(-1), "from 0"),
         (lambda co: co.customers.get(2**63), "from 0"),
-        (lambda co: co.customers.get(1.0), "whole number"),
+        (lambda co: co.customers.get(1.5), "whole number"),
         (lambda co: co.customers.update("a", company="x"), "write ExternalKey"),
         (lambda co: co.customers.delete(None), "whole number"),
         (lambda co: co.customers.set_primary_contact(7, "3"), "superuser_id"),

@@ -18,6 +18,7 @@ from chargeover_async.query import (
     Order,
     QueryPairs,
     Where,
+    check_count,
     order_pair,
     page_pairs,
     where_pair,
@@ -157,7 +158,7 @@ class Pageable(BaseResource[T]):
         reading: Reading,
         query: QueryPairs = (),
     ) -> AsyncIterator[Any]:
-        page_pairs(page, None)
+        page = check_count("page", page, 1, MAX_PAGE)
         order_pair(order)
         return pages(self, where_pair(where), order, page, reading, query)
 
