@@ -201,7 +201,7 @@ def test_best_fit_is_by_amount_then_date(shop, amount, found):
         {"customer_id": 1, "transaction_type": "ref", "amount": 5},
         {"customer_id": 1, "transaction_type": "cre", "gateway_method": "check", "amount": 5},
         {"customer_id": 1, **CHECK, "amount": 5, "applied_to": "10000"},
-        {"customer_id": 1, **CHECK, "amount": 5, "applied_to": [10000]},
+        {"customer_id": 1, **CHECK, "amount": 5, "applied_to": [[10000]]},
         {"customer_id": 1, **CHECK, "amount": 5, "applied_to": [{}]},
         {"customer_id": 1, **CHECK, "amount": 5, "applied_to": [{"invoice_id": 9}]},
         {"customer_id": 1, **CHECK, "amount": 5, "applied_to": {"a": {"invoice_id": 10000}}},
@@ -338,6 +338,25 @@ def test_refund_takes_the_unapplied_part_first(shop):
     assert invoice["invoice_status_state"] == "o"
     assert shop.ok("GET", "/customer/1")["paid"] == 0
     assert "only 0" in shop.refused("POST", "/transaction/1?action=refund", {})
+
+
+@pytest.mark.parametrize("form", [[10000], ["10000"], {"0": 10000}, [{"invoice_id": "10000"}]])
+@pytest.mark.parametrize("path", ["/transaction", "/transaction?action=pay"])
+def test_an_invoice_may_be_named_by_its_id_alone(shop, form, path):
+    """As the vendor's Ruby client does, which was recorded to be taken."""
+    shop.card(1)
+    shop.ok("POST", path, {"customer_id": 1, "amount": 30, **CHECK, "applied_to": form})
+    assert (applied(shop, 1), balances(shop)) == ({10000: 30}, [0, 20, 50])
+    shop.ok("POST", "/transaction/1?action=changeAppliedAmounts", {"applied_to": ["10001"]})
+    assert balances(shop) == [30, 0, 50]
+
+
+@pytest.mark.parametrize("form", [[True], [None], [[10000]], ["x"], [""], 10000, "10000", [-1]])
+def test_what_names_no_invoice_is_refused(shop, form):
+    """And nothing is paid."""
+    shop.refused(
+        "POST", "/transaction", {"customer_id": 1, "amount": 5, **CHECK, "applied_to": form}
+    )
 
 
 @pytest.mark.parametrize(
@@ -733,6 +752,8 @@ async def test_client_moves_money(sandbox):
         for form in ("query", "path"):
             assert await co.transactions.change_applied_amounts(credit.id, applied, form=form)
         assert (await co.invoices.get(bills[1])).balance == Decimal(18)
+        assert await co.transactions.change_applied_amounts(credit.id, [bills[1]])
+        assert (await co.invoices.get(bills[1])).balance == Decimal("15.5")
         back = await co.transactions.create_refund(
             customer_id=customer,
             amount=Decimal(-10),

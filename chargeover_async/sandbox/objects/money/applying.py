@@ -64,6 +64,8 @@ def cents(sent: object) -> Decimal:
 def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
     """What an ``applied_to`` asks for: a list, or an object with the keys "0", "1", ...
 
+    An entry may be an invoice's id alone, number or text (recordings `invoice_attempt_payment`,
+    `attempt_payment_of_invoice` of the vendor's Ruby client).
     The invoices must be the customer's own or those of its children, whom a parent may pay for.
     Source of the two shapes: page "Adjust applied amounts" and the vendor's PHP sample.
     """
@@ -78,6 +80,8 @@ def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
         raise Refused(INVALID)
     found: dict[int, Wish] = {}
     for entry in sent:
+        if isinstance(entry, (int, str)):
+            entry = {"invoice_id": entry}
         if not is_object(entry):
             raise Refused(INVALID)
         invoice = need_named(store, entry, "invoice", "invoice")
