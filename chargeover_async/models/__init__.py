@@ -47,6 +47,7 @@ from .tokenized import TokenizedPayMethod, TokenizedPayMethodCreate
 from .transaction import (
     AppliedAmount,
     AppliedAmountIn,
+    AppliedTo,
     CreditCreate,
     NewPayMethod,
     RefundCreate,
@@ -68,6 +69,7 @@ __all__ = (
     "Admin",
     "AppliedAmount",
     "AppliedAmountIn",
+    "AppliedTo",
     "Brand",
     "Campaign",
     "CardPayment",

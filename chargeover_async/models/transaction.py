@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
+from chargeover_async._refs import Ref
+
 from ._json.base import Mixed, Record
-from ._json.checks import Day, Id, Integer, MixedIn, Moment, Money, Secret, Text
+from ._json.checks import Day, Id, IdOrText, Integer, MixedIn, Moment, Money, Secret, Text
 
 
 class AppliedAmount(Record, frozen=True, kw_only=True):
@@ -86,10 +88,14 @@ class Transaction(Record, frozen=True, kw_only=True):
 class AppliedAmountIn(TypedDict, total=False):
     """An invoice to apply to; without ``applied`` as much as there is (recording)."""
 
-    invoice_id: Id
+    invoice_id: IdOrText
     invoice_external_key: Text
     invoice_token: Text
     applied: Money
+
+
+AppliedTo = AppliedAmountIn | int | str | Ref
+"""An invoice with an amount, or its id alone, as a number or as text (recorded so in 2015)."""
 
 
 class NewPayMethod(TypedDict, total=False):
@@ -128,7 +134,7 @@ class _Paying(TypedDict, total=False):
     customer_external_key: Text
     customer_token: Text
     amount: Money
-    applied_to: Sequence[AppliedAmountIn]
+    applied_to: Sequence[AppliedTo]
 
 
 class TransactionPay(_Paying, total=False):
@@ -185,7 +191,7 @@ class TransactionRefunding(TypedDict, total=False):
 class TransactionApply(TypedDict, total=False):
     """What `Transactions.change_applied_amounts` sends."""
 
-    applied_to: Sequence[AppliedAmountIn]
+    applied_to: Sequence[AppliedTo]
 
 
 TransactionEmail = TypedDict(
@@ -207,22 +213,7 @@ TransactionEmail = TypedDict(
 __all__ = (
     "AppliedAmount",
     "AppliedAmountIn",
-    "CreditCreate",
-    "NewPayMethod",
-    "RefundCreate",
-    "Transaction",
-    "TransactionApply",
-    "TransactionCreate",
-    "TransactionEmail",
-    "TransactionPay",
-    "TransactionRefund",
-    "TransactionRefunding",
-)
-
-
-__all__ = (
-    "AppliedAmount",
-    "AppliedAmountIn",
+    "AppliedTo",
     "CreditCreate",
     "NewPayMethod",
     "RefundCreate",

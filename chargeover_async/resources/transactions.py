@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Unpack
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import (
-    AppliedAmountIn,
+    AppliedTo,
     Created,
     CreditCreate,
     RefundCreate,
@@ -188,7 +188,7 @@ class Transactions(Resource[Transaction]):
     def change_applied_amounts(
         self,
         target: Target,
-        applied_to: Sequence[AppliedAmountIn],
+        applied_to: Sequence[AppliedTo],
         *,
         extra: Mapping[str, Any] | None = None,
         form: ActionForm = "query",

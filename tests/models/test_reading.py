@@ -360,7 +360,7 @@ async def test_custom_fields_may_have_your_names():
         "custom_3": "x",
         "bill_city": "Rom",
     }
-    world = World(*[envelope(200, one) for one in (record, [record], [record])])
+    world = World(*[envelope(200, found) for found in (record, [record], [record], [])])
     found = await world.co.customers.get(1, as_=MyCustomer)
     assert (found.tier, found.score, found.custom_3) == ("gold", Decimal("1.50"), "x")
     assert (found.custom_1, found.custom_2) == (None, None)

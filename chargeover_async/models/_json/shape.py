@@ -143,6 +143,17 @@ def _nested(shape: Shape) -> Check:
     return check
 
 
+def _nested_or_id(shape: Shape) -> Check:
+    nested = _nested(shape)
+
+    def check(value: Any, path: Path, refs: Refs) -> Any:
+        if isinstance(value, Mapping):
+            return nested(value, path, refs)
+        return CHECKS["id or text"](value, path, refs)
+
+    return check
+
+
 def _each(check_entry: Check, *, has_secret: bool) -> Check:
     def check(value: Any, path: Path, refs: Refs) -> list[Any]:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
@@ -165,6 +176,9 @@ def _compile(name: str, annotation: Any, model: Any) -> tuple[str, Check, bool]:
     if annotation is str:
         return "text", check_text, False
     arguments = [kind for kind in get_args(annotation) if kind is not type(None)]
+    if arguments and is_typeddict(arguments[0]) and int in arguments:
+        shape = shape_of(arguments[0], model)
+        return "object", _nested_or_id(shape), shape.has_secret
     if get_origin(annotation) is not None and len(arguments) == 1:
         inner = arguments[0]
         if get_origin(annotation) not in _SEQUENCES:  # X | None

@@ -143,6 +143,7 @@ _BY_KIND: dict[str, Convert] = {
     "secret": _secret,
     "key": _text,
     "id": _whole,
+    "id or text": _whole,
     "integer": _whole,
     "flag": _flag,
     "money": _money,
