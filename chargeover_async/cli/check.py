@@ -11,6 +11,7 @@ from chargeover_async.migrate.job import first_contact
 
 from .account import IMPATIENT, Opener, opener
 from .exits import fail
+from .say import say
 
 
 @click.command(
@@ -24,7 +25,7 @@ def check_command(url: str | None) -> None:
     sent; 5 no connection or wrong credentials.
     """
     try:
-        click.echo(asyncio.run(_check(opener(url))))
+        say(asyncio.run(_check(opener(url))))
     except ChargeOverError as error:
         fail(error, "Nothing was changed")
 

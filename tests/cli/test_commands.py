@@ -354,6 +354,7 @@ def test_check_refuses_wrong_credentials(account: Sandbox, monkeypatch: pytest.M
 # -- sandbox ----------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_sandbox_command_serves_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line is URL, user name and password of an account; stderr has its page's URL."""
     command = [sys.executable, "-m", "chargeover_async", "sandbox", "--port", "0"]
@@ -446,6 +447,7 @@ def test_sandbox_names_a_store_that_is_something_else(tmp_path: Path) -> None:
     assert other.read_text() == "not a database\n" * 100
 
 
+@pytest.mark.process
 def test_quickstart_runs_and_prints_the_total() -> None:
     """The shortest true program is true."""
     done = subprocess.run(  # noqa: S603 - our own program
@@ -464,3 +466,47 @@ def test_summary_of_nothing_is_an_object() -> None:
     result = run("import", "no.toml", "--json")
     assert result.exit_code == 4
     assert summary_of(result).keys() == json.loads(Summary(operations=0).json()).keys()
+
+
+# -- streams ----------------------------------------------------------------------------------
+
+COMMAND = f"{sys.executable} -m chargeover_async import plan.toml --sandbox --skip-bad-rows"
+
+
+def in_shell(redirection: str, **variables: str) -> tuple[int, str, str]:
+    done = subprocess.run(  # noqa: S603 - our own words
+        ["/bin/sh", "-c", ("{ " if "}" in redirection else "") + f"{COMMAND} {redirection}"],
+        env=environment() | variables,
+        capture_output=True,
+        check=False,
+        timeout=600,
+    )
+    return done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+@pytest.mark.parametrize("where", ["out", "err"])
+@pytest.mark.parametrize("how", [">/dev/full", ">&-", "| true"])
+def test_streams_that_take_nothing_cost_no_count(where: str, how: str) -> None:
+    """All rows are accounted for on the stream that is left, without a traceback."""
+    write_plan(many(30) + "7,taken\n")
+    if how == "| true":  # who read it is gone
+        how = "| true" if where == "out" else "2>&1 >&3 | true; } 3>&1"
+        _, out, err = in_shell(how)
+    else:
+        code, out, err = in_shell(how if where == "out" else f"2{how}")
+        assert code == 1
+    assert "31 operations: 30 created, 1 failed, 0 unknown" in (out + err)
+    assert "Traceback" not in out + err
+    assert "Exception" not in out + err
+    assert len(Path("plan.failures.jsonl").read_text("utf-8").splitlines()) == 1
+
+
+@pytest.mark.process
+def test_streams_of_an_odd_encoding_show_what_they_have_not_as_escapes() -> None:
+    """Names of files and of columns, in messages and in the summary."""
+    write_plan("Id,Name\n1,A\n", PLAN.replace("customers.csv", "\u017dilina.csv"))
+    Path("customers.csv").rename("\u017dilina.csv")
+    code, out, _ = in_shell("", PYTHONIOENCODING="latin-1")
+    assert (code, r"\u017dilina.csv (customer): 1 rows, 1 created" in out) == (0, True)

@@ -10,6 +10,7 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate.plan.plan import Plan, Rows
+from chargeover_async.migrate.plan.record import used_columns
 from chargeover_async.migrate.rows import Held, Problem, Source
 
 from .load import Done, LoadCheck
@@ -99,6 +100,7 @@ class Checked:
         else:
             source = rows.source.measure()
             self._measured[held] = source.held
+        source = msgspec.structs.replace(source, wanted=used_columns(rows))
         return msgspec.structs.replace(rows, source=source)
 
     @property
