@@ -136,7 +136,13 @@ class _Call:
             else:
                 result = await self._send(asked, question)
                 step = life.looked_up(
-                    operation, question, result, sent, pipeline.policy, loop.time()
+                    operation,
+                    question,
+                    result,
+                    sent,
+                    pipeline.policy,
+                    loop.time(),
+                    dates=pipeline.dates,
                 )
             if isinstance(step, End):
                 return step

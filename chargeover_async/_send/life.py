@@ -58,6 +58,7 @@ from chargeover_async.errors import (
     RateLimited,
     TransportError,
 )
+from chargeover_async.models import DateFormat
 from chargeover_async.operation import Operation, Outcome, Reader, state_of
 from chargeover_async.retry import TABLE, Fault, Next, Repeat, RetryPolicy
 
@@ -198,18 +199,20 @@ class Life:
         now: float,
         *,
         sure: bool = True,
+        dates: DateFormat | None = None,
     ) -> Next | End:
         """The ``question`` for its key brought ``result``: its end, or what is next.
 
         That is to send it again, at once, or (LOOK_UP) to ask again, after a pause.
-        ``sent`` is the payload that was sent, by which a record is known as ours. A 404 that is not
+        ``sent`` is the payload that was sent, by which a record is known as ours, whose dates are
+        written as ``dates``. A 404 that is not
         ``sure`` does not end the doubt; sending again is safe, as the key is taken if it is wrong.
         """
         fault, elapsed_s = result.fault, now - self.since
         question._count(fault)
         if fault is None:
             assert result.reply is not None
-            return self._found(operation, result.reply.response, sent)
+            return self._found(operation, result.reply.response, sent, dates)
         if fault is REFUSED and result.status == 404 and self.existing is None:
             if policy.may_repeat(Fault.LOST, AGAIN, self.tries, elapsed_s):
                 self.in_doubt = not sure
@@ -300,10 +303,12 @@ class Life:
         error.__cause__ = cause or (self.lost.cause if self.lost is not None else None)
         return self.failed(operation, error)
 
-    def _found(self, operation: Operation[Any], record: msgspec.Raw, sent: Any) -> End:
+    def _found(
+        self, operation: Operation[Any], record: msgspec.Raw, sent: Any, dates: DateFormat | None
+    ) -> End:
         """A record has its key: ours, or another's."""
         try:
-            identity, other = compare(operation.object, record, sent)
+            identity, other = compare(operation.object, record, sent, dates)
             answer = msgspec.Raw(b'{"id":%d}' % identity)
             shown = ", ".join(f"{k} sent {a!r} held {b!r}" for k, (a, b) in sorted(other.items()))
         except Exception as error:  # noqa: BLE001 - whatever a record may hold

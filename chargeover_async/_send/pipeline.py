@@ -15,6 +15,7 @@ from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async._wire.request import Request, segment
 from chargeover_async.errors import ChargeOverError, NotSent
 from chargeover_async.limits import Limiter, Permit, Priority
+from chargeover_async.models import DateFormat
 from chargeover_async.observe import (
     Observer,
     RequestSent,
@@ -46,6 +47,7 @@ class Pipeline:
     __slots__ = (
         "budget",
         "carriers",
+        "dates",
         "limiter",
         "observer",
         "policy",
@@ -62,6 +64,7 @@ class Pipeline:
         *,
         observer: Observer | None = None,
         source: random.Random | None = None,
+        dates: DateFormat | None = None,
     ) -> None:
         self.transport = transport
         self.limiter = limiter
@@ -69,6 +72,7 @@ class Pipeline:
         self.budget = RetryBudget(policy)
         self.carriers: list[Carrier] = []
         self.stats = Stats()
+        self.dates = dates  # how the account writes them
         self.observer = observer
         # Jitter needs no secrecy.
         self.random = source or random.Random()  # noqa: S311

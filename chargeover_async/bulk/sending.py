@@ -312,8 +312,17 @@ class Sender:
         if absent and self.stopped:
             self.give_up(lookup, self.stopped)
             return None
-        policy, operation = self._pipeline.policy, entry.operation
-        step = entry.looked_up(operation, lookup, result, entry.payload, policy, now, sure=sure)
+        operation, pipeline = entry.operation, self._pipeline
+        step = entry.looked_up(
+            operation,
+            lookup,
+            result,
+            entry.payload,
+            pipeline.policy,
+            now,
+            sure=sure,
+            dates=pipeline.dates,
+        )
         if step is Next.LOOK_UP:
             if not self.stopped:
                 return Next.AGAIN  # the question

@@ -540,3 +540,11 @@ def test_a_revision_is_read():
         Revision,
     )
     assert found.revision_datetime == dt.datetime(2023, 3, 3, 10, 36, 22)
+
+
+@pytest.mark.parametrize("pattern", ["dd.mm.yyyy", "", "%d.%m.", "%H:%M", "%Q", "%", 5, None])
+def test_a_pattern_that_tells_no_day_is_refused(pattern: Any):
+    """Text without a directive matches itself, and would read no date at all."""
+    for kind in ("date", "datetime"):
+        with pytest.raises(UsageError, match="is no pattern of dates"):
+            DateFormat(**{kind: pattern})
