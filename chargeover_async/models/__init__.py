@@ -47,7 +47,6 @@ from .tokenized import TokenizedPayMethod, TokenizedPayMethodCreate
 from .transaction import (
     AppliedAmount,
     AppliedAmountIn,
-    AppliedTo,
     CreditCreate,
     NewPayMethod,
     RefundCreate,
@@ -69,7 +68,6 @@ __all__ = (
     "Admin",
     "AppliedAmount",
     "AppliedAmountIn",
-    "AppliedTo",
     "Brand",
     "Campaign",
     "CardPayment",

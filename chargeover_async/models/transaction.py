@@ -10,12 +10,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TypedDict
+from typing import Annotated, TypedDict
 
 from chargeover_async._refs import Ref
 
 from ._json.base import Mixed, Record
-from ._json.checks import Day, Id, IdOrText, Integer, MixedIn, Moment, Money, Secret, Text
+from ._json.checks import Day, Id, IdOrText, Integer, MixedIn, Moment, Money, Secret, Short, Text
 
 
 class AppliedAmount(Record, frozen=True, kw_only=True):
@@ -94,8 +94,9 @@ class AppliedAmountIn(TypedDict, total=False):
     applied: Money
 
 
-AppliedTo = AppliedAmountIn | int | str | Ref
-"""An invoice with an amount, or its id alone, as a number or as text (recorded so in 2015)."""
+# The vendor's Ruby client sends ids alone, as numbers and as text (recordings
+# `invoice_attempt_payment`, `attempt_payment_of_invoice`); here they are sent in full.
+AppliedIn = Annotated[AppliedAmountIn | int | str | Ref, Short("invoice_id")]
 
 
 class NewPayMethod(TypedDict, total=False):
@@ -134,7 +135,7 @@ class _Paying(TypedDict, total=False):
     customer_external_key: Text
     customer_token: Text
     amount: Money
-    applied_to: Sequence[AppliedTo]
+    applied_to: Sequence[AppliedIn]
 
 
 class TransactionPay(_Paying, total=False):
@@ -191,7 +192,7 @@ class TransactionRefunding(TypedDict, total=False):
 class TransactionApply(TypedDict, total=False):
     """What `Transactions.change_applied_amounts` sends."""
 
-    applied_to: Sequence[AppliedTo]
+    applied_to: Sequence[AppliedIn]
 
 
 TransactionEmail = TypedDict(
@@ -213,7 +214,6 @@ TransactionEmail = TypedDict(
 __all__ = (
     "AppliedAmount",
     "AppliedAmountIn",
-    "AppliedTo",
     "CreditCreate",
     "NewPayMethod",
     "RefundCreate",

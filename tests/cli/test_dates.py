@@ -8,15 +8,14 @@ from click.testing import CliRunner
 
 from chargeover_async import ChargeOver, DateFormat, UsageError
 from chargeover_async.cli import cli
-from chargeover_async.cli.account import date_options, opener
+from chargeover_async.cli.account import account_options, opener
 
 URL = "https://example.chargeover.com/api/v3"
 DAY, MOMENT = "%d.%m.%Y", "%d.%m.%Y %H:%M"
 
 
 @click.command()
-@click.option("--url")
-@date_options
+@account_options
 def probe(url: str | None) -> None:
     """Shows what a client of the command would read dates by."""
     dates = opener(url)()._options.dates

@@ -120,20 +120,19 @@ def test_a_recorded_record_can_be_written_back(recorded: Recorded):
                     assert payload == fields
 
 
-@pytest.mark.parametrize("held", [[10088], ["10064"], [{"invoice_id": "10041", "applied": 4500}]])
-async def test_an_invoice_is_named_as_it_was_recorded(held: Any):
-    """By its id alone, as a number or as text, as well as with an amount (2015)."""
-    world = World()
+async def test_an_invoice_is_named_as_it_was_recorded():
+    """By its id as text, as answers of 2015 have it."""
+    co = World().co
+    held = [{"invoice_id": "10041", "applied": 4500}]
     for operation in (
-        world.co.transactions.create(customer_id=1, amount=5, applied_to=held),
-        world.co.transactions.pay(customer_id=1, applied_to=held),
-        world.co.transactions.change_applied_amounts(1, held),
+        co.transactions.pay(customer_id=1, applied_to=held),
+        co.transactions.change_applied_amounts(1, held),
     ):
         assert operation.payload["applied_to"] == held
         operation.close()
-    for wrong in (["x"], [""], [1.5], [True], ["1" * 20], [-1], "10088", 10088):
+    for wrong in ("x", "", 1.5, True, "1" * 20, -1):
         with pytest.raises(UsageError, match="applied_to"):
-            world.co.transactions.pay(customer_id=1, applied_to=wrong)  # type: ignore[arg-type]
+            co.transactions.pay(customer_id=1, applied_to=[{"invoice_id": wrong}])  # type: ignore[typeddict-item]
 
 
 @each

@@ -143,7 +143,6 @@ _BY_KIND: dict[str, Convert] = {
     "secret": _secret,
     "key": _text,
     "id": _whole,
-    "id or text": _whole,
     "integer": _whole,
     "flag": _flag,
     "money": _money,
