@@ -66,7 +66,7 @@ from .same import compare
 READ, KEYED = Repeat.READ, Repeat.KEYED
 NEVER_LEFT, THROTTLED, REFUSED = Fault.NEVER_LEFT, Fault.THROTTLED, Fault.REFUSED
 AGAIN, LOOK_UP = Next.AGAIN, Next.LOOK_UP
-_TRUE = Reply(200, response=msgspec.Raw(b"true"))
+_TRUE = Reply(200, "OK", response=msgspec.Raw(b"true"))
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -113,8 +113,13 @@ def result_of(
     fault = fault_of(answer.status, reply)
     reason = ""
     if fault is Fault.LOST:
-        what = "an answer that is not the API's" if reply is None else "an error of the server"
-        reason = f"HTTP {answer.status} with {what}"
+        reason = f"HTTP {answer.status} with "
+        if reply is not None:
+            reason += f"an envelope that says {reply.status!r}, {reply.code}: {reply.message}"
+        elif 300 <= answer.status < 400:
+            reason += "a redirect; redirects are not followed: check the URL"
+        else:
+            reason += "an answer that is not the API's"
     status = answer.status
     if reply is not None and fault is not None and 200 <= status < 300:
         status = reply.code
@@ -317,7 +322,7 @@ class Life:
             self.existing.existing_id, self.existing.differences = identity, other
             return self.failed(operation, self.existing)
         if not other:
-            return self._done(operation, Reply(201, response=answer))
+            return self._done(operation, Reply(201, "OK", response=answer))
         taken = AlreadyExists(
             f"{operation.object} {identity} has this external_key and holds other values: {shown}. "
             "It is either somebody else's, or ours and changed since",

@@ -234,7 +234,7 @@ class Sender:
             self._pipeline.throttled(permit=flight.permit)
         steps: list[tuple[Entry, Next, Result]] = []
         for entry, (result, verdict) in zip(batch, reading.results, strict=True):
-            if reading.mismatch:
+            if reading.halves:
                 # One of them may be what the server stumbles over: it is found by halves.
                 entry.cap = max(1, len(batch) // 2)
             try:
