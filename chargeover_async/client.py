@@ -29,6 +29,7 @@ from .limits import Limiter, LocalLimiter, Permit, Priority, QuotaSettings, Quot
 from .models import Created
 from .models._json.checks import check_json, check_mapping
 from .models._json.mend import DateFormat
+from .models._json.plain import plain
 from .models._json.read import read_untyped
 from .observe import Observer, Stats
 from .operation import Operation, Outcome, Reader
@@ -254,7 +255,7 @@ class ChargeOver(Resources):
         JSON as it came. ``repeat`` says how safe it is to send twice; left out, GET, PUT and DELETE
         are repeated and POST is not.
         """
-        method = str(method).upper()
+        method = str(plain(method)).upper()
         if method not in {*METHODS, "POST"}:
             raise UsageError(f"method must be GET, POST, PUT or DELETE, not {method!r}")
         _check_path(path)

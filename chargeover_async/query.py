@@ -12,10 +12,12 @@ from decimal import Decimal
 from typing import Any
 
 from .errors import UsageError
-from .models._json.checks import MAX_ID, is_key, moment_text
+from .models._json.checks import MAX_ID, is_key, moment_text, shown
+from .models._json.plain import plain
 
 MAX_PAGE = 500  # "You will not be able to retrieve more than 500 records at one time."
 MAX_REVISIONS = 10
+_MOST_DIGITS = 65  # of a number before or behind its point: MySQL's DECIMAL has no more
 
 Value = str | int | Decimal | float | bool | dt.date | dt.datetime
 QueryPairs = tuple[tuple[str, str], ...]
@@ -54,8 +56,8 @@ class Field:
             or not name.isprintable()
             or any(char in name for char in ":,?&=#\\ ")
         ):
-            raise UsageError(f"{name!r} cannot be a field name")
-        self._name = name
+            raise UsageError(f"{shown(name)} cannot be a field name")
+        self._name: str = plain(name)
 
     def __getattr__(self, name: str) -> Field:
         if name.startswith("__"):
@@ -71,7 +73,7 @@ class Field:
     def __eq__(self, value: object) -> Clause:  # type: ignore[override]  # builds a clause
         if value is None:
             return Clause(f"{self._name}:IS:NULL")
-        if isinstance(value, str) and not value.strip() and is_key(self._name):
+        if isinstance(value, str) and not plain(value).strip() and is_key(self._name):
             # Nobody has it; what a server makes of it could be every record that has no key.
             raise UsageError(f"{self._name} is compared with an empty key; None asks for no key")
         return self._clause("EQUALS", value)  # type: ignore[arg-type]  # filter_text checks it
@@ -115,25 +117,29 @@ F = _Fields()
 
 def filter_text(value: Any, name: str) -> str:
     """``value`` as the API reads it in a filter, not yet escaped."""
-    if isinstance(value, bool):
-        return "1" if value else "0"  # UNVERIFIED: no source filters by a flag
-    if isinstance(value, str):
+    meant: Any = plain(value)
+    kind = type(meant)
+    if kind is bool:
+        return "1" if meant else "0"  # UNVERIFIED: no source filters by a flag
+    if isinstance(meant, str):
         try:
-            value.encode()
+            meant.encode()
         except UnicodeEncodeError:
-            raise UsageError(f"{name}: {value!r} cannot be written as UTF-8") from None
-        return value
-    if isinstance(value, int):
-        if abs(value) > MAX_ID:
+            raise UsageError(f"{name}: {meant!r} cannot be written as UTF-8") from None
+        return meant
+    if kind is int:
+        if abs(meant) > MAX_ID:
             raise UsageError(f"{name}: a whole number of more than 64 bits cannot be compared")
-        return str(int(value))
-    if isinstance(value, dt.date):
-        return moment_text(value)
-    if isinstance(value, Decimal) and value.is_finite():
-        return f"{value:f}"
-    if isinstance(value, float) and math.isfinite(value):
-        return f"{Decimal(repr(value)):f}"
-    raise UsageError(f"{name} cannot be compared with {type(value).__name__} {value!r}")
+        return str(meant)
+    if kind is dt.date or kind is dt.datetime:
+        return moment_text(meant)
+    if kind is float and math.isfinite(meant):
+        meant = Decimal(repr(meant))
+    if type(meant) is Decimal and meant.is_finite():
+        if abs(meant.adjusted()) > _MOST_DIGITS:
+            raise UsageError(f"{name}: a number of so many digits cannot be compared")
+        return f"{meant:f}"
+    raise UsageError(f"{name} cannot be compared with {type(value).__name__} {shown(value)}")
 
 
 def escape(text: str) -> str:
@@ -163,9 +169,13 @@ Where = Clause | Iterable[Clause] | None
 Order = str | Iterable[str] | None
 
 
-def _listed(name: str, value: Any) -> list[Any]:
+_CLAUSES = "where= takes a clause such as F.total > 100, or several in a list"
+_NAMES = 'order= takes a field such as "total" or "-total", or several in a list'
+
+
+def _listed(value: Any, wanted: str) -> list[Any]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise UsageError(f"{name}= takes one or several, not {value!r}")
+        raise UsageError(f"{wanted}, not {shown(value)}")
     return list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
@@ -177,10 +187,10 @@ def where_texts(where: Where) -> list[str]:
     """
     if where is None:
         return []
-    clauses = [where] if isinstance(where, Clause) else _listed("where", where)
+    clauses = [where] if isinstance(where, Clause) else _listed(where, _CLAUSES)
     for clause in clauses:
         if not isinstance(clause, Clause):
-            raise UsageError(f"where= takes clauses such as F.total > 100, not {clause!r}")
+            raise UsageError(f"{_CLAUSES}, not {shown(clause)}")
     return [clause.text for clause in clauses]
 
 
@@ -198,15 +208,15 @@ def order_pair(order: Order) -> QueryPairs:
     if order is None:
         return ()
     parts: list[str] = []
-    for field in [order] if isinstance(order, str) else _listed("order", order):
+    for field in [order] if isinstance(order, str) else _listed(order, _NAMES):
         if not isinstance(field, str):
-            raise UsageError(f"order= takes 'field' or '-field', not {field!r}")
-        name, _, direction = field.partition(":")
+            raise UsageError(f"{_NAMES}, not {shown(field)}")
+        name, _, direction = plain(field).partition(":")
         if name.startswith("-") and not direction:
             name, direction = name[1:], "DESC"
         direction = (direction or "ASC").upper()
         if direction not in {"ASC", "DESC"} or name.startswith("-"):
-            raise UsageError(f"order= takes 'field' or '-field', not {field!r}")
+            raise UsageError(f"{_NAMES}, not {shown(field)}")
         Field(name)
         parts.append(f"{name}:{direction}")
     return (("order", ",".join(parts)),) if parts else ()
@@ -215,18 +225,21 @@ def order_pair(order: Order) -> QueryPairs:
 def page_pairs(limit: int | None, offset: int | None, *, most: int = MAX_PAGE) -> QueryPairs:
     """The ``limit`` and ``offset`` parameters, each left out when None."""
     pairs: list[tuple[str, str]] = []
-    for name, value, low, high in (("limit", limit, 1, most), ("offset", offset, 0, MAX_ID)):
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise UsageError(f"{name} must be a whole number, not {value!r}")
-        if value < low or value > high:
-            raise UsageError(
-                f"{name} must be {low} to {high}"
-                + (f", not {value}" if abs(value) <= MAX_ID else "")
-            )
-        pairs.append((name, str(value)))
+    if limit is not None:
+        pairs.append(("limit", str(check_count("limit", limit, 1, most))))
+    if offset is not None:
+        pairs.append(("offset", str(check_count("offset", offset, 0, MAX_ID))))
     return tuple(pairs)
+
+
+def check_count(name: str, value: object, low: int, high: int) -> int:
+    """``value`` as a whole number from ``low`` to ``high``; raises UsageError that has ``name``."""
+    number: Any = plain(value)
+    if type(number) is not int:
+        raise UsageError(f"{name} must be a whole number, not {shown(value)}")
+    if not low <= number <= high:
+        raise UsageError(f"{name} must be {low} to {high}, not {shown(value)}")
+    return number
 
 
 __all__ = ("Clause", "F", "Field", "Order", "Where", "escape")

@@ -230,12 +230,10 @@ def test_pages_are_asked_for_within_the_vendors_bounds():
 def test_a_limit_out_of_bounds_is_refused(limit: Any):
     """Before the API would cut it silently."""
     co = World().co
-    for call in (
-        lambda: co.customers.list(limit=limit),
-        lambda: co.customers.iterate(page=limit),
-    ):
-        with pytest.raises(UsageError, match="limit"):
-            call()
+    with pytest.raises(UsageError, match="limit must be"):
+        co.customers.list(limit=limit)
+    with pytest.raises(UsageError, match="page must be"):  # as it was written
+        co.customers.iterate(page=limit)
     with pytest.raises(UsageError, match="limit"):
         co.customers.revisions(1, limit=11)
 

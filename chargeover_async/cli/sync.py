@@ -11,6 +11,7 @@ import click
 
 from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.export import SyncJob, SyncSummary
+from chargeover_async.export.sync import OVERLAP
 from chargeover_async.export.wanted import FORMATS
 from chargeover_async.migrate.job import first_contact
 
@@ -40,7 +41,7 @@ from .progress import of_export, show
 @click.option("--nested", is_flag=True, help="With the parts that lists leave out, as for export.")
 @click.option(
     "--overlap",
-    default=10.0,
+    default=OVERLAP / dt.timedelta(minutes=1),
     show_default=True,
     help="Minutes before the last change that are looked at again.",
 )
@@ -59,8 +60,9 @@ def sync_command(
 ) -> None:
     """Write what is new or changed since the last run: the first brings every record.
 
-    A run that was stopped is made once more by the next. Exit codes: 0 all written; 1 stopped; 2
-    wrong usage; 4 bad input, nothing was sent; 5 no connection or wrong credentials.
+    A run that was stopped is made once more by the next. Exit codes: 0 all written; 1 stopped, or
+    fewer records than the API counts; 2 wrong usage; 4 bad input, nothing was sent; 5 no connection
+    or wrong credentials.
     """
     started = False
 
@@ -114,10 +116,17 @@ def _tell(summary: SyncSummary, as_json: bool) -> None:
         )
     if as_json:
         click.echo(summary.json())
-        return
-    what = f"{summary.records} records of {summary.object}"
-    where = f" in {summary.file}" if summary.file else ""
-    click.echo(f"{what}{where}: {summary.requests} requests, {summary.seconds:.1f} s")
+    else:
+        what = f"{summary.records} records of {summary.object}"
+        where = f" in {summary.file}" if summary.file else ""
+        click.echo(f"{what}{where}: {summary.requests} requests, {summary.seconds:.1f} s")
+    if summary.is_short:
+        click.echo(
+            "Warning: the API counts more records than it has listed; some are missing, and the "
+            "next run begins where this one did",
+            err=True,
+        )
+        raise SystemExit(Exit.SOME_FAILED)
 
 
 __all__ = ("sync_command",)

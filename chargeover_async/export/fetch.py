@@ -56,6 +56,7 @@ class Fetcher:
         self.page = page
         self.batch = BatchSize(pages_per_request)
         self.nested = nested
+        self.counts_in_bulk = False
         self._gets = asyncio.Semaphore(BULK_IN_FLIGHT)
 
     # -- lists -------------------------------------------------------------------------------
@@ -79,26 +80,37 @@ class Fetcher:
         """The first page of a range."""
         return self._check(await self.asker.get(self.list_of(asked), self.read), asked)
 
-    async def get_lists(self, asked: Sequence[Range]) -> list[Page]:
-        """The first page of each range, in one request if that goes well."""
+    async def get_lists(
+        self, asked: Sequence[Range], counted: Range | None = None
+    ) -> tuple[list[Page], int | None]:
+        """The first page of each range, in one request if that goes well.
+
+        With the number of ids in ``counted``, if that came along.
+        """
         if len(asked) == 1:
-            return [await self.get_list(asked[0])]
+            return [await self.get_list(asked[0])], None
+        gets = [self.list_of(ids) for ids in asked]
+        if counted is not None:
+            gets.append(self.count_of(counted))
         try:
-            replies = await self.asker.get_many([self.list_of(ids) for ids in asked])
+            replies = await self.asker.get_many(gets)
         except SPLIT as error:
             if isinstance(error, ConnectFailed):
                 raise
             self.batch.failed(len(asked))
             logger.warning("a request for %d pages failed, halving: %s", len(asked), error)
             half = (len(asked) + 1) // 2
-            return [*await self.get_lists(asked[:half]), *await self.get_lists(asked[half:])]
-        pages: list[Page] = []
-        for ids, reply in zip(asked, replies, strict=True):
+            pages, _ = await self.get_lists(asked[:half])
+            more, _ = await self.get_lists(asked[half:])
+            return [*pages, *more], None
+        count = None if counted is None else self.count_in(replies[-1])
+        pages = []
+        for ids, reply in zip(asked, replies, strict=False):
             page = self._page_in(reply, ids)
             pages.append(await self.get_list(ids) if page is None else page)
             await asyncio.sleep(0)  # decoding takes its time, and others live in this loop
         self.batch.went_well(len(asked))
-        return pages
+        return pages, count
 
     def _page_in(self, reply: Reply | None, asked: Range) -> Page | None:
         """The page in one answer of a batch; None for one that must be asked for by itself."""
@@ -120,18 +132,38 @@ class Fetcher:
         asked = self.list_of(Range(after, None), limit=1, order=f"-{self.resource.primary}")
         return max((await self.asker.get(asked, self.read)).ids, default=0)
 
-    async def count(self, *, after: int = 0) -> int | None:
-        """How many records the API counts, of those above ``after``; None where it does not."""
-        if not isinstance(self.resource, Countable):
-            return None
+    @property
+    def has_count(self) -> bool:
+        """Whether the API counts these objects."""
+        return isinstance(self.resource, Countable)
+
+    def count_of(self, counted: Range) -> Get:
+        """The number of records in a range of ids."""
         clauses = [self.where[0][1]] if self.where else []
-        if after:
-            clauses.append(f"{self.resource.primary}:GT:{after}")
+        if counted.after:
+            clauses.append(f"{self.resource.primary}:GT:{counted.after}")
+        if counted.upto is not None:
+            clauses.append(f"{self.resource.primary}:LTE:{counted.upto}")
         query: QueryPairs = (("where", ",".join(clauses)),) if clauses else ()
+        return f"{self.path}/_count", query
+
+    async def count(self, counted: Range) -> int | None:
+        """How many records the API counts in a range of ids; None where it does not."""
+        if not self.has_count:
+            return None
         try:
-            return await self.asker.get((f"{self.path}/_count", query), read_count)
+            return await self.asker.get(self.count_of(counted), read_count)
         except (BadRequest, NotFound, DecodeError):
-            return None  # it is an estimate: what is read does not depend on it
+            return None  # what is read does not depend on it; only how often it is asked for
+
+    def count_in(self, reply: Reply | None) -> int | None:
+        """The number in one answer of a batch; None for what is none."""
+        if reply is None or not reply.ok:
+            return None
+        try:
+            return read_count(reply.response)
+        except DecodeError:
+            return None
 
     # -- nested parts ------------------------------------------------------------------------
 

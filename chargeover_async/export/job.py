@@ -151,8 +151,9 @@ class ExportJob:
                 nested=wanted.nested,
                 pages_per_request=self._pages_per_request,
             )
-            before = await self._write(reader, made, part, observe)
-            self._counted = await self._count_again(reader, before)
+            await self._write(reader, made, part, observe)
+            if reader.counted is not None:
+                self._counted = reader.counted + self._resumed_at
             if part is not None:
                 await finish(made, part)
         finally:
@@ -189,8 +190,8 @@ class ExportJob:
         made: Format,
         part: Part | None,
         observe: Callable[[ExportProgress], None] | None,
-    ) -> int | None:
-        """Write every page; returns how many records the API counted at the start."""
+    ) -> None:
+        """Write every page."""
         append = part.append if part is not None else cast("BinaryIO", self._output).write
         if part is None or part.size == 0:
             append(made.head())
@@ -212,20 +213,10 @@ class ExportJob:
                 with contextlib.suppress(OSError):
                     self._save(made, part)
             raise
-        return None if reader.total is None else reader.total + self._resumed_at
 
     def _save(self, made: Format, part: Part) -> None:
         if can_page_by_key(self._wanted.resource):
             part.save(self._after, self._records, made.notes)
-
-    async def _count_again(self, reader: Reader, before: int | None) -> int | None:
-        # Twice: what is deleted or created meanwhile explains a difference from one of them.
-        if before is None or not reader.by_key:
-            return None
-        if before <= self._records:
-            return before
-        after = await reader.count()
-        return None if after is None else min(before, after)
 
     def _progress(self, reader: Reader) -> ExportProgress:
         return ExportProgress(

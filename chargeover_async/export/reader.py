@@ -9,11 +9,14 @@ there as it answers them alone; otherwise, or when that stops to be so, a reques
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from contextlib import aclosing
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 from chargeover_async._wire.bulk import MAX_ITEMS
-from chargeover_async.errors import UsageError
+from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.query import MAX_PAGE, QueryPairs, Where, order_pair
 from chargeover_async.resources._calls.base import BaseResource
 from chargeover_async.resources._calls.kinds import Addressable, Pageable
@@ -22,9 +25,16 @@ from chargeover_async.resources._calls.lists import AllAtOnce, OffsetListable, U
 from .fetch import BULK_IN_FLIGHT, BatchSize, Fetcher
 from .page import Page, check_order, joined
 from .ranges import Range, Ranges
-from .trust import answers_alike
+from .trust import page_in_bulk
+
+logger = logging.getLogger("chargeover_async.export")
 
 PLAIN_IN_FLIGHT = 6  # requests of one page each: what 250 a minute need at 1.4 s latency
+
+
+MOST_REPEATS = 3  # pages by offset that bring nothing new, one after the other
+
+_Answers: TypeAlias = "tuple[list[tuple[list[int], Page]], bool | None]"
 
 
 class Reader:
@@ -63,6 +73,15 @@ class Reader:
         self._may_use_bulk = pages_per_request > 1 and not nested
         self._is_proven = False
         self.total: int | None = None
+        """How many records the API counted before it listed them; None where it does not count."""
+        self.counted: int | None = None
+        """The same once all are read, the lesser of both if it was asked again."""
+        self.given = 0
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the API counts more records than it has listed: some are missing."""
+        return self.counted is not None and self.given < self.counted
 
     @property
     def requests(self) -> int:
@@ -93,75 +112,137 @@ class Reader:
         query: QueryPairs = (*fetcher.where, *order_pair(order), ("limit", "1"))
         return await fetcher.asker.get((fetcher.path, query), fetcher.read)
 
-    async def count(self) -> int | None:
-        """How many records the API counts; None where it does not."""
-        return await self._fetcher.count()
-
     # -- by primary key ----------------------------------------------------------------------
 
     async def _by_key(self) -> AsyncGenerator[Page]:
         fetcher = self._fetcher
-        # Before the first page: ids up to this one are there to be read, later ones are found
-        # behind it, for new records get higher ids.
-        highest = await fetcher.highest(self._after)
         first = await fetcher.get_list(Range(self._after, None))
         last = first.ids[-1] if first.ids else self._after
         full = len(first.ids)
-        if full < fetcher.page and last >= highest:
+        if full < fetcher.page and await self._is_all(first, last):
+            self.total = full
             page = await fetcher.complete(first)
             if page.ids:
-                yield page
-            self.total = full
+                yield self._give(page)
+            await self._check_count()
             return
+        # Ids up to this one are there to be read, later ones are found behind it, for new records
+        # get higher ids.
+        highest = await fetcher.highest(self._after)
         # A page that is short although there is more: this server's pages are smaller.
-        self.total, self._is_proven = await asyncio.gather(
-            fetcher.count(after=self._after), self._may_trust(first)
+        self.total, in_bulk = await asyncio.gather(
+            fetcher.count(Range(self._after, None)), self._page_in_bulk(first)
         )
+        self._is_proven = in_bulk > 0
         if not self._is_proven:
             fetcher.batch = BatchSize(1)
         size = fetcher.batch.size
         ranges = Ranges[Page](
             last,
             highest,
-            full=full or fetcher.page,
+            full=in_bulk or full or fetcher.page,
             density=_density(first.ids, self._after, highest, self.total),
             window=size * BULK_IN_FLIGHT if size > 1 else PLAIN_IN_FLIGHT,
         )
         page = await fetcher.complete(first)
         if page.ids:
-            yield page
-        flights: dict[asyncio.Task[list[tuple[list[int], Page]]], list[Range]] = {}
+            yield self._give(page)
+        async with aclosing(self._rest(ranges)) as pages:
+            async for page in pages:
+                yield self._give(page)
+        await self._check_count()
+
+    async def _is_all(self, first: Page, last: int) -> bool:
+        """Whether a page that is short is the only one: nothing is behind it."""
+        if first.ids:
+            return not (await self._fetcher.get_list(Range(last, None))).ids
+        return not await self._fetcher.count(Range(self._after, None))
+
+    async def _page_in_bulk(self, first: Page) -> int:
+        if not self._may_use_bulk:
+            return 0
+        return await page_in_bulk(self._fetcher, first, self._after)
+
+    async def _rest(self, ranges: Ranges[Page]) -> AsyncGenerator[Page]:
+        """The pages of all ranges, by rising id."""
+        batch = self._fetcher.batch
+        flights: dict[asyncio.Task[_Answers], Sequence[Range]] = {}
+        proof: asyncio.Task[int | None] | None = None
         try:
             while True:
-                most = BULK_IN_FLIGHT if fetcher.batch.size > 1 else PLAIN_IN_FLIGHT
-                while len(flights) < most and (asked := ranges.take(fetcher.batch.size)):
-                    flights[asyncio.create_task(self._fetch(asked))] = asked
+                most = BULK_IN_FLIGHT if batch.size > 1 else PLAIN_IN_FLIGHT
+                while len(flights) < most and (asked := ranges.take(self._lists_at_once)):
+                    flights[asyncio.create_task(self._fetch(asked, ranges.full))] = asked
                 for page in ranges.ready():
                     if page.ids:
                         yield page
-                if not flights:
+                if proof is None and (counted := ranges.to_prove()) is not None:
+                    proof = asyncio.create_task(self._fetcher.count(counted))
+                tasks = {*flights} if proof is None else {*flights, proof}
+                if not tasks:
                     if ranges.done:
                         return
                     continue
-                done, _ = await asyncio.wait(flights, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    for ids, (listed, page) in zip(flights.pop(task), task.result(), strict=True):
-                        ranges.answer(ids, listed, page)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in flights if task.done()]:
+                    answers, is_proven = task.result()
+                    for ids, (listed, page) in zip(flights.pop(task), answers, strict=True):
+                        ranges.answer(ids, listed, page, is_proven=is_proven)
+                if proof is not None and proof.done():
+                    ranges.proved(proof.result())
+                    proof = None
         finally:
-            for task in flights:
-                task.cancel()
-            await asyncio.gather(*flights, return_exceptions=True)
+            tasks = {*flights} if proof is None else {*flights, proof}
+            for running in tasks:
+                running.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _may_trust(self, first: Page) -> bool:
-        return self._may_use_bulk and await answers_alike(self._fetcher, first, self._after)
+    @property
+    def _lists_at_once(self) -> int:
+        return min(self._fetcher.batch.size, MAX_ITEMS - self._fetcher.counts_in_bulk)
 
-    async def _fetch(self, asked: Sequence[Range]) -> list[tuple[list[int], Page]]:
+    async def _fetch(self, asked: Sequence[Range], full: int) -> _Answers:
         """For each range the ids that the list told, and the page to hand out.
 
         The page may hold fewer: what was deleted since the list says nothing of how full that was.
+        With whether a count has shown that all was listed; None if nothing is known.
         """
-        pages = await self._fetcher.get_lists(asked)
-        return [(page.ids, await self._fetcher.complete(page)) for page in pages]
+        fetcher = self._fetcher
+        is_one = all(ids.upto == after.after for ids, after in pairwise(asked))
+        counted = Range(asked[0].after, asked[-1].upto) if is_one else None
+        lists, count = await fetcher.get_lists(asked, counted if fetcher.counts_in_bulk else None)
+        # A full page explains a higher count: what it left out is asked for anyway.
+        is_cut = any(
+            len(page.ids) >= full and page.ids[-1] != ids.upto
+            for ids, page in zip(asked, lists, strict=True)
+        )
+        answers = [(page.ids, await fetcher.complete(page)) for page in lists]
+        if count is None or is_cut:
+            return answers, None
+        return answers, sum(len(page.ids) for page in lists) >= count
+
+    def _give(self, page: Page) -> Page:
+        self.given += len(page.ids)
+        return page
+
+    async def _check_count(self) -> None:
+        """Compare what was handed out with what the API counts."""
+        everything = Range(self._after, None)
+        counted = self.total
+        if counted is None:
+            counted = await self._fetcher.count(everything)
+        elif self.given < counted and self._fetcher.has_count:
+            # Once more: what was deleted meanwhile explains a difference from the first count.
+            again = await self._fetcher.count(everything)
+            counted = None if again is None else min(counted, again)
+        self.counted = counted
+        if self.is_short:
+            logger.warning(
+                "the API counts %d records of %s and has listed %d: some are missing",
+                counted,
+                self._resource.object,
+                self.given,
+            )
 
     # -- by offset, for the few objects that are not filtered by their primary key --------------
 
@@ -170,6 +251,7 @@ class Reader:
 
         Where the list has an order, each page begins with the record that ended the last: when it
         does not, records were deleted and all behind them moved up, and the reading goes back.
+        Raises DecodeError where pages repeat instead of going on.
         """
         resource, fetcher = self._resource, self._fetcher
         is_ordered = isinstance(resource, OffsetListable)
@@ -177,7 +259,8 @@ class Reader:
         seen: set[int] = set()
         last = self._after
         offset = 0
-        went_back = False
+        repeats = 0
+        went_back = behind_last = False
         while True:
             query: QueryPairs = fetcher.where
             if is_ordered:
@@ -188,25 +271,43 @@ class Reader:
             if is_ordered:
                 page = check_order(page, 0, None, resource.primary, resource.object)
                 has_gap = page.ids[0] > last if page.ids else not went_back
-                if offset > 0 and has_gap:
+                if offset > 0 and has_gap and not behind_last:
                     offset, went_back = max(0, offset - fetcher.page), True
                     continue
-            fresh = [
-                (number, part)
-                for number, part in zip(page.ids, page.parts(), strict=True)
-                if (number > last if is_ordered else number not in seen)
-            ]
-            if fresh:
-                last, went_back = fresh[-1][0], False
+            fresh = _fresh(page, last if is_ordered else seen)
+            if fresh.ids:
+                last, went_back, repeats = fresh.ids[-1], False, 0
                 if not is_ordered:
-                    seen.update(number for number, _ in fresh)
-                page_of_fresh = joined((number for number, _ in fresh), (part for _, part in fresh))
-                completed = await fetcher.complete(page_of_fresh)
+                    seen.update(fresh.ids)
+                completed = await fetcher.complete(fresh)
                 if completed.ids:
-                    yield completed
-            if not is_paged or not page.ids or (not fresh and (len(page.ids) == 1 or seen)):
-                return
-            offset += len(page.ids) - is_ordered
+                    yield self._give(completed)
+            elif page.ids:
+                repeats += 1
+            if not is_paged or not page.ids:
+                break
+            if not is_ordered and repeats and len(page.ids) < fetcher.page:
+                break  # a list that takes no offset, and is whole: it was no full page
+            if repeats >= (MOST_REPEATS if is_ordered else 1):
+                raise DecodeError(
+                    f"the API does not page {resource.attribute} by offset: after {self.given} "
+                    f"records it answered offset {offset} with some that it had listed before",
+                    object=resource.object,
+                )
+            # A page of nothing but the last record may be a short one: is there anything behind it?
+            behind_last = is_ordered and page.ids == [last]
+            offset += len(page.ids) - (is_ordered and not behind_last)
+        await self._check_count()
+
+
+def _fresh(page: Page, known: int | set[int]) -> Page:
+    """The records above an id, or not among those ids."""
+    found = [
+        (number, part)
+        for number, part in zip(page.ids, page.parts(), strict=True)
+        if (number > known if isinstance(known, int) else number not in known)
+    ]
+    return joined((number for number, _ in found), (part for _, part in found))
 
 
 def _density(ids: Sequence[int], after: int, highest: int, count: int | None) -> float:

@@ -57,7 +57,7 @@ def records(
 ) -> AsyncGenerator[Any]:
     """Every record of ``co.invoices``, say, by rising id, in as few requests as the server allows.
 
-    12,500 a request where queries may travel in ``_bulk`` (tried once, by itself), 500 otherwise;
+    12,000 a request where queries may travel in ``_bulk`` (tried once, by itself), 500 otherwise;
     several requests are under way at once, in bounded memory. ``nested`` brings the parts that
     lists leave out (``line_items``), for a GET a record, 25 a request. ``after`` begins behind that
     id. ``pages_per_request=1`` uses plain lists only. ``as_`` is a struct of your own to read as.

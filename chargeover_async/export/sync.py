@@ -2,9 +2,16 @@
 
 A run asks first for the newest ``mod_datetime`` there is: whatever changes from then on is at least
 that new, and belongs to the next run as well. So the next run begins there, and ``overlap`` before
-it, for changes that became visible later than their time says; what it meets there a second time,
-unchanged, is left out. No clock but the server's is used. An object without ``mod_datetime`` is
-followed by its ids: new records come, changes do not.
+it; what it meets there a second time, unchanged, is left out. That covers changes that became
+visible later than their time says, and a server's clock that was ahead and is set right. Beyond it:
+
+- Times without an offset are an account's own, and an hour comes twice when clocks are set back: an
+  hour more is looked at.
+- A time that no clock can show yet (a record dated 2099) is not believed to be the newest.
+- New records are found by their ids as well, whatever their times say.
+- Records without a time are read again each time, once there have been some.
+
+An object without ``mod_datetime`` is followed by its ids: new records come, changes do not.
 """
 
 from __future__ import annotations
@@ -19,12 +26,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.errors import BadRequest, UsageError
 from chargeover_async.models._json.checks import moment_text
 from chargeover_async.models._json.read import read_many
-from chargeover_async.query import Field, Where
+from chargeover_async.query import Clause, Field, Where
 from chargeover_async.resources._calls.base import BaseResource
 
 from .columns import columns_of, picked_struct
@@ -40,9 +48,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("chargeover_async.export")
 
 VERSION = 1
-OVERLAP = dt.timedelta(minutes=10)
+OVERLAP = dt.timedelta(days=1)
 OVERLAP_IDS = 1_000
 CHANGED = "mod_datetime"
+
+SET_BACK = dt.timedelta(hours=1)  # by which local time is repeated when clocks are set back
+EASTERNMOST = dt.timedelta(hours=14)  # no place is further ahead of UTC
 
 By = Literal["mod_datetime", "id"]
 
@@ -52,7 +63,7 @@ class SyncState(msgspec.Struct, frozen=True, kw_only=True):
 
     ``runs`` is the number of the last file. ``since`` is the newest change that there was when the
     last run began, ``after`` the highest id that was met. ``seen`` holds a digest of each record
-    that the next run may meet again.
+    that the next run may meet again, ``has_timeless`` whether some have no time of change.
     """
 
     question: dict[str, Any]
@@ -61,6 +72,7 @@ class SyncState(msgspec.Struct, frozen=True, kw_only=True):
     since: str | None = None
     after: int = 0
     seen: dict[int, str] = {}
+    has_timeless: bool = False
     version: int = VERSION
 
 
@@ -68,7 +80,9 @@ class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What a run has brought: ``records`` in ``file``, which is "" when there was none.
 
     ``repeated`` were met again in the overlap, unchanged, and left out. ``since`` is where the
-    next run begins, before its overlap. ``by`` is "id" when changes cannot be seen.
+    next run begins, before its overlap. ``by`` is "id" when changes cannot be seen. With
+    ``is_short`` the API counts more records than it has listed: the next run begins where this one
+    did.
     """
 
     object: str
@@ -79,6 +93,7 @@ class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     file: str = ""
     since: str | None = None
+    is_short: bool = False
 
     def json(self) -> str:
         """As one JSON object."""
@@ -108,6 +123,7 @@ class SyncJob:
         overlap: dt.timedelta = OVERLAP,
         pages_per_request: int = MAX_ITEMS,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         if format not in FORMATS:
             raise UsageError(f'format must be one of {", ".join(FORMATS)}, not "{format}"')
@@ -129,6 +145,7 @@ class SyncJob:
         self._overlap = overlap
         self._pages_per_request = pages_per_request
         self._clock = clock
+        self._now = now
         columns = [column for column in columns_of(resource.model) if column.name == CHANGED]
         self._stamps = picked_struct(resource.model, columns) if columns else None
 
@@ -156,58 +173,68 @@ class SyncJob:
         wanted = self._wanted
         resource = wanted.resource_of(co)
         state = self._state(wanted.question(co))
-        newest, sent = await self._newest(resource, state)
+        askers: list[Reader] = []
+        newest = await self._newest(resource, askers, state)
         by: By = "mod_datetime" if newest is not _NONE else "id"
-        reader = self._reader(resource, state, by)
-        keep = _Sieve(state, by, self._bound(newest, state, by), self._stamps, resource)
+        since = _later(state.since, newest if isinstance(newest, dt.datetime) else None)
+        readers = [self._reader(resource, where, after) for where, after in self._asked(state, by)]
+        if by == "mod_datetime" and state.since is not None:
+            highest = self._reader(resource, [], 0)
+            askers.append(highest)
+            page = await highest.first_by(f"-{resource.primary}")
+            if max(page.ids, default=0) > state.after:
+                readers.append(self._reader(resource, [], state.after))
+        keep = _Sieve(
+            state, by, self._begin(since), self._stamps, resource, several=len(readers) > 1
+        )
         made = wanted.make_format(resource._options.dates)
         output = self._folder / f"{self._name}-{state.runs + 1:06}.{wanted.format}"
         records = 0
         part = Part(output, {}, restart=True)
         try:
             part.append(made.head())
-            async with aclosing(reader.pages()) as pages:
-                async for page in pages:
-                    fresh = keep(page)
-                    if fresh.ids:
-                        part.append(made.encode(fresh))
-                        records += len(fresh.ids)
-                    progress = ExportProgress(
-                        records=records,
-                        total=reader.total,
-                        requests=reader.requests + sent,
-                        seconds=self._clock() - began,
-                    )
-                    tell(observe, progress)
+            for reader in readers:
+                async with aclosing(reader.pages()) as pages:
+                    async for page in pages:
+                        fresh = keep(page)
+                        if fresh.ids:
+                            part.append(made.encode(fresh))
+                            records += len(fresh.ids)
+                        progress = ExportProgress(
+                            records=records,
+                            total=readers[0].total,
+                            requests=sum(reader.requests for reader in (*askers, *readers)),
+                            seconds=self._clock() - began,
+                        )
+                        tell(observe, progress)
             if records:
                 await finish(made, part)
             else:
                 part.discard()
         finally:
             part.close()
-        since = _later(state.since, newest if isinstance(newest, dt.datetime) else None)
-        write_whole(
-            self._note,
-            msgspec.json.encode(
-                msgspec.structs.replace(
-                    state,
-                    by=by,
-                    runs=state.runs + bool(records),
-                    since=since,
-                    after=max(state.after, keep.highest),
-                    seen=keep.seen,
-                )
-            ),
-        )
+        is_short = any(reader.is_short for reader in readers)
+        after = replace(state, runs=state.runs + bool(records))
+        if not is_short:
+            after = replace(
+                after,
+                by=by,
+                since=since,
+                after=max(state.after, keep.highest),
+                seen=keep.seen,
+                has_timeless=keep.has_timeless,
+            )
+        write_whole(self._note, msgspec.json.encode(after))
         return SyncSummary(
             object=resource.object,
             by=by,
             records=records,
             repeated=keep.repeated,
-            requests=reader.requests + sent,
+            requests=sum(reader.requests for reader in (*askers, *readers)),
             seconds=round(self._clock() - began, 3),
             file=str(output) if records else "",
-            since=since,
+            since=after.since,
+            is_short=is_short,
         )
 
     def _state(self, question: dict[str, Any]) -> SyncState:
@@ -232,47 +259,69 @@ class SyncJob:
             "delete it to begin with everything again"
         )
 
-    async def _newest(self, resource: BaseResource[Any], state: SyncState) -> tuple[Any, int]:
+    async def _newest(
+        self, resource: BaseResource[Any], askers: list[Reader], state: SyncState
+    ) -> Any:
         """The newest change there is, None for no record, `_NONE` where the API tells no changes.
 
-        With the number of requests that it took.
+        Asked by every run: that a server once did not tell is no reason never to ask again. Adds
+        to ``askers`` whoever has asked.
         """
-        if state.by == "id" or self._stamps is None:
-            return _NONE, 0
-        reader = Reader(resource)
+        stamps = self._stamps
+        if stamps is None:
+            return _NONE
+
+        async def first(where: Clause | None) -> list[dt.datetime | None]:
+            askers.append(Reader(resource, where=where))
+            page = await askers[-1].first_by(f"-{CHANGED}")
+            return _stamps_of(page, stamps, resource)
+
         try:
-            page = await reader.first_by(f"-{CHANGED}")
+            newest = await first(None)
+            if newest == [None]:  # records without a time may come first
+                newest = await first(Field(CHANGED) != None)  # noqa: E711
+            if newest and newest[0] is not None:
+                now = self._now().astimezone(dt.UTC)
+                latest = (now + EASTERNMOST).replace(microsecond=0)
+                if newest[0].tzinfo is None:
+                    latest = latest.replace(tzinfo=None)
+                if newest[0] > latest:
+                    newest = await first(Field(CHANGED) <= latest)
         except BadRequest as error:
             if state.since is not None:
                 raise  # it did tell them before
             # Test data of a third-party connector: "You cannot filter by: mod_datetime."
             logger.warning("%s: changes cannot be seen, only new ids: %s", self._name, error)
-            return _NONE, reader.requests
-        records = read_many(page.raw, self._stamps, resource._options.dates)
-        return (getattr(records[0], CHANGED) if records else None), reader.requests
+            return _NONE
+        return newest[0] if newest else None
 
-    def _reader(self, resource: BaseResource[Any], state: SyncState, by: By) -> Reader:
-        where = list(self._wanted.where)
-        after = 0
+    def _asked(self, state: SyncState, by: By) -> list[tuple[list[Clause], int]]:
+        """What to read: filters, and the id to begin behind."""
         if by == "id":
-            after = max(0, state.after - OVERLAP_IDS)
-        elif state.since is not None:
-            begin = dt.datetime.fromisoformat(state.since) - self._overlap
-            where.append(Field(CHANGED) >= begin)
+            return [([], max(0, state.after - OVERLAP_IDS))]
+        begin = self._begin(state.since)
+        if begin is None:
+            return [([], 0)]
+        asked: list[tuple[list[Clause], int]] = [([Field(CHANGED) >= begin], 0)]
+        if state.has_timeless:
+            asked.append(([Field(CHANGED) == None], 0))  # noqa: E711
+        return asked
+
+    def _begin(self, since: str | None) -> dt.datetime | None:
+        """From when on changes are read; None for all of them."""
+        if since is None:
+            return None
+        moment = dt.datetime.fromisoformat(since)
+        return moment - self._overlap - (SET_BACK if moment.tzinfo is None else dt.timedelta())
+
+    def _reader(self, resource: BaseResource[Any], where: list[Clause], after: int) -> Reader:
         return Reader(
             resource,
-            where=where or None,
+            where=[*self._wanted.where, *where] or None,
             after=after,
             nested=self._wanted.nested,
             pages_per_request=self._pages_per_request,
         )
-
-    def _bound(self, newest: Any, state: SyncState, by: By) -> dt.datetime | None:
-        """From when on the next run will meet changes again."""
-        since = _later(state.since, newest if isinstance(newest, dt.datetime) else None)
-        if by == "id" or since is None:
-            return None
-        return dt.datetime.fromisoformat(since) - self._overlap
 
 
 _NONE = object()
@@ -287,6 +336,14 @@ def _later(known: str | None, newest: dt.datetime | None) -> str | None:
     return moment_text(newest)
 
 
+def _stamps_of(
+    page: Page, stamps: type[Any], resource: BaseResource[Any]
+) -> list[dt.datetime | None]:
+    """When the records of a page were changed."""
+    records = read_many(page.raw, stamps, resource._options.dates)
+    return [getattr(record, CHANGED) for record in records]
+
+
 class _Sieve:
     """Leaves out what the last run has written, and remembers what the next may meet again."""
 
@@ -297,12 +354,16 @@ class _Sieve:
         bound: dt.datetime | None,
         stamps: type[Any] | None,
         resource: BaseResource[Any],
+        *,
+        several: bool,
     ) -> None:
         self._before = state.seen
         self._by = by
         self._bound = bound
         self._stamps = stamps
-        self._dates = resource._options.dates
+        self._resource = resource
+        self._met: set[int] | None = set() if several else None
+        self.has_timeless = False
         self.seen: dict[int, str] = {}
         self.repeated = 0
         self.highest = 0
@@ -312,6 +373,10 @@ class _Sieve:
         self.highest = max(self.highest, page.ids[-1])
         kept: list[tuple[int, msgspec.Raw]] = []
         for number, part, may_return in zip(page.ids, parts, self._returning(page), strict=True):
+            if self._met is not None:
+                if number in self._met:
+                    continue  # in another of this run's readings
+                self._met.add(number)
             known = self._before.get(number)
             if known is None and not may_return:
                 kept.append((number, part))
@@ -334,9 +399,9 @@ class _Sieve:
             self.seen = {number: digest for number, digest in self.seen.items() if number > low}
             return [number > low for number in page.ids]
         bound = self._bound
-        records = read_many(page.raw, self._stamps, self._dates)
-        stamps = [getattr(record, CHANGED) for record in records]
-        return [bound is None or (stamp is not None and stamp >= bound) for stamp in stamps]
+        stamps = _stamps_of(page, self._stamps, self._resource)
+        self.has_timeless = self.has_timeless or None in stamps
+        return [bound is None or stamp is None or stamp >= bound for stamp in stamps]
 
 
 __all__ = ("SyncJob", "SyncState", "SyncSummary")

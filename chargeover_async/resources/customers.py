@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Customer, CustomerCreate, CustomerUpdate, SetPayMethod
 from chargeover_async.models._json.checks import Integer
+from chargeover_async.models._json.plain import plain
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
@@ -140,6 +141,7 @@ class Customers(Resource[Customer]):
         if not isinstance(action, str) or not action.isidentifier():
             raise UsageError(f"customers.email: action must be a name, not {action!r}")
         fields = {} if message_id is None else {"message_id": message_id}
+        action = plain(action)
         return self._action(target, action, Repeat.ONCE, verb="email", fields=fields, form=form)
 
 

@@ -63,24 +63,24 @@ class Received:
         )
 
 
-def received(log: Iterable[LogEntry]) -> Iterator[Received]:
+def read_calls(log: Iterable[LogEntry]) -> Iterator[Received]:
     """The calls of a log in order of arrival, those of a ``_bulk`` in its order.
 
     A ``_bulk`` that was not worked on (429, 503, ...) brings nothing; nothing in it was done.
     """
     for entry in log:
-        sent = decoded(entry.body)
+        sent = decode_body(entry.body)
         if not entry.items:
-            yield _one(entry.method, f"{entry.path}?{entry.query}", sent, entry.status, entry)
+            yield _make(entry.method, f"{entry.path}?{entry.query}", sent, entry.status, entry)
             continue
         payloads = sent if is_array(sent) else []
         for position, item in enumerate(entry.items):
             part = payloads[position] if position < len(payloads) else None
             payload = part.get("payload") if is_object(part) else None
-            yield _one(item.method, item.uri, payload, item.code, entry)
+            yield _make(item.method, item.uri, payload, item.code, entry)
 
 
-def _one(method: str, target: str, payload: Any, status: int, entry: LogEntry) -> Received:
+def _make(method: str, target: str, payload: Any, status: int, entry: LogEntry) -> Received:
     path, _, query = target.partition("?")
     return Received(
         method,
@@ -94,7 +94,7 @@ def _one(method: str, target: str, payload: Any, status: int, entry: LogEntry) -
     )
 
 
-def decoded(body: bytes | None) -> Any:
+def decode_body(body: bytes | None) -> Any:
     """The JSON of a body, or None."""
     if not body:
         return None
@@ -130,7 +130,7 @@ def _number(value: Any) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def listed(lines: Iterable[object]) -> str:
+def list_lines(lines: Iterable[object]) -> str:
     """Lines for the message of a failed assertion, the last ones if there are many."""
     all_lines = [f"  {line}" for line in lines]
     left_out = len(all_lines) - _SHOWN

@@ -13,7 +13,7 @@ from chargeover_async.client import ChargeOver
 from chargeover_async.limits import NoLimit, QuotaSettings
 from chargeover_async.sandbox import Sandbox
 
-from .received import Received, covers, listed, received
+from .received import Received, covers, list_lines, read_calls
 
 Status = Literal[429, 500, 502, 503]
 
@@ -142,7 +142,7 @@ class TestSandbox(Sandbox):
 
         A ``_bulk`` that was not worked on (429, 503 and so on) stands for itself, as one call.
         """
-        return list(received(self.log))
+        return list(read_calls(self.log))
 
     @property
     def bulks(self) -> list[list[Received]]:
@@ -163,10 +163,10 @@ class TestSandbox(Sandbox):
         """What `received` finds; it must be something, or exactly ``times``."""
         found = self.received(target, **fields)
         if not found if times is None else len(found) != times:
-            wanted = "at least once" if times is None else _count(times)
+            wanted = "at least once" if times is None else _times(times)
             raise AssertionError(
-                f"{_asked(target, fields)} should have arrived {wanted}, but did"
-                f" {_count(len(found))}. The sandbox received:\n{listed(self.calls)}"
+                f"{_describe(target, fields)} should have arrived {wanted}, but did"
+                f" {_times(len(found))}. The sandbox received:\n{list_lines(self.calls)}"
             )
         return found
 
@@ -176,7 +176,7 @@ class TestSandbox(Sandbox):
 
     def records(self, object_: str, /, **fields: Any) -> list[dict[str, Any]]:
         """The records of an object that have these fields; shown as a GET of one would."""
-        return [one for one in self.store.records(object_) if covers(one, fields)]
+        return [record for record in self.store.records(object_) if covers(record, fields)]
 
     def assert_created_once(self, object_: str, /, **fields: Any) -> dict[str, Any]:
         """There is one record with these fields, no more and no less; returns it.
@@ -188,17 +188,17 @@ class TestSandbox(Sandbox):
         found = self.records(object_, **fields)
         if len(found) != 1:
             key = self.store.specs[object_].key
-            ids = ", ".join(str(one[key]) for one in found) or "none"
+            ids = ", ".join(str(record[key]) for record in found) or "none"
             raise AssertionError(
-                f"there should be one {object_} with {_shown(fields)}, but there are {len(found)}"
-                f" ({key}: {ids}). Its creates:\n{listed(self.received(f'POST /{object_}'))}"
+                f"there should be one {object_} with {_show(fields)}, but there are {len(found)}"
+                f" ({key}: {ids}). Its creates:\n{list_lines(self.received(f'POST /{object_}'))}"
             )
         return found[0]
 
     def assert_each_created_once(self, object_: str, field: str, values: Iterable[Any]) -> None:
         """There is one record for each of ``values`` in ``field``, and no record beside them."""
         wanted = Counter(str(value) for value in values)
-        found = Counter(str(one.get(field)) for one in self.store.records(object_))
+        found = Counter(str(record.get(field)) for record in self.store.records(object_))
         problems = [
             f"{value!r}: {found[value]} in place of {wanted[value]}"
             for value in sorted(wanted | found)
@@ -206,7 +206,7 @@ class TestSandbox(Sandbox):
         ]
         if problems:
             raise AssertionError(
-                f"the {field} of every {object_} should be as given:\n{listed(problems)}"
+                f"the {field} of every {object_} should be as given:\n{list_lines(problems)}"
             )
 
     def assert_within_quota(self) -> None:
@@ -215,7 +215,9 @@ class TestSandbox(Sandbox):
         if refused:
             raise AssertionError(
                 f"{len(refused)} of {len(self.log)} requests were answered with 429:\n"
-                + listed(f"{entry.method} {entry.path} at {entry.at:.3f} s" for entry in refused)
+                + list_lines(
+                    f"{entry.method} {entry.path} at {entry.at:.3f} s" for entry in refused
+                )
             )
 
 
@@ -223,13 +225,13 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _asked(target: str, fields: dict[str, Any]) -> str:
-    return target + (f" with {_shown(fields)}" if fields else "")
+def _describe(target: str, fields: dict[str, Any]) -> str:
+    return target + (f" with {_show(fields)}" if fields else "")
 
 
-def _shown(fields: dict[str, Any]) -> str:
+def _show(fields: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in fields.items())
 
 
-def _count(number: int) -> str:
+def _times(number: int) -> str:
     return {0: "never", 1: "once", 2: "twice"}.get(number, f"{number} times")

@@ -34,6 +34,13 @@ class Server:
         self.limit = limit
         self.asked = 0
         self.pages = 0
+        self.counts = 0
+
+    def count(self, counted: Range) -> int | None:
+        self.counts += 1
+        assert counted.upto is not None
+        low, high = bisect_right(self.ids, counted.after), bisect_right(self.ids, counted.upto)
+        return high - low
 
     def page(self, one: Range) -> list[int]:
         self.pages += 1
@@ -76,10 +83,14 @@ def read(
         if not flights:
             if ranges.done:
                 break
+            if (counted := ranges.to_prove()) is not None:
+                ranges.proved(server.count(counted))
             continue
-        for one in flights.pop(source.randrange(len(flights))):
-            ids = server.page(one)
-            ranges.answer(one, ids, ids)
+        for ids in flights.pop(source.randrange(len(flights))):
+            page = server.page(ids)
+            ranges.answer(ids, page, page)
+        if (counted := ranges.to_prove()) is not None:
+            ranges.proved(server.count(counted))
         if late and server.asked > 1:
             server.ids = sorted({*server.ids, *(highest + each for each in late)})
             late = ()
@@ -192,6 +203,8 @@ def test_what_waits_for_its_turn_is_bounded() -> None:
         for one in ranges.take(25):
             page = server.page(one)
             ranges.answer(one, page, page)
+            if (counted := ranges.to_prove()) is not None:
+                ranges.proved(server.count(counted))
         kept = max(kept, len(ranges._kept))
         list(ranges.ready())
     assert ranges.position >= ids[-1]

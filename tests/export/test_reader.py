@@ -209,7 +209,9 @@ async def test_notes_are_read_by_offset() -> None:
         async with aclosing(whole.pages()) as pages:
             found = [one async for page in pages for one in page.ids]
         assert found == list(sandbox.store.table("note").ids)
-        assert all("offset=" in one.query for one in sandbox.log)
+        *lists, count = sandbox.log
+        assert all("offset=" in entry.query for entry in lists)
+        assert count.path.endswith("/note/_count")
 
 
 async def test_an_item_of_a_batch_that_fails_is_asked_for_again() -> None:

@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import pytest
 from support.export_world import NO_WAITS, customer, lines, requests
 
@@ -16,6 +17,7 @@ from chargeover_async.errors import BadRequest, ServerError, UsageError
 from chargeover_async.export import ExportProgress, SyncJob
 from chargeover_async.export import sync as module
 from chargeover_async.export.reader import Reader
+from chargeover_async.export.sync import SyncState
 from chargeover_async.limits import NoLimit
 from chargeover_async.sandbox import Sandbox, Variant
 
@@ -119,11 +121,163 @@ async def test_a_change_that_becomes_visible_late_is_told_within_the_overlap() -
         await world.sync()
         world.later(minutes=-5)
         world.put(2)
+        assert await world.sync(overlap=dt.timedelta(minutes=10)) == [2]
+        world.later(minutes=-90)
+        world.put(1, name="late")
+        assert await world.sync(overlap=dt.timedelta(minutes=10)) == []  # too late
+        assert await world.sync(overlap=dt.timedelta(hours=2)) == [1]
+
+
+async def test_an_hour_that_comes_twice_is_read_twice() -> None:
+    """Local time without an offset, when clocks are set back: changes have older times."""
+    async with World() as world:
+        world.moment = dt.datetime(2026, 11, 1, 1, 59, 59, tzinfo=dt.UTC)
+        world.put(1, 2, 3)
+        await world.sync()
+        world.moment = dt.datetime(2026, 11, 1, 1, 0, 0, tzinfo=dt.UTC)
+        world.put(2, name="in the second pass")
+        assert await world.sync(overlap=dt.timedelta()) == [2]
+        world.later(minutes=30)
+        world.put(3, name="later in it")
+        assert await world.sync(overlap=dt.timedelta()) == [3]
+        assert told() == world.stored()
+
+
+async def test_a_time_that_cannot_be_yet_is_not_believed() -> None:
+    """A record dated 2099 is told as it changes, and hides no change of another."""
+    async with World() as world:
+        now = lambda: world.moment  # noqa: E731
+        world.put(1, 2)
+        world.moment = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
+        world.put(3)
+        world.moment = dt.datetime(2026, 3, 1, 12, 30, tzinfo=dt.UTC)
+        assert await world.sync(now=now) == [1, 2, 3]
+        assert await world.sync(now=now) == []
+        world.later(minutes=5)
+        world.put(2, name="changed")
+        assert await world.sync(now=now) == [2]
+        world.moment = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
+        world.put(3, name="changed, too")
+        world.moment = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
+        assert await world.sync(now=now) == [3]
+        assert told() == world.stored()
+
+
+async def test_a_clock_that_was_ahead_hides_nothing() -> None:
+    """Set right again, its times are older than those that the last run has seen."""
+    async with World() as world:
+        world.later(hours=9)
+        world.put(1, 2, 3)
+        await world.sync()
+        world.later(hours=-9)
+        world.put(2, name="changed")
+        world.put(9)
+        assert await world.sync() == [2, 9]
+        assert await world.sync() == []
+
+
+async def test_a_new_record_is_found_whatever_its_time_says() -> None:
+    """By its id."""
+    async with World() as world:
+        world.put(1)
+        await world.sync()
+        world.moment = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
+        world.put(2)
         assert await world.sync() == [2]
-        world.later(minutes=-30)
-        world.put(4)
-        assert await world.sync() == []  # too late
-        assert await world.sync(overlap=dt.timedelta(hours=2)) == [4]
+        assert await world.sync() == []
+
+
+async def test_records_without_a_time_of_change_are_compared() -> None:
+    """They are read again each time; what is as it was is left out."""
+    async with World() as world:
+        world.put(1)
+        timeless = {"customer_id": 2, "company": "x", "mod_datetime": None}
+        world.sandbox.store.seed("customer", timeless)
+        assert await world.sync() == [1, 2]
+        assert await world.sync() == []
+        world.sandbox.store.seed("customer", timeless | {"company": "changed"})
+        world.sandbox.store.seed("customer", timeless | {"customer_id": 7})
+        assert await world.sync() == [2, 7]
+        assert await world.sync() == []
+        assert told() == world.stored()
+
+
+async def test_one_refusal_does_not_make_it_blind(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 400 when it asks for changes: that run goes by id, and the next asks again."""
+
+    async def refuse(self: Reader, order: str) -> None:
+        raise BadRequest("You cannot order by that today.", status=400)
+
+    async with World() as world:
+        world.put(1, 2)
+        with monkeypatch.context() as patch:
+            patch.setattr(Reader, "first_by", refuse)
+            summary = await SyncJob("customer", FOLDER).run(world.co)
+        assert (summary.by, summary.records) == ("id", 2)
+        assert "changes cannot be seen" in caplog.text
+        world.put(1, name="changed")
+        assert 1 in await world.sync()
+        world.put(2, name="changed, too")
+        assert await world.sync() == [2]
+        monkeypatch.setattr(Reader, "first_by", refuse)
+        with pytest.raises(BadRequest):  # it did tell them before
+            await world.sync()
+
+
+async def test_what_is_remembered_is_what_may_be_met_again() -> None:
+    """A digest of what is at the bound and later, not of everything that ever was."""
+    async with World() as world:
+        world.put(*range(1, 200))
+        await world.sync()
+        world.later(days=1, minutes=30)  # the bound of the next run is that of clocks set back
+        world.put(500)
+        await world.sync()
+        assert set(state().seen) == {*range(1, 200), 500}
+        world.later(days=1, hours=1)
+        world.put(501)
+        assert await world.sync() == [501]
+        assert set(state().seen) == {500, 501}  # 500 is exactly at the bound
+        assert await world.sync() == []
+        world.later(seconds=1)
+        world.put(502)
+        assert await world.sync() == [502]
+        assert set(state().seen) == {501, 502}
+
+
+def state() -> SyncState:
+    note = (FOLDER / "customer.sync.json").read_bytes()
+    return msgspec.json.decode(note, type=SyncState)
+
+
+async def test_the_state_of_a_sync_by_id_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the ids of the overlap are remembered, and the one at its end is not told twice."""
+    monkeypatch.setattr(module, "OVERLAP_IDS", 5)
+    async with World() as world:
+        for number in range(1, 41):
+            world.sandbox.store.seed("item_category", {"item_category_id": number, "name": "x"})
+        job = SyncJob("item_category", FOLDER)
+        assert (await job.run(world.co)).records >= 40
+        for number in (41, 60):
+            world.sandbox.store.seed("item_category", {"item_category_id": number, "name": "x"})
+            assert (await job.run(world.co)).records == 1
+        note = msgspec.json.decode((FOLDER / "item_category.sync.json").read_bytes())
+        assert {int(number) for number in note["seen"]} <= set(range(55, 61))
+
+
+async def test_a_sync_that_is_short_begins_again_where_it_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the API counts and does not list may be listed by the next run."""
+    async with World() as world:
+        world.put(*range(1, 30))
+        with monkeypatch.context() as patch:
+            patch.setattr(Reader, "is_short", property(lambda _: True))
+            summary = await SyncJob("customer", FOLDER).run(world.co)
+        assert (summary.records, summary.is_short, summary.since) == (29, True, None)
+        assert len(await world.sync()) == 29
+        assert await world.sync() == []
 
 
 async def test_no_clock_but_the_servers_is_used() -> None:

@@ -305,9 +305,11 @@ async def test_a_list_without_filter_is_paged_by_offset():
 
 async def test_notes_are_paged_by_offset():
     """Their page does not filter by the primary key."""
-    world = World(envelope(200, [{"note_id": 1}]))
-    assert [one.note_id async for one in world.co.notes.iterate()] == [1]
-    assert world.sent == ["GET /note?order=note_id:ASC&limit=500&offset=0"]
+    world = World(envelope(200, [{"note_id": 1}]), envelope(200, []))
+    assert [note.note_id async for note in world.co.notes.iterate()] == [1]
+    assert world.sent == [
+        f"GET /note?order=note_id:ASC&limit=500&offset={offset}" for offset in (0, 1)
+    ]
 
 
 async def test_report_data_comes_as_it_is_or_as_it_is_asked_for():

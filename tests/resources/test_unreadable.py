@@ -96,6 +96,7 @@ async def test_an_iteration_need_not_stop(resource: Any):
         [good(resource, 5), bad(resource, 6)[0]],
         [bad(resource, 7)[0], bad(resource, 8)[0]],
         [good(resource, 9)],
+        [],
     ]
     errors: list[DecodeError] = []
     world = World(*[envelope(200, page) for page in pages])

@@ -141,33 +141,38 @@ async def test_a_create_that_stays_absent_and_lost_ends_unknown():
 
 
 @pytest.mark.parametrize(
-    ("sent", "held", "equal"),
+    ("name", "sent", "held", "equal"),
     [
-        ("Acme", "Acme", True),
-        ("Acme ", "Acme", True),
-        ("", None, True),
-        (5, "5", True),
-        (Decimal("2.50"), 2.5, True),
-        ("100.00", 100, True),
-        (True, "1", True),
-        (True, 0, False),
-        ("2026-01-31", "2026-01-31 00:00:00", True),
-        ("2026-01-31", "2026-02-01 00:00:00", False),
-        ("Acme", None, False),
-        ("5", "6", False),
-        (5, "many", False),
-        (5, 6, False),
+        ("thing", "Acme", "Acme", True),
+        ("thing", "Acme ", "Acme", False),
+        ("thing", "", None, True),
+        ("thing", 5, "5", True),
+        ("amount", Decimal("2.50"), 2.5, True),
+        ("amount", "100.00", 100, True),
+        ("thing", "100.00", 100, False),
+        ("thing", True, "1", True),
+        ("thing", True, 0, False),
+        ("date", "2026-01-31", "2026-01-31 00:00:00", True),
+        ("date", "2026-01-31", "2026-02-01 00:00:00", False),
+        ("thing", "Acme", None, False),
+        ("thing", "5", "6", False),
+        ("thing", 5, "many", False),
+        ("thing", 5, 6, False),
+        ("thing", [{"a": 1}], [{"a": 2}], False),
+        ("thing", [{"a": 1}], [{"a": 1, "b": 2}], True),
     ],
 )
-async def test_values_are_compared_as_the_api_writes_them(sent: Any, held: Any, equal: bool):
-    """Numbers as numbers, flags as flags, a date with its midnight, blanks at the ends ignored."""
-    world = World(lost(), envelope(200, {**RECORD, "thing": held}))
-    operation = world.co.customers.create(external_key="k-1", extra={"thing": sent})
+async def test_values_are_compared_as_the_api_writes_them(
+    name: str, sent: Any, held: Any, equal: bool
+):
+    """Amounts by value, flags as flags, a date with its midnight, text exactly, lists by entry."""
+    world = World(lost(), envelope(200, {**RECORD, name: held}))
+    operation = world.co.customers.create(external_key="k-1", extra={name: sent})
     outcome = await operation.wait()
     assert (outcome.error is None) is equal
     if not equal:
         assert isinstance(outcome.error, AlreadyExists)
-        assert list(outcome.error.differences) == ["thing"]
+        assert list(outcome.error.differences) == [name]
 
 
 async def test_an_unwrapped_create_with_a_key_is_looked_up_too():

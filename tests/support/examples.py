@@ -9,6 +9,7 @@ is seen from its language and its text; a comment in front of the fence says wha
 - ``program``: a Python block that runs in a process of its own, as one with ``asyncio.run(`` does
 - ``server``: each line starts a server; it must say that it listens, and end well when told to;
   with ``stays`` it goes on, as the account of what follows on the page
+- ``needs=MODULE,MODULE``: where one of these is not installed the block is left out, visibly
 - ``doubtful``: an operation of it may end as unknown
 - ``exit=1``: how the commands end, where that is not 0; ``exit=0|3`` allows both
 - ``world=NAME``: another world than the page's first (a whole program has that called ``program``,
@@ -38,6 +39,7 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -84,6 +86,12 @@ class Block(NamedTuple):
         return worlds[self.options.get("world", usual)]
 
     @property
+    def missing(self) -> str:
+        """What it needs and is not installed."""
+        needed = self.options.get("needs", "").split(",")
+        return ", ".join(name for name in needed if name and find_spec(name) is None)
+
+    @property
     def is_program(self) -> bool:
         """Whether it is a whole one, not what stands inside of one."""
         return "asyncio.run(" in self.code or "program" in self.marks
@@ -121,7 +129,11 @@ class Session:
         self.bin.mkdir()
         self.sandbox = Sandbox(quota=None)
         self.replace: dict[str, str] = {}
-        self.env: dict[str, str] = {}
+        self.env = {
+            "HOME": str(folder),
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "DLT_DATA_DIR": str(folder),
+        }
         self.before = ""  # what a program's reader has written in front of it
         self.printed = ""
         self._port = str(free_port())
@@ -237,7 +249,8 @@ class Session:
             await self.shell("pytest -q test_example.py")
         elif block.is_program:
             self.write("example.py", self.before + code)
-            await self.shell("python -W error example.py")
+            ours = "" if "needs" in block.options else "-W error "  # others may warn
+            await self.shell(f"python {ours}example.py")
         else:
             await self._inside(block, code)
 
@@ -296,7 +309,7 @@ class Session:
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if "CHARGEOVER" not in name}
         path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
-        return {**kept, **self.env, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**kept, **self.env, "PATH": path}
 
     async def _serve(self, command: str, block: Block) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -335,9 +348,13 @@ async def session(folder: Path, world: World) -> AsyncIterator[Session]:
         yield found
 
 
-async def run_page(page: str, text: str, worlds: dict[str, World], folder: Path) -> int:
-    """Run every block of a page; the error names the line of the one that fails."""
-    todo = [block for block in blocks(page, text) if not block.by_ci]
+async def run_page(page: str, text: str, worlds: dict[str, World], folder: Path) -> list[str]:
+    """Run every block of a page; the error names the line of the one that fails.
+
+    Returns what was left out, as something that it needs is not installed.
+    """
+    every = [block for block in blocks(page, text) if not block.by_ci]
+    todo = [block for block in every if not block.missing]
     if in_order(text):
         async with session(folder / "page", worlds[""]) as found:
             for block in todo:
@@ -347,7 +364,7 @@ async def run_page(page: str, text: str, worlds: dict[str, World], folder: Path)
             async with session(folder / str(number), block.world(worlds)) as found:
                 for each in (block, *output):
                     await _told(found, each)
-    return len(todo)
+    return [f"{block.place} needs {block.missing}" for block in every if block.missing]
 
 
 def _apart(todo: list[Block]) -> Iterator[list[Block]]:

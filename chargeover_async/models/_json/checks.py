@@ -17,6 +17,8 @@ from typing import Annotated, Any
 from chargeover_async._refs import Ref
 from chargeover_async.errors import UsageError
 
+from .plain import plain, whole
+
 MAX_ID = 2**63 - 1
 
 Text = Annotated[str | None, "text"]
@@ -48,13 +50,16 @@ def is_key(name: str) -> bool:
 def refuse(path: Path, value: object, wanted: str) -> UsageError:
     if not SECRETS.isdisjoint(path):
         return refuse_unseen(path, value, wanted)
+    return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__} {shown(value)}")
+
+
+def shown(value: object) -> str:
+    """A caller's value in a message, in at most 80 characters, whatever it is."""
     try:
-        shown = repr(value)
+        text = repr(value)
     except Exception as error:  # noqa: BLE001 - a caller's repr, or a number too long to be shown
-        shown = f"({type(error).__name__} when shown)"
-    if len(shown) > 80:
-        shown = shown[:77] + "..."
-    return UsageError(f"{dotted(path)} must be {wanted}, not {type(value).__name__} {shown}")
+        return f"({type(error).__name__} when shown)"
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def refuse_unseen(path: Path, value: object, wanted: str) -> UsageError:
@@ -70,12 +75,13 @@ def dotted(path: Path) -> str:
 
 
 def check_text(value: Any, path: Path, refs: Refs) -> str:
-    if isinstance(value, str):
+    text = plain(value)
+    if type(text) is str:
         try:
-            value.encode()
+            text.encode()
         except UnicodeEncodeError:
             raise refuse(path, value, "text that can be written as UTF-8") from None
-        return str(value)
+        return text
     raise refuse(path, value, "text")
 
 
@@ -88,14 +94,12 @@ def _secret(value: Any, path: Path, refs: Refs) -> str:
 
 def check_key(value: object, name: str) -> str:
     """``value`` if it can be an external key or a token; raises UsageError otherwise."""
-    if not isinstance(value, str):
-        raise refuse((name,), value, "text")
-    if not value.strip():
+    key = check_text(value, (name,), [])
+    if not key.strip():
         raise UsageError(f"{name} must not be empty")
-    if any(ord(char) < 32 or ord(char) == 127 for char in value):
-        raise UsageError(f"{name} must not hold control characters: {value!r}")
-    check_text(value, (name,), [])
-    return str(value)
+    if any(ord(char) < 32 or ord(char) == 127 for char in key):
+        raise UsageError(f"{name} must not hold control characters: {key!r}")
+    return key
 
 
 def check_key_at(value: Any, path: Path, refs: Refs) -> str:
@@ -104,11 +108,12 @@ def check_key_at(value: Any, path: Path, refs: Refs) -> str:
 
 def check_id(value: object, name: str) -> int:
     """``value`` if it can be an id (a whole number from 0 to 2**63 - 1); raises UsageError."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if 0 <= value <= MAX_ID:
-            return int(value)
-        raise refuse((name,), value, f"from 0 to {MAX_ID}")
-    raise refuse((name,), value, "a whole number")
+    number = whole(value)
+    if number is None:
+        raise refuse((name,), value, "a whole number")
+    if 0 <= number <= MAX_ID:
+        return number
+    raise refuse((name,), value, f"from 0 to {MAX_ID}")
 
 
 def _id(value: Any, path: Path, refs: Refs) -> Any:
@@ -118,55 +123,68 @@ def _id(value: Any, path: Path, refs: Refs) -> Any:
     if isinstance(value, Ref):
         refs.append((path, value))
         return value
+    if callable(getattr(value, "ref", None)):  # an operation
+        raise UsageError(
+            f"{dotted(path)} must be a whole number or a reference: write .ref() behind the "
+            "operation to refer to what it creates"
+        )
     return check_id(value, dotted(path))
 
 
 def _flag(value: Any, path: Path, refs: Refs) -> bool:
-    if isinstance(value, bool):
-        return value
+    flag = plain(value)
+    if type(flag) is bool:
+        return flag
     raise refuse(path, value, "True or False")
 
 
 def _integer(value: Any, path: Path, refs: Refs) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _whole(value, path)
-    raise refuse(path, value, "a whole number")
+    number = whole(value)
+    if number is None:
+        raise refuse(path, value, "a whole number")
+    return _bounded(number, path)
 
 
-def _whole(value: int, path: Path) -> int:
-    # Plain: the JSON encoder refuses subclasses of int. Bounded: so does the server's database.
-    if abs(value) > MAX_ID:
+def _bounded(number: int, path: Path) -> int:
+    if abs(number) > MAX_ID:  # more than the server's database holds, and than the encoder takes
         raise UsageError(f"{dotted(path)} must be within 64 bits")
-    return int(value)
+    return number
 
 
 def _money(value: Any, path: Path, refs: Refs) -> Any:
-    if type(value) is Decimal:
-        if value.is_finite():
-            return value
-    elif isinstance(value, int) and not isinstance(value, bool):
-        return _whole(value, path)
-    elif isinstance(value, str):
+    amount = plain(value)
+    kind = type(amount)
+    if kind is Decimal:
+        if amount.is_finite():
+            return amount
+    elif kind is int:
+        return _bounded(amount, path)
+    elif kind is str:
         try:
             # Decimal() takes blanks, underscores and the digits of every script.
-            if value.isascii() and Decimal(value).is_finite() and not set(value) & set(" _\t\r\n"):
-                return str(value)
+            if (
+                amount.isascii()
+                and Decimal(amount).is_finite()
+                and not set(amount) & set(" _\t\r\n")
+            ):
+                return amount
         except InvalidOperation:
             pass
-    elif isinstance(value, float):
+    elif kind is float:
         raise refuse(path, value, 'an exact amount such as Decimal("2.95") or "2.95"')
     raise refuse(path, value, "a finite amount (Decimal, int or decimal text)")
 
 
 def _day(value: Any, path: Path, refs: Refs) -> str:
-    if isinstance(value, dt.datetime):
+    day = plain(value)
+    if type(day) is dt.date:
+        return day.isoformat()
+    if type(day) is dt.datetime:
         raise refuse(path, value, "a date without a time")
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    if isinstance(value, str):
-        if not _DAY.fullmatch(value) or not _is_moment(value):
+    if type(day) is str:
+        if not _DAY.fullmatch(day) or not _is_moment(day):
             raise refuse(path, value, "a date as YYYY-MM-DD")
-        return str(value)
+        return day
     raise refuse(path, value, "a date")
 
 
@@ -198,41 +216,48 @@ def moment_text(value: dt.date) -> str:
 
 
 def _moment(value: Any, path: Path, refs: Refs) -> str:
-    if isinstance(value, dt.date):
-        return moment_text(value)
-    if isinstance(value, str):
-        if not _MOMENT.fullmatch(value) or not _is_moment(value):
+    moment = plain(value)
+    if type(moment) in _DATES:
+        return moment_text(moment)
+    if type(moment) is str:
+        if not _MOMENT.fullmatch(moment) or not _is_moment(moment):
             raise refuse(path, value, "a date or a date with time")
-        return str(value)
+        return moment
     raise refuse(path, value, "a date or datetime")
+
+
+_DATES = frozenset({dt.date, dt.datetime})
 
 
 def check_mixed(value: Any, path: Path, refs: Refs) -> Any:
     """Anything that JSON can hold without loss."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return check_text(value, path, refs)
-    if isinstance(value, int):
-        return _whole(value, path)
-    if isinstance(value, Decimal):
-        return _money(value, path, refs)
-    if isinstance(value, dt.date):
-        return moment_text(value)
-    if isinstance(value, Ref):
-        refs.append((path, value))
-        return value
-    if isinstance(value, Mapping):
+    held = plain(value)
+    kind = type(held)
+    if held is None or kind is bool:
+        return held
+    if kind is str:
+        return check_text(held, path, refs)
+    if kind is int:
+        return _bounded(held, path)
+    if kind is Decimal:
+        return _money(held, path, refs)
+    if kind in _DATES:
+        return moment_text(held)
+    if kind is float:
+        raise refuse(path, value, 'an exact number such as Decimal("2.95")')
+    if isinstance(held, Ref):
+        refs.append((path, held))
+        return held
+    if isinstance(held, Mapping):
         out: dict[str, Any] = {}
-        for name, inner in value.items():
+        for name, inner in held.items():
             if not isinstance(name, str):
                 raise refuse(path, value, "an object whose names are text")
-            out[check_text(name, path, refs)] = check_mixed(inner, (*path, name), refs)
+            text = check_text(name, path, refs)
+            out[text] = check_mixed(inner, (*path, text), refs)
         return out
-    if isinstance(value, (list, tuple)):
-        return [check_mixed(v, (*path, i), refs) for i, v in enumerate(value)]
-    if isinstance(value, float):
-        raise refuse(path, value, "an exact number (Decimal), not a float")
+    if isinstance(held, (list, tuple)):
+        return [check_mixed(entry, (*path, i), refs) for i, entry in enumerate(held)]
     raise refuse(path, value, "something that can be written as JSON")
 
 

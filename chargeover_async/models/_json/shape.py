@@ -8,9 +8,9 @@ check that runs when an operation is built.
 # The caller's values are of any type until they are checked here.
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
@@ -29,12 +29,14 @@ from .checks import (
     refuse,
     refuse_unseen,
 )
+from .mend import field_types, is_struct
+from .plain import plain
 
 
 class Shape:
     """The compiled form of one TypedDict: which names it has and what each may hold."""
 
-    __slots__ = ("checks", "has_secret", "kinds", "name", "nullable")
+    __slots__ = ("checks", "has_secret", "kinds", "name", "nullable", "reads")
 
     def __init__(
         self,
@@ -44,12 +46,14 @@ class Shape:
         nullable: frozenset[str],
         *,
         has_secret: bool,
+        reads: frozenset[str] = frozenset(),
     ) -> None:
         self.name = name
         self.has_secret = has_secret  # what is given in its place is shown by no message, either
         self.kinds = kinds  # field name -> "text", "money", "day", ..., "list", "object"
         self.checks = checks
         self.nullable = nullable  # where None may be sent: never for a list that must be one
+        self.reads = reads  # what a record has and this does not take
 
     def prepare(
         self,
@@ -78,7 +82,7 @@ class Shape:
                     payload[name] = value
                     continue
                 if check is None:
-                    raise unknown_name(name, checks, self.name)
+                    raise unknown_name((name,), self)
                 if value is None and name in self.nullable:
                     payload[name] = None
                 else:
@@ -99,14 +103,19 @@ def _add_extra(payload: dict[str, Any], extra: Mapping[str, Any], refs: Refs) ->
             raise UsageError(f"a name in extra must be text, not {name!r}")
         if name in payload:
             raise UsageError(f"{name!r} is given twice, as a field and in extra")
-        check_text(name, (name,), refs)
-        payload[name] = check_mixed(value, (name,), refs)
+        text = check_text(name, (name,), refs)
+        payload[text] = check_mixed(value, (text,), refs)
 
 
-def unknown_name(name: str, known: Iterable[str], what: str) -> UsageError:
-    """The error for a name that nobody knows, with the nearest one that is known."""
+def unknown_name(path: Path, shape: Shape) -> UsageError:
+    """The error for a name that ``shape`` does not have: known for reading, or near to another."""
+    name = dotted((*path[:-1], plain(path[-1])))
+    if path[-1] in shape.reads:
+        hint = ": it can be read, but not written by this call"
+    else:
+        hint = did_you_mean(name, [dotted((*path[:-1], known)) for known in shape.checks])
     return UsageError(
-        f'{what} has no field "{name}"{did_you_mean(name, known)}'
+        f'{shape.name} has no field "{name}"{hint}'
         " (extra={...} sends what our tables do not know)"
     )
 
@@ -121,18 +130,14 @@ def _nested(shape: Shape) -> Check:
         for name, inner in value.items():
             inner_check = shape.checks.get(name)
             if inner_check is None:
-                raise unknown_name(f"{dotted(path)}.{name}", _prefixed(path, shape), shape.name)
+                raise unknown_name((*path, name if isinstance(name, str) else str(name)), shape)
             if inner is None and name in shape.nullable:
-                out[name] = None
+                out[plain(name)] = None
             else:
-                out[name] = inner_check(inner, (*path, name), refs)
+                out[plain(name)] = inner_check(inner, (*path, plain(name)), refs)
         return out
 
     return check
-
-
-def _prefixed(path: Path, shape: Shape) -> list[str]:
-    return [f"{dotted(path)}.{name}" for name in shape.checks]
 
 
 def _each(check_entry: Check, *, has_secret: bool) -> Check:
@@ -144,7 +149,7 @@ def _each(check_entry: Check, *, has_secret: bool) -> Check:
     return check
 
 
-def _compile(name: str, annotation: Any) -> tuple[str, Check, bool]:
+def _compile(name: str, annotation: Any, model: Any) -> tuple[str, Check, bool]:
     """The kind of a field, its check, and whether a secret may be in it."""
     if get_origin(annotation) is Annotated:
         kind = str(get_args(annotation)[1])
@@ -152,7 +157,7 @@ def _compile(name: str, annotation: Any) -> tuple[str, Check, bool]:
             kind = "key"
         return kind, CHECKS[kind], kind == "secret"
     if is_typeddict(annotation):
-        shape = shape_of(annotation)
+        shape = shape_of(annotation, model)
         return "object", _nested(shape), shape.has_secret
     if annotation is str:
         return "text", check_text, False
@@ -160,8 +165,8 @@ def _compile(name: str, annotation: Any) -> tuple[str, Check, bool]:
     if get_origin(annotation) is not None and len(arguments) == 1:
         inner = arguments[0]
         if get_origin(annotation) not in _SEQUENCES:  # X | None
-            return _compile(name, inner)
-        _, check, has_secret = _compile(name, inner)
+            return _compile(name, inner, model)
+        _, check, has_secret = _compile(name, inner, model)
         return "list", _each(check, has_secret=has_secret), has_secret
     raise TypeError(f"no check is known for {name}: {annotation}")
 
@@ -170,18 +175,36 @@ _SEQUENCES = frozenset({list, Sequence})
 
 
 @cache
-def shape_of(typed_dict: type[Any]) -> Shape:
-    """The check for one TypedDict, compiled on first use."""
+def shape_of(typed_dict: type[Any], model: type[Any] | None = None) -> Shape:
+    """The check for one TypedDict, compiled on first use.
+
+    ``model`` is the record that is written: a message tells its other fields from misspelt ones.
+    """
     kinds: dict[str, str] = {}
     checks: dict[str, Check] = {}
     nullable: set[str] = set()
     has_secret = False
+    held = {} if model is None else field_types(cast("Hashable", model))
     for name, annotation in get_type_hints(typed_dict, include_extras=True).items():
-        kinds[name], checks[name], holds = _compile(name, annotation)
+        kinds[name], checks[name], holds = _compile(name, annotation, _struct_in(held.get(name)))
         has_secret = has_secret or holds
         if type(None) in _options(annotation):
             nullable.add(name)
-    return Shape(typed_dict.__name__, kinds, checks, frozenset(nullable), has_secret=has_secret)
+    return Shape(
+        typed_dict.__name__,
+        kinds,
+        checks,
+        frozenset(nullable),
+        has_secret=has_secret,
+        reads=frozenset(held) - frozenset(kinds),
+    )
+
+
+def _struct_in(hint: Any) -> type[Any] | None:
+    """The struct that a field holds: ``LineItem`` of ``list[LineItem] | None``."""
+    if is_struct(hint):
+        return cast("type[Any]", hint)
+    return next((found for part in get_args(hint) if (found := _struct_in(part))), None)
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:

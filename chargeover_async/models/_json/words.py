@@ -1,4 +1,4 @@
-"""A cell's text (or a JSON value) to what a field of one kind may hold.
+"""A cell's text (or another value of a row) to what a field of one kind may hold.
 
 Nothing is guessed: a value that could mean two things is refused. Amounts stay exact.
 """
@@ -11,12 +11,16 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-_WHOLE = re.compile(r"[+-]?[0-9]+")
+from .checks import shown
+from .plain import plain, whole
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,40}")  # more than any number of the API has
 _AMOUNT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 # fromisoformat also reads week dates and "20210101", which are more often an error than a date.
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?")
 _MIDNIGHT = dt.time()
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_MOST_DIGITS = 65  # of a number that becomes text
 
 Convert = Callable[[Any, str | None], Any]
 
@@ -27,20 +31,22 @@ def convert(kind: str, value: Any, date_format: str | None = None) -> Any:
     ``date_format`` is a strptime format for days and moments, ISO 8601 when None.
     Raises ValueError with a message that shows the value and says what was wanted.
     """
-    return _BY_KIND[kind](value, date_format)
+    return _BY_KIND[kind](plain(value), date_format)
 
 
 def _refuse(value: object, wanted: str) -> ValueError:
-    shown = f'"{value}"' if isinstance(value, (str, Decimal)) else repr(value)
-    if len(shown) > 80:
-        shown = shown[:77] + '..."'
-    return ValueError(f"{shown} is not {wanted}")
+    if not isinstance(value, (str, Decimal)):
+        return ValueError(f"{shown(value)} is not {wanted}")
+    text = str(value) if len(str(value)) <= 78 else f"{str(value)[:76]}..."
+    return ValueError(f'"{text}" is not {wanted}')
 
 
 def _text(value: Any, _: str | None) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < _MOST_DIGITS:
+        return f"{value:f}"  # never 1E+3
+    if type(value) is int and abs(value) < 10**_MOST_DIGITS:
         return str(value)
     raise _refuse(value, "text")
 
@@ -55,15 +61,18 @@ def _secret(value: Any, _: str | None) -> str:
 def _whole(value: Any, _: str | None) -> int:
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
+    number = whole(value)
+    if number is not None:
+        return number
     raise _refuse(value, "a whole number")
 
 
 def _flag(value: Any, _: str | None) -> bool:
     if isinstance(value, bool):
         return value
-    found = _FLAGS.get(str(value).strip().lower()) if isinstance(value, (str, int)) else None
+    number = whole(value)
+    text = value.strip().lower() if isinstance(value, str) else str(number)
+    found = _FLAGS.get(text) if number in {None, 0, 1} else None
     if found is None:
         raise _refuse(value, "a yes or no (true, false, yes, no, 1, 0)")
     return found
@@ -72,13 +81,13 @@ def _flag(value: Any, _: str | None) -> bool:
 def _money(value: Any, _: str | None) -> Decimal | int:
     if isinstance(value, str) and _AMOUNT.fullmatch(value.strip()):
         return Decimal(value.strip())
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+    if type(value) is int or (isinstance(value, Decimal) and value.is_finite()):
         return value
     raise _refuse(value, "an amount (digits with at most one point, such as 1234.50)")
 
 
 def _when(value: Any, date_format: str | None, wanted: str) -> dt.date:
-    if isinstance(value, dt.date):
+    if isinstance(value, dt.date) and type(value) in {dt.date, dt.datetime}:  # else it is NaT
         return value
     if isinstance(value, str):
         text = value.strip()

@@ -15,6 +15,7 @@ import msgspec
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Record
 from chargeover_async.models._json.checks import Refs, check_mapping
+from chargeover_async.models._json.plain import plain
 from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation, Reader, Runner
 from chargeover_async.query import QueryPairs
@@ -118,7 +119,9 @@ class BaseResource(Generic[T]):
         self, verb: str, fields: Mapping[str, Any], extra: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], Refs]:
         written: Any = self.writes[verb]
-        payload, refs = shape_of(written).prepare(fields, f"{self.attribute}.{verb}", extra)
+        payload, refs = shape_of(written, self.model).prepare(
+            fields, f"{self.attribute}.{verb}", extra
+        )
         if not payload and verb in {"create", "update"}:
             raise UsageError(f"{self.attribute}.{verb} was given no field")
         return payload, refs
@@ -136,14 +139,14 @@ class BaseResource(Generic[T]):
         given = {**(extra or {}), **fields}
         for name in names:
             group = (name,) if isinstance(name, str) else tuple(name)
-            if all(given.get(field) in (None, "") for field in group):
+            if all(_is_absent(given.get(field)) for field in group):
                 wanted = group[0] if len(group) == 1 else f"one of {', '.join(group)}"
                 raise UsageError(f"{self.attribute}.{verb} needs {wanted}")
 
     def _need_positive(self, verb: str, amount: Any, name: str = "amount") -> None:
         """Raise UsageError for nothing or less than that: a server may take 0 for all there is."""
         try:
-            if amount is None or Decimal(str(amount)) > 0:
+            if amount is None or Decimal(str(plain(amount))) > 0:
                 return
         except InvalidOperation:
             return  # what is no number is refused by the check of its field
@@ -245,13 +248,18 @@ class BaseResource(Generic[T]):
         )
 
 
+def _is_absent(value: Any) -> bool:
+    """Nothing, or empty; never asks a value whether it is equal, as pandas' NA has no answer."""
+    return value is None or (isinstance(value, (str, list, tuple)) and not len(value))
+
+
 def check_needs(resource: type[BaseResource[Any]], given: Mapping[str, Any], where: str) -> None:
     """Raise UsageError that names ``where`` for a new record that lacks what it needs."""
     written: Any = resource.writes["create"]
     for group in resource.needs or ():
-        if all(given.get(name) in (None, "", []) for name in group):
+        if all(_is_absent(given.get(name)) for name in group):
             wanted = group[0] if len(group) == 1 else f"one of {', '.join(group)}"
-            lists = shape_of(written).kinds.get(group[0]) == "list"
+            lists = shape_of(written, resource.model).kinds.get(group[0]) == "list"
             raise UsageError(f"{where} needs {'at least one entry in ' * lists}{wanted}")
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, Unpack, overload
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Record
+from chargeover_async.models._json.plain import plain
 from chargeover_async.operation import Operation
 from chargeover_async.query import MAX_PAGE, Order, QueryPairs, Where
 
@@ -140,7 +141,7 @@ def _expand(expand: Expand) -> QueryPairs:
         return ()
     if not isinstance(expand, Iterable):
         raise UsageError(f'expand takes names such as "line_items", not {expand!r}')
-    nodes = [expand] if isinstance(expand, str) else list(expand)
+    nodes = [plain(node) for node in ([expand] if isinstance(expand, str) else expand)]
     for node in nodes:
         if not isinstance(node, str) or not node.replace(".", "_").isidentifier():
             raise UsageError(f'expand takes names such as "line_items", not {node!r}')

@@ -18,6 +18,7 @@ from chargeover_async.query import (
     Order,
     QueryPairs,
     Where,
+    check_count,
     order_pair,
     page_pairs,
     where_pair,
@@ -157,7 +158,7 @@ class Pageable(BaseResource[T]):
         reading: Reading,
         query: QueryPairs = (),
     ) -> AsyncIterator[Any]:
-        page_pairs(page, None)
+        page = check_count("page", page, 1, MAX_PAGE)
         order_pair(order)
         return pages(self, where_pair(where), order, page, reading, query)
 
@@ -227,7 +228,8 @@ class Listable(Pageable[T]):
 
         Without ``order`` it goes by the primary key and asks for what comes after the last one
         seen, so that records created or deleted meanwhile shift nothing. With ``order`` it counts
-        offsets: a record that changes its place meanwhile may be seen twice or not at all.
+        offsets: a record that changes its place meanwhile may be seen or not, but once.
+        It ends with a page that is empty, and raises DecodeError where pages do not go on.
 
         ``as_``, ``raw`` and ``on_unreadable`` are as in `list`: with the last, a record that cannot
         be read does not stop the iteration.
@@ -287,12 +289,17 @@ async def pages(
     *,
     by_key: bool = True,
 ) -> AsyncIterator[Any]:
-    """Pages by key or by offset; ends with a page that is not full (vendor's clients do so)."""
+    """Pages by key or by offset, until one is empty: one that is not full may be a server's own.
+
+    Raises DecodeError where ids do not rise, or where a page repeats what was there before and is
+    full, or fewer than the API counts; before it hands out anything of that page.
+    """
     primary = resource.primary
     by_key = by_key and order is None
     clauses = where[0][1] if where else ""
     last: int | None = None
-    offset = 0
+    seen: set[int | str] = set()
+    offset = listed = 0
     while True:
         condition = clauses
         if by_key and last is not None:
@@ -303,18 +310,58 @@ async def pages(
         records = await resource._call(
             "GET", f"/{resource.object}", reading.every, Repeat.READ, query
         )
-        for record in records:
-            if reading.is_readable(record):
-                yield record
-        if len(records) < page:
+        if not records:
             return
-        offset += len(records)
+        ids = [reading.identity(record, primary) for record in records]
+        marks = {
+            repr(record) if number is None else number
+            for number, record in zip(ids, records, strict=True)
+        }
+        if marks <= seen and len(records) < page and await _is_all(resource, where, listed):
+            return  # a list that is not paged, and whole: it was no full page
+        again: set[int | str] = set()
         if by_key:
-            newest = reading.identity(records[-1], primary)
-            if newest is None or (last is not None and newest <= last):
-                raise DecodeError(
-                    f"the API does not page {resource.attribute} by {primary}: after {last} came "
-                    f"{newest}; pass order= to page by offset",
-                    object=resource.object,
-                )
-            last = newest
+            last = _last_of(resource, ids, last)
+            seen = marks  # the others are below
+        elif marks <= seen:
+            raise DecodeError(
+                f"the API does not page {resource.attribute} by offset: it answered offset "
+                f"{offset} with records that it had listed before",
+                object=resource.object,
+            )
+        else:
+            again = seen & marks
+            seen |= marks
+        offset += len(records)
+        listed += sum(number not in again for number in ids)
+        for number, record in zip(ids, records, strict=True):
+            if number not in again and reading.is_readable(record):
+                yield record
+
+
+async def _is_all(resource: BaseResource[Any], where: QueryPairs, listed: int) -> bool:
+    """Whether the API counts no more than were listed, as far as it counts them."""
+    if not isinstance(resource, Countable):
+        return True
+    path = f"/{resource.object}/_count"
+    counted: int = await resource._call("GET", path, read_count, Repeat.READ, where)
+    return counted <= listed
+
+
+def _last_of(resource: BaseResource[Any], ids: Sequence[int | None], last: int | None) -> int:
+    """The last id of a page; raises DecodeError if they do not rise above ``last``."""
+    before, number = last, ids[-1]
+    if number is not None:
+        for number in ids:
+            if number is not None:
+                if before is not None and number <= before:
+                    break
+                before = number
+        else:
+            assert before is not None
+            return before
+    raise DecodeError(
+        f"the API does not page {resource.attribute} by {resource.primary}: after {before} came "
+        f"{number}; pass order= to page by offset",
+        object=resource.object,
+    )

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar, Unpack, overload
 
 from chargeover_async.models import Record
 from chargeover_async.operation import Operation
-from chargeover_async.query import MAX_PAGE, Order, QueryPairs, Where, page_pairs
+from chargeover_async.query import MAX_PAGE, Order, QueryPairs, Where, check_count, page_pairs
 from chargeover_async.retry import Repeat
 
 from .answers import OnUnreadable, Reading
@@ -95,7 +95,7 @@ class Unfiltered(BaseResource[T]):
 
         The rest is as in `Listable.iterate`.
         """
-        page_pairs(page, None)
+        page = check_count("page", page, 1, MAX_PAGE)
         reading = self._reading(as_, raw=raw, on_unreadable=on_unreadable)
         return pages(self, (), None, page, reading, by_key=False)
 

@@ -10,6 +10,7 @@ import msgspec
 from chargeover_async.errors import UsageError
 from chargeover_async.models._json.checks import check_mapping
 from chargeover_async.models._json.mend import DateFormat
+from chargeover_async.models._json.plain import plain, whole
 from chargeover_async.query import QueryPairs, filter_text
 
 ActionForm = Literal["query", "path"]
@@ -52,7 +53,8 @@ def call_query(
             pairs.append((name, filter_text(value, name)))
     check_mapping(flags or {}, "flags")
     for flag, number in (flags or {}).items():
-        if not isinstance(flag, str) or not flag.isidentifier() or not isinstance(number, int):
+        code = whole(int(number) if isinstance(number, bool) else number)
+        if not isinstance(flag, str) or not flag.isidentifier() or code is None:
             raise UsageError(f"a flag is a name and a whole number, not {flag!r}: {number!r}")
-        pairs.append((f"_flag_{flag.removeprefix('_flag_')}", str(int(number))))
+        pairs.append((f"_flag_{plain(flag).removeprefix('_flag_')}", str(code)))
     return tuple(pairs)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from chargeover_async._refs import REF_IN_PATH, Ref
 from chargeover_async._wire.request import segment
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created
 from chargeover_async.models._json.checks import check_id, check_key
+from chargeover_async.models._json.plain import plain
 from chargeover_async.operation import Operation
 
 
@@ -17,11 +18,19 @@ class ExternalKey(str):
 
     __slots__ = ()
 
+    def __new__(cls, key: str) -> Self:
+        """The key itself, where ``key`` is of a kind of text that writes itself otherwise."""
+        return super().__new__(cls, plain(key))
+
 
 class Token(str):
     """A token in the place of an id: ``co.invoices.void(Token("0q7fx5652k18"))``."""
 
     __slots__ = ()
+
+    def __new__(cls, token: str) -> Self:
+        """The token itself, as in `ExternalKey`."""
+        return super().__new__(cls, plain(token))
 
 
 Target = int | ExternalKey | Token | Ref | Operation[Created]
@@ -51,7 +60,7 @@ def named(target: Target, where: str) -> Named:
         return Named(f"token:{segment(token)}", "token", token)
     other: object = target  # an id, as far as type checkers know
     if isinstance(other, str):
-        raise UsageError(f"{where} takes an id; write ExternalKey({other!r}) or Token(...)")
+        raise UsageError(f"{where} takes an id; write ExternalKey({plain(other)!r}) or Token(...)")
     number = check_id(other, f"{where}: the id")
     if number == 0:
         raise UsageError(f"{where}: an id is at least 1")

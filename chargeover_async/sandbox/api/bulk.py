@@ -109,7 +109,7 @@ def _run(
         if not uri:
             raise Refused("A required parameter was missing: uri.")
         _check(api.variant, method, uri)
-        payload = _dereferenced(item.get("payload"), named, api.variant)
+        payload = _follow(item.get("payload"), named, api.variant)
     except Refused as refused:
         return refused.answer
     return api.answer(method, uri, payload, outer=outer)
@@ -131,7 +131,7 @@ def _check(variant: Variant, method: str, uri: str) -> None:
         raise Refused("Actions are not supported in a batch.")
 
 
-def _dereferenced(payload: Any, named: dict[str, dict[str, Any]], variant: Variant) -> Any:
+def _follow(payload: Any, named: dict[str, dict[str, Any]], variant: Variant) -> Any:
     """The payload with every ``X_jsonpath`` replaced by the ``X_id`` it leads to.
 
     Only ``customer_jsonpath`` is shown; that other names work is UNVERIFIED.
@@ -140,35 +140,35 @@ def _dereferenced(payload: Any, named: dict[str, dict[str, Any]], variant: Varia
         return payload
     fields = payload
     if variant.nested_jsonpath:
-        return _replaced(fields, named, variant, depth=0)
-    return _replaced_here(fields, named, variant)
+        return _replace(fields, named, variant, depth=0)
+    return _replace_here(fields, named, variant)
 
 
-def _replaced(
+def _replace(
     fields: dict[str, Any], named: dict[str, dict[str, Any]], variant: Variant, depth: int
 ) -> dict[str, Any]:
     if depth > _MAX_DEPTH:
         raise Refused(INVALID)
-    fields = _replaced_here(fields, named, variant)
+    fields = _replace_here(fields, named, variant)
     for name, value in fields.items():
         if isinstance(value, (dict, list)):
-            fields = {**fields, name: _replaced_inside(value, named, variant, depth + 1)}
+            fields = {**fields, name: _replace_inside(value, named, variant, depth + 1)}
     return fields
 
 
-def _replaced_inside(
+def _replace_inside(
     value: Any, named: dict[str, dict[str, Any]], variant: Variant, depth: int
 ) -> Any:
     if depth > _MAX_DEPTH:
         raise Refused(INVALID)
     if is_object(value):
-        return _replaced(value, named, variant, depth)
+        return _replace(value, named, variant, depth)
     if is_array(value):
-        return [_replaced_inside(each, named, variant, depth + 1) for each in value]
+        return [_replace_inside(part, named, variant, depth + 1) for part in value]
     return value
 
 
-def _replaced_here(
+def _replace_here(
     fields: dict[str, Any], named: dict[str, dict[str, Any]], variant: Variant
 ) -> dict[str, Any]:
     for name in fields:
@@ -201,7 +201,7 @@ def _look_up(name: str, reference: Any, named: dict[str, dict[str, Any]]) -> Any
         raise Refused(f'{name}: no earlier request of this batch is called "{target}"')
     if entry["code"] >= 400:
         raise Refused(f'{name}: the request called "{target}" failed')
-    compiled = _compiled(path)
+    compiled = _compile(path)
     if compiled is None:
         raise Refused(f"{name}: not a JSONPath: {path}")
     try:
@@ -216,7 +216,7 @@ def _look_up(name: str, reference: Any, named: dict[str, dict[str, Any]]) -> Any
 
 
 @lru_cache(maxsize=256)
-def _compiled(path: str) -> JSONPath | None:
+def _compile(path: str) -> JSONPath | None:
     if len(path) > _MAX_PATH:
         return None
     try:

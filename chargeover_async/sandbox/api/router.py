@@ -92,7 +92,7 @@ class Api:
         if method == "POST" and "action" in query:
             return crud.act_on_collection(self.store, spec, query["action"], payload)
         if method == "POST" and spec.post is not None:
-            return crud.answered(spec.post(self.store, payload))
+            return crud.as_answer(spec.post(self.store, payload))
         if method == "POST":
             return crud.create(self.store, spec, payload)
         raise unsupported(_COMMANDS.get(method, method.lower()), spec.name)

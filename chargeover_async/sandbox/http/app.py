@@ -27,7 +27,7 @@ from .control import CONTROL, control
 from .delivering import Deliverer
 from .faults import Fault, Faults
 from .log import LogEntry
-from .mask import masked
+from .mask import mask_body
 from .quota import Quota
 from .setup import DEFAULT_CREDENTIAL, DEFAULT_QUOTA, MAX_BODY, MAX_LOG, Behind, Setup
 
@@ -107,7 +107,7 @@ class Backend(Behind):
             entry.status = 413
             raise
         if self.setup.keep_bodies:
-            entry.body = masked(body)
+            entry.body = mask_body(body)
         if wait is not None:
             return self._rate_limited(entry, wait)
         if is_down:

@@ -27,7 +27,7 @@ def check(
     if scheme.lower() == "basic":
         sound = _same(rest.strip(), _basic(username, password))
     elif scheme == "ChargeOver":
-        sound = _signed(dict(_PAIR.findall(rest)), username, password, url, body)
+        sound = _is_signed(dict(_PAIR.findall(rest)), username, password, url, body)
     else:
         sound = False
     if not sound:
@@ -46,7 +46,7 @@ def _basic(username: str, password: str) -> str:
     return base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def _signed(sent: dict[str, str], username: str, password: str, url: str, body: bytes) -> bool:
+def _is_signed(sent: dict[str, str], username: str, password: str, url: str, body: bytes) -> bool:
     # UNVERIFIED: limits on the reuse of a nonce and on the clock are not shown; none are set here.
     if not _same(sent.get("co_public_key", ""), username):
         return False

@@ -10,12 +10,12 @@ from aiohttp import web
 from chargeover_async.sandbox.protocol.answers import Refused, decode, encode
 from chargeover_async.sandbox.protocol.values import is_object
 from chargeover_async.sandbox.store.file import StorageError
-from chargeover_async.sandbox.store.snapshot import shown, taken
+from chargeover_async.sandbox.store.snapshot import from_json, to_json
 
 from .delivering import deliveries
 from .faults import seconds
 from .guard import refusal
-from .mask import masked_target
+from .mask import mask_target
 from .page import page_answer
 from .setup import Behind
 
@@ -62,9 +62,9 @@ def _reset(behind: Behind, _sent: dict[str, Any]) -> Any:
     return {}
 
 
-def _seed(behind: Behind, sent: dict[str, Any]) -> Any:
+def _seed(behind: Behind, body: dict[str, Any]) -> Any:
     """``{"random": 7, "customer": [{...}], "item": [{...}]}``; answers the ids."""
-    records = dict(sent)
+    records = dict(body)
     number = records.pop("random", None)
     unknown = records.keys() - behind.store.specs.keys()
     if unknown:
@@ -72,7 +72,7 @@ def _seed(behind: Behind, sent: dict[str, Any]) -> Any:
     if number is not None:
         behind.store.reseed(int(number))
     return {
-        name: [behind.store.seed(name, record) for record in each] for name, each in records.items()
+        name: [behind.store.seed(name, record) for record in sent] for name, sent in records.items()
     }
 
 
@@ -81,7 +81,7 @@ def _snapshot(behind: Behind, sent: dict[str, Any]) -> Any:
     name = sent.get("name")
     image = behind.store.snapshot()
     if name is None:
-        return {"snapshot": shown(image)}
+        return {"snapshot": to_json(image)}
     behind.store.snapshots[str(name)] = image
     return {"name": str(name)}
 
@@ -91,7 +91,7 @@ def _restore(behind: Behind, sent: dict[str, Any]) -> Any:
     if ("name" in sent) == ("snapshot" in sent):
         raise ValueError("restore takes a name or a snapshot")
     if "snapshot" in sent:
-        behind.store.restore(taken(sent["snapshot"]))
+        behind.store.restore(from_json(sent["snapshot"]))
         return {}
     image = behind.store.snapshots.get(str(sent["name"]))
     if image is None:
@@ -142,11 +142,11 @@ def _show_log(behind: Behind, _sent: dict[str, Any]) -> Any:
             "number": entry.number,
             "at": entry.at,
             "method": entry.method,
-            "path": masked_target(entry.path),
-            "query": masked_target(entry.query),
+            "path": mask_target(entry.path),
+            "query": mask_target(entry.query),
             "status": entry.status,
             "took": entry.took,
-            "items": [[method, masked_target(uri), code] for method, uri, code in entry.items],
+            "items": [[method, mask_target(uri), code] for method, uri, code in entry.items],
             "fault": entry.fault,
             "on_behalf_addr": entry.caller.addr,
             "on_behalf_details": entry.caller.details,

@@ -91,7 +91,7 @@ def fits(method: str, path: str, target: tuple[str, str]) -> bool:
     return fnmatchcase(method, target[0]) and fnmatchcase(path, target[1])
 
 
-def _repeated(text: str | None) -> list[Fault | None]:
+def _repeat(text: str | None) -> list[Fault | None]:
     if text is None:
         return [None]
     kind, star, times = text.partition("*")
@@ -182,7 +182,7 @@ class Faults:
 
         ``"lost*3"`` stands for three of a kind.
         """
-        self._script.extend([each for kind in kinds for each in _repeated(kind)])
+        self._script.extend([fault for kind in kinds for fault in _repeat(kind)])
 
     def next(self, *kinds: str | None) -> None:
         """Put faults before what is scripted, so that the very next requests meet them."""

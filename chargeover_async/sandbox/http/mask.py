@@ -20,7 +20,7 @@ _CARD = re.compile(r"(?<![0-9])[0-9](?:(?:[ +-]|%20|%2D)?[0-9]){12,18}(?![0-9])"
 _DIGITS = re.compile(rb"[0-9](?:[ -]?[0-9]){7,}")
 
 
-def masked(body: bytes) -> bytes:
+def mask_body(body: bytes) -> bytes:
     """``body`` as it may be kept: every value of a `SECRET` name, at any depth, is ``***``.
 
     A body without such a name is returned as it is. One that is not JSON loses every run of eight
@@ -37,15 +37,15 @@ def masked(body: bytes) -> bytes:
 def _without(value: Any) -> Any:
     if is_object(value):
         return {
-            name: _MASK if name in SECRET and each is not None else _without(each)
-            for name, each in value.items()
+            name: _MASK if name in SECRET and part is not None else _without(part)
+            for name, part in value.items()
         }
     if is_array(value):
-        return [_without(each) for each in value]
+        return [_without(part) for part in value]
     return value
 
 
-def masked_target(target: str) -> str:
+def mask_target(target: str) -> str:
     """A path with its query as it may be shown.
 
     The values of `SECRET` names, in a ``where`` or by themselves, are ``***``; so is whatever has

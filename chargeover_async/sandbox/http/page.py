@@ -19,7 +19,7 @@ from chargeover_async.sandbox.store.tables import Spec
 
 from .faults import KINDS, value_of
 from .log import LogEntry
-from .mask import masked_target
+from .mask import mask_target
 from .quota import use_over_time
 from .setup import Behind
 
@@ -159,11 +159,11 @@ def _shown(entry: LogEntry, now: float) -> dict[str, Any]:
         "number": entry.number,
         "ago": round(now - entry.at, 3),
         "method": entry.method,
-        "target": masked_target(target),
+        "target": mask_target(target),
         "status": entry.status,
         "took": entry.took,
         "fault": entry.fault,
-        "items": [[method, masked_target(uri), code] for method, uri, code in entry.items],
+        "items": [[method, mask_target(uri), code] for method, uri, code in entry.items],
     }
 
 

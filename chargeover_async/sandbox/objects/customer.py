@@ -15,8 +15,8 @@ from chargeover_async.sandbox.objects.money.gateway import METHODS
 from chargeover_async.sandbox.objects.subscriptions.paying import follow
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import flag, text
-from chargeover_async.sandbox.records.events import happened
-from chargeover_async.sandbox.records.refs import named
+from chargeover_async.sandbox.records.events import tell_hooks
+from chargeover_async.sandbox.records.refs import find_named
 from chargeover_async.sandbox.store.row import Draft, Row
 from chargeover_async.sandbox.store.tables import Derive, Spec, Tables
 
@@ -57,12 +57,12 @@ def _before_update(store: Tables, row: Row, fields: dict[str, Any]) -> None:
 def _after_update(store: Tables, row: Row, before: Mapping[str, Any]) -> None:
     user_id = row.data.get("superuser_id")
     if user_id != before.get("superuser_id"):
-        happened(store, "customer", row, "super", user_id=user_id)
+        tell_hooks(store, "customer", row, "super", user_id=user_id)
 
 
 def _settle_contact(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     """Make or change the main contact as the superuser fields say; nothing can fail here."""
-    contact = _taken(draft)
+    contact = _take_contact(draft)
     user = store.row("user", draft.data.get("superuser_id"))
     if user is None:
         if contact:
@@ -75,7 +75,7 @@ def _settle_contact(store: Tables, draft: Draft, fields: dict[str, Any]) -> None
         set_name(data, contact)
         store.change(user, **data)
         store.forget(user)
-        happened(store, "user", user, "update")
+        tell_hooks(store, "user", user, "update")
 
 
 def _check_parent(draft: Draft) -> None:
@@ -83,7 +83,7 @@ def _check_parent(draft: Draft) -> None:
         raise Refused("A customer cannot be its own parent.")  # UNVERIFIED
 
 
-def _taken(draft: Draft) -> dict[str, Any]:
+def _take_contact(draft: Draft) -> dict[str, Any]:
     """Takes the fields of the main contact out of a customer's own; null is left out."""
     contact: dict[str, Any] = {}
     for name, own in _CONTACT.items():
@@ -99,18 +99,18 @@ def _new_contact(store: Tables, customer_id: int, contact: dict[str, Any]) -> in
     # Recording create_tokenized_card: superuser_username is 12 random characters.
     draft.data.setdefault("username", store.token())
     user = store.insert(draft)
-    happened(store, "user", user, "insert")
+    tell_hooks(store, "user", user, "insert")
     return user.id
 
 
 def _delete(store: Tables, row: Row) -> None:
-    if any(not _closed(store, invoice) for invoice in _invoices(store, row)):
+    if any(not _is_paid(store, invoice) for invoice in _invoices(store, row)):
         # The rule is the vendor's text, the wording is UNVERIFIED.
         raise Refused("This customer has open or unpaid invoices and cannot be deleted.")
     # UNVERIFIED: a suspended subscription counts as active.
     if any(
-        _package(store, each, "package_status_state") in "as"
-        for each in store.of_customer("package", row.id)
+        _package(store, package, "package_status_state") in "as"
+        for package in store.of_customer("package", row.id)
     ):
         raise Refused("This customer has active subscriptions and cannot be deleted.")
 
@@ -144,11 +144,12 @@ def _package(store: Tables, package: Row, name: str) -> Any:
 def _recurring(name: str) -> Derive:
     """Adds up what the subscriptions of a customer bring."""
     return lambda store, row: sum(
-        (_package(store, each, name) for each in store.of_customer("package", row.id)), Decimal(0)
+        (_package(store, package, name) for package in store.of_customer("package", row.id)),
+        Decimal(0),
     )
 
 
-def _closed(store: Tables, invoice: Row) -> bool:
+def _is_paid(store: Tables, invoice: Row) -> bool:
     return bool(store.value(store.specs["invoice"], invoice, "is_paid"))
 
 
@@ -175,8 +176,8 @@ def _status(position: int) -> Derive:
     def derive(store: Tables, row: Row) -> Any:
         if row.data.get("customer_status_str") is not None:
             return (3, "Inactive", row.data["customer_status_str"], "i")[position]
-        invoice = store.specs["invoice"]
-        if any(store.value(invoice, each, "is_overdue") for each in _invoices(store, row)):
+        spec = store.specs["invoice"]
+        if any(store.value(spec, invoice, "is_overdue") for invoice in _invoices(store, row)):
             return (2, "Over Due", "active-overdue", "a")[position]
         return (1, "Current", "active-current", "a")[position]
 
@@ -199,14 +200,16 @@ def _paid(store: Tables, row: Row) -> Decimal:
     """Payments less refunds; and what seeded invoices were paid by nothing that is stored."""
     own = {invoice.id: invoice for invoice in _invoices(store, row)}
     payers = (row.id, row.data.get("parent_customer_id"))
-    total = sum((Decimal(each.data.get("payments") or 0) for each in own.values()), Decimal(0))
+    total = sum(
+        (Decimal(invoice.data.get("payments") or 0) for invoice in own.values()), Decimal(0)
+    )
     for payer in payers:
-        for each in store.of_customer("transaction", payer):
-            if each.data.get("transaction_type") == "cre" or not counts(each):
+        for payment in store.of_customer("transaction", payer):
+            if payment.data.get("transaction_type") == "cre" or not counts(payment):
                 continue
             if payer == row.id:
-                total += each.data["amount"]
-            total -= sum(part for id_, part in held_by(each).items() if id_ in own)
+                total += payment.data["amount"]
+            total -= sum(part for id_, part in held_by(payment).items() if id_ in own)
     return total
 
 
@@ -217,7 +220,7 @@ def _set_pay_method(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
     """
     changes: dict[str, Any] = {}
     for kind, object_ in METHODS.items():
-        method = named(store, fields, object_, object_)
+        method = find_named(store, fields, object_, object_)
         if method is None:
             continue
         if method.data.get("customer_id") != row.id:
@@ -238,7 +241,7 @@ def _set_pay_method(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
         name = f"default_{METHODS[kind]}_id" if kind in METHODS else ""
         follow(store, row, kind, row.data.get(name))
     if "default_ach_id" in changes:
-        happened(store, "ach", store.table("ach").rows[changes["default_ach_id"]], "autopay")
+        tell_hooks(store, "ach", store.table("ach").rows[changes["default_ach_id"]], "autopay")
     return True
 
 
@@ -251,8 +254,8 @@ def _disconnect_parent(store: Tables, row: Row, _fields: dict[str, Any]) -> bool
 
 def _check_free(store: Tables, row: Row, parent_id: int | None) -> None:
     for invoice in _invoices(store, row):
-        for each in touching(store, invoice):
-            if parent_id is not None and each.data.get("customer_id") == parent_id:
+        for payment in touching(store, invoice):
+            if parent_id is not None and payment.data.get("customer_id") == parent_id:
                 raise Refused("The parent of this customer has made a payment for it.")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from chargeover_async.models import Quote, QuoteLine
 from chargeover_async.sandbox.objects.account import cycles
 from chargeover_async.sandbox.objects.account.item import base_price, tierset_of
-from chargeover_async.sandbox.objects.account.pricing import new_tierset, seeded, take
+from chargeover_async.sandbox.objects.account.pricing import new_tierset, take, take_seeded
 from chargeover_async.sandbox.objects.account.shared import (
     DEFAULT_CURRENCY,
     DEFAULT_TERMS,
@@ -68,7 +68,7 @@ def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
         data["refnumber"] = str(draft.id)  # page "Create a quote": the number unless it is set
     taken = _lines(store, fields.get("line_items"))
     _total([line for line, _ in taken])
-    data["line_items"] = [_numbered(store, line, price, draft) for line, price in taken]
+    data["line_items"] = [_number_line(store, line, price, draft) for line, price in taken]
 
 
 def _lines(store: Tables, sent: Any) -> list[tuple[dict[str, Any], dict[str, Any] | None]]:
@@ -101,7 +101,7 @@ def _lines(store: Tables, sent: Any) -> list[tuple[dict[str, Any], dict[str, Any
     return taken
 
 
-def _numbered(
+def _number_line(
     store: Tables, line: dict[str, Any], price: dict[str, Any] | None, draft: Draft
 ) -> dict[str, Any]:
     if price is not None:
@@ -153,7 +153,7 @@ def _seed(store: Tables, draft: Draft, record: dict[str, Any]) -> None:
         for name in ("line_rate", "line_quantity"):
             line[name] = amount(Decimal(str(line[name] or 0)))
         if line.get("tierset") is not None:
-            line["tierset"] = seeded(store, line["tierset"])
+            line["tierset"] = take_seeded(store, line["tierset"])
         if line.get("line_item_id") is None:
             line["line_item_id"] = store.number("line_item_id")
         store.used("line_item_id", line["line_item_id"])

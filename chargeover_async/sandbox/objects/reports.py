@@ -32,7 +32,7 @@ def _columns(spec: Spec) -> dict[str, str]:
 def _texts(sent: Any) -> list[str]:
     if not is_array(sent):
         raise Refused(INVALID)
-    return [text(each) for each in sent]
+    return [text(entry) for entry in sent]
 
 
 def _run(store: Tables, row: Row, sent: Any) -> list[dict[str, Any]]:
@@ -44,14 +44,16 @@ def _run(store: Tables, row: Row, sent: Any) -> list[dict[str, Any]]:
     query: dict[str, str] = dict(store.caller.query)
     if "offset" in query and not query.get("order"):
         raise Refused("offset requires order.")  # the rule is the page's, the words UNVERIFIED
-    clauses = [_field(each, columns, "filter") for each in _texts(sent or [])]
-    order = [_field(each, columns, "order") for each in query.get("order", "").split(",") if each]
+    clauses = [_field(clause, columns, "filter") for clause in _texts(sent or [])]
+    order = [
+        _field(clause, columns, "order") for clause in query.get("order", "").split(",") if clause
+    ]
     rows = matching(store, spec, ",".join(clauses), ",".join(order))
     first = _whole(query.get("offset"), 0)
     limit = min(_whole(query.get("limit"), MAX_ROWS), MAX_ROWS)
     shown: list[dict[str, Any]] = []
-    for each in rows[first : first + limit]:
-        record = store.render(spec, each, single=False)
+    for found in rows[first : first + limit]:
+        record = store.render(spec, found, single=False)
         shown.append({column: record.get(name) for column, name in columns.items()})
     return shown
 
@@ -109,7 +111,7 @@ def _aggregate(store: Tables, sent: Any) -> list[dict[str, Any]]:
         raise Refused(INVALID)
     fields = _texts(asked["fields"])
     group = _texts(asked.get("group") or [])
-    functions = [_function(spec, each, group) for each in fields]
+    functions = [_function(spec, field, group) for field in fields]
     for name in group:
         _check(spec, name)
     where = ",".join(_texts(asked.get("where") or []))

@@ -153,11 +153,11 @@ def date(value: object, zone: dt.tzinfo = dt.UTC) -> str:
 
 def mixed(value: object) -> Any:
     """Any JSON value that is not absurdly deep or large, as it is; for custom fields."""
-    _bounded(value, 0)
+    _check_size(value, 0)
     return value
 
 
-def _bounded(value: Any, depth: int) -> None:
+def _check_size(value: Any, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise Refused(INVALID)
     if isinstance(value, int):
@@ -165,10 +165,10 @@ def _bounded(value: Any, depth: int) -> None:
             raise Refused(INVALID)
     elif is_array(value):
         for entry in value:
-            _bounded(entry, depth + 1)
+            _check_size(entry, depth + 1)
     elif is_object(value):
         for entry in value.values():
-            _bounded(entry, depth + 1)
+            _check_size(entry, depth + 1)
 
 
 def _offset(text: str) -> dt.timezone:

@@ -20,8 +20,8 @@ from chargeover_async.sandbox.store.log import Done
 from chargeover_async.sandbox.store.row import KEPT_REVISIONS, Draft, Row
 from chargeover_async.sandbox.store.tables import Spec, Tables
 
-from .events import happened
-from .refs import named
+from .events import tell_hooks
+from .refs import find_named
 
 
 def create(store: Tables, spec: Spec, payload: Any) -> Answer:
@@ -38,7 +38,7 @@ def create(store: Tables, spec: Spec, payload: Any) -> Answer:
     store.table(spec.name).check_key(changes.get("external_key"), draft.id)
     spec.on_create(store, draft, fields)
     row = store.insert(draft)
-    happened(store, spec.name, row, "insert")
+    tell_hooks(store, spec.name, row, "insert")
     return Answer(201, "", {"id": row.id}, (spec.name, row.id))
 
 
@@ -65,7 +65,7 @@ def _change(store: Tables, spec: Spec, row: Row, fields: dict[str, Any]) -> None
     store.forget(row, (name for name in spec.derived if name not in spec.sticky))
     store.note(row, stamp, f"{_title(spec)} updated")
     spec.after_update(store, row, before)
-    happened(store, spec.name, row, "update")
+    tell_hooks(store, spec.name, row, "update")
 
 
 def get(store: Tables, spec: Spec, row: Row) -> Answer:
@@ -78,7 +78,7 @@ def delete(store: Tables, spec: Spec, row: Row) -> Answer:
     if "delete" not in spec.commands:
         raise unsupported("delete", spec.name, row.id)
     spec.on_delete(store, row)
-    happened(store, spec.name, row, "delete")
+    tell_hooks(store, spec.name, row, "delete")
     store.remove(row, free_key=store.deleted_keys == "freed")
     return Answer(200, "", True)
 
@@ -91,7 +91,7 @@ def act(store: Tables, spec: Spec, row: Row, name: str, payload: Any) -> Answer:
     action = spec.actions.get(name)
     if action is None:
         raise unsupported(name, spec.name, row.id)
-    answer = answered(action(store, row, _body(spec, name, payload)))
+    answer = as_answer(action(store, row, _body(spec, name, payload)))
     if answer.code < 400 and answer.response is not False:
         stamp = store.stamp()
         if name not in spec.quiet:
@@ -106,7 +106,7 @@ def act_on_collection(store: Tables, spec: Spec, name: str, payload: Any) -> Ans
     action = spec.collection_actions.get(name)
     if action is None:
         raise unsupported(name, spec.name)
-    answer = answered(action(store, _body(spec, name, payload)))
+    answer = as_answer(action(store, _body(spec, name, payload)))
     if answer.code < 400 and answer.response is not False:
         made = answer.response
         id_ = made["id"] if is_object(made) and isinstance(made.get("id"), int) else 0
@@ -114,7 +114,7 @@ def act_on_collection(store: Tables, spec: Spec, name: str, payload: Any) -> Ans
     return answer
 
 
-def answered(result: Any) -> Answer:
+def as_answer(result: Any) -> Answer:
     """What an action answers: a whole `Answer`, or what stands in the response of a 200."""
     return result if isinstance(result, Answer) else Answer(200, "", result)
 
@@ -212,7 +212,7 @@ def resolve(store: Tables, spec: Spec, fields: dict[str, Any]) -> dict[str, Any]
     if spec.reference_fields.isdisjoint(fields):
         return fields
     for prefix, object_ in spec.references.items():
-        row = named(store, fields, prefix, object_)
+        row = find_named(store, fields, prefix, object_)
         if row is not None and fields.get(f"{prefix}_id") is None:
             fields = {**fields, f"{prefix}_id": row.id}
     return fields

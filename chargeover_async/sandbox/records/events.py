@@ -16,7 +16,7 @@ from chargeover_async.sandbox.store.row import Row
 from chargeover_async.sandbox.store.tables import Tables
 
 
-def happened(store: Tables, name: str, row: Row, event: str, **extra: Any) -> None:
+def tell_hooks(store: Tables, name: str, row: Row, event: str, **extra: Any) -> None:
     """Queue an event of an object for the hooks that asked for it."""
     hooks = store.table("_resthook")
     spec = store.specs[name]
@@ -28,7 +28,7 @@ def happened(store: Tables, name: str, row: Row, event: str, **extra: Any) -> No
         return
     data: dict[str, Any] = {name: store.render(spec, row)}
     for other in spec.events[event]:
-        found = _related(store, name, row, other)
+        found = _find_related(store, name, row, other)
         if found is not None:
             data[other] = store.render(store.specs[other], found)
     body = {"context_str": name, "context_id": row.id, "event": event, "data": data | extra}
@@ -47,7 +47,7 @@ def happened(store: Tables, name: str, row: Row, event: str, **extra: Any) -> No
         store.insert(store.draft("_delivery", fields))
 
 
-def _related(store: Tables, name: str, row: Row, other: str) -> Row | None:
+def _find_related(store: Tables, name: str, row: Row, other: str) -> Row | None:
     customer = row if name == "customer" else store.row("customer", row.data.get("customer_id"))
     if customer is None or other == "customer":
         return customer

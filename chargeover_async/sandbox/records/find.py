@@ -80,7 +80,7 @@ def _page(
         rows = _scan(store, spec, clauses, descending=falling)
     elif falling:
         rows = reversed(list(rows))
-    return islice(_passing(rows, tests), limit)
+    return islice(_filter(rows, tests), limit)
 
 
 def _all(
@@ -92,9 +92,9 @@ def _all(
 ) -> list[Row]:
     """Every row that passes, in order."""
     rows = candidates(store, spec, clauses)
-    found = list(_passing(_scan(store, spec, clauses) if rows is None else rows, tests))
+    found = list(_filter(_scan(store, spec, clauses) if rows is None else rows, tests))
     for order in reversed(orders):
-        found = _sorted(store, spec, found, order)
+        found = _sort(store, spec, found, order)
     return found
 
 
@@ -129,8 +129,8 @@ def _only(row: Row | None) -> list[Row]:
 def _orders(spec: Spec, order: str) -> list[Order]:
     """What decides about the order: nothing, if it is by rising id anyway."""
     orders = [
-        Order(spec.order_aliases.get(each.field, each.field), each.descending)
-        for each in parse_order(order)
+        Order(spec.order_aliases.get(order.field, order.field), order.descending)
+        for order in parse_order(order)
     ]
     for name, _ in orders:
         if name not in spec.kinds or spec.kinds[name] == NESTED:
@@ -143,14 +143,14 @@ def _orders(spec: Spec, order: str) -> list[Order]:
     return orders
 
 
-def _sorted(store: Tables, spec: Spec, rows: list[Row], order: Order) -> list[Row]:
+def _sort(store: Tables, spec: Spec, rows: list[Row], order: Order) -> list[Row]:
     if order.field == spec.key:
         return sorted(rows, key=lambda row: row.id, reverse=order.descending)
     value = _value(store, spec, order.field)
     values = [value(row) for row in rows]
     kinds = set(map(type, values))
     if kinds != {str} and kinds not in _NUMBERS:  # those compare as they are
-        values = [sort_key(each) for each in values]
+        values = [sort_key(value) for value in values]
     positions = sorted(range(len(rows)), key=values.__getitem__, reverse=order.descending)
     return [rows[position] for position in positions]
 
@@ -167,7 +167,7 @@ def _scan(
     return store.table(spec.name).scan(after, descending=descending)
 
 
-def _passing(rows: Iterable[Row], tests: list[Callable[[Row], bool]]) -> Iterator[Row]:
+def _filter(rows: Iterable[Row], tests: list[Callable[[Row], bool]]) -> Iterator[Row]:
     passing = iter(rows)
     for test in tests:
         passing = filter(test, passing)

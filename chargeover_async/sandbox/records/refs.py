@@ -14,7 +14,7 @@ from chargeover_async.sandbox.store.row import Row
 from chargeover_async.sandbox.store.tables import Tables
 
 
-def named(store: Tables, fields: dict[str, Any], prefix: str, object_: str) -> Row | None:
+def find_named(store: Tables, fields: dict[str, Any], prefix: str, object_: str) -> Row | None:
     """The record that ``fields`` name under ``prefix``; None when they name none."""
     for form in ("id", "external_key", "token"):
         name = f"{prefix}_{form}"
@@ -35,9 +35,9 @@ def _look_up(store: Tables, object_: str, form: str, sent: object) -> Row | None
     return table.by_key(text(sent)) if form == "external_key" else table.by_token(text(sent))
 
 
-def needed(store: Tables, fields: dict[str, Any], prefix: str, object_: str) -> Row:
+def need_named(store: Tables, fields: dict[str, Any], prefix: str, object_: str) -> Row:
     """The record that ``fields`` name; a 400 when they name none."""
-    row = named(store, fields, prefix, object_)
+    row = find_named(store, fields, prefix, object_)
     if row is None:
         raise missing(f"{prefix}_id")
     return row

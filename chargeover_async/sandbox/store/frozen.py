@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from chargeover_async.sandbox.protocol.values import is_array, is_object
+
 _NESTED = (dict, list, tuple)
 
 
@@ -42,20 +44,21 @@ class FrozenList(list[Any]):
 
 def freeze(value: Any) -> Any:
     """``value``, in which no object and no array can be changed, however deep it lies."""
-    if isinstance(value, dict):
+    if is_object(value):
         return value if type(value) is FrozenDict else freeze_fields(value)
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, tuple):
+        value = [*value]
+    if is_array(value):
         return value if type(value) is FrozenList else FrozenList(map(freeze, value))
     return value
 
 
 def freeze_fields(fields: Mapping[str, Any]) -> FrozenDict:
     """An object like ``fields`` that cannot be changed."""
-    frozen = FrozenDict(fields)
     try:
-        frozenset(frozen.values())  # the shortest way to see that nothing is nested
+        frozenset(fields.values())  # the shortest way to see that nothing is nested
     except TypeError:  # not hashable
-        nested = [name for name in fields if isinstance(fields[name], _NESTED)]
-        for name in nested:
-            dict.__setitem__(frozen, name, freeze(fields[name]))
-    return frozen
+        fields = dict(fields)
+        for name in [name for name, value in fields.items() if isinstance(value, _NESTED)]:
+            fields[name] = freeze(fields[name])
+    return FrozenDict(fields)

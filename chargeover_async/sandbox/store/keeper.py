@@ -120,7 +120,10 @@ class Keeper:
             fresh = min(actions.added - old, len(actions))
             first = actions.added - fresh + 1
             latest = [actions[index] for index in range(-fresh, 0)]
-            batch.actions = [(number, *done) for number, done in enumerate(latest, first)]
+            batch.actions = [
+                (number, done.object, done.id, done.action)
+                for number, done in enumerate(latest, first)
+            ]
             batch.forgotten = max(0, actions.added - (actions.maxlen or 0))
         if batch:
             self._file.write(batch)

@@ -134,7 +134,7 @@ def read(name: str, id_: int, data: str, more: str | None) -> Row:
         for step in way:
             part = part[step]
         part[last] = Decimal(part[last])
-    notes = tuple(map(tuple, parts.get("notes", ())))
+    notes = tuple((stamp, text) for stamp, text in parts.get("notes", ()))
     return Row(name, id_, parts["data"], parts.get("given"), notes[-KEPT_REVISIONS:])
 
 

@@ -61,9 +61,9 @@ def _plant(store: Store, seed: _Seed) -> None:
 
 def _read(path: Path, store: Store) -> Iterator[_Seed]:
     if path.is_dir():
-        for each in sorted(path.iterdir()):
-            if each.suffix in (".json", ".jsonl"):
-                yield from _read(each, store)
+        for file in sorted(path.iterdir()):
+            if file.suffix in (".json", ".jsonl"):
+                yield from _read(file, store)
     elif path.suffix == ".jsonl":
         _must_be_known(path.stem, store, str(path))
         with path.open("rb") as lines:
@@ -98,5 +98,5 @@ def _object(text: bytes, place: str) -> dict[str, Any]:
 def _must_be_known(name: str, store: Store, place: str) -> None:
     spec = store.specs.get(name)
     if spec is None or spec.internal:
-        known = ", ".join(name for name, each in store.specs.items() if not each.internal)
+        known = ", ".join(name for name, spec in store.specs.items() if not spec.internal)
         raise ValueError(f"{place}: there is no object {name!r}; known are {known}")

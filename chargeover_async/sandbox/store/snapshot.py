@@ -14,8 +14,8 @@ _VERSION = 1
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def shown(image: Image) -> dict[str, Any]:
-    """What `taken` takes back: an object for JSON."""
+def to_json(image: Image) -> dict[str, Any]:
+    """What `from_json` takes back: an object for JSON."""
     return {
         "version": _VERSION,
         "numbers": image.numbers,
@@ -28,8 +28,8 @@ def shown(image: Image) -> dict[str, Any]:
     }
 
 
-def taken(sent: Any) -> Image:
-    """The image that `shown` showed, after a way through JSON; raises ValueError for others."""
+def from_json(sent: Any) -> Image:
+    """The image that `to_json` showed, after a way through JSON; raises ValueError for others."""
     if not is_object(sent) or sent.get("version") != _VERSION:
         raise ValueError(f"not a snapshot of version {_VERSION}")
     numbers, keys, records, actions = (
@@ -37,7 +37,7 @@ def taken(sent: Any) -> Image:
     )
     if not (is_object(numbers) and is_array(keys) and is_array(records) and is_array(actions)):
         raise ValueError("a snapshot has numbers, keys, records and actions")
-    return Image(numbers, keys, [_record(each) for each in records], actions)
+    return Image(numbers, keys, [_record(record) for record in records], actions)
 
 
 def _record(sent: Any) -> tuple[str, int, str, str | None]:

@@ -304,7 +304,7 @@ class Tables:
             for name in spec.moments:
                 record[name] = self.iso(record[name])
             if "tiersets" in record:
-                record["tiersets"] = [self._iso_tierset(each) for each in record["tiersets"]]
+                record["tiersets"] = [self._iso_tierset(tierset) for tierset in record["tiersets"]]
             if record.get("tierset"):
                 record["tierset"] = self._iso_tierset(record["tierset"])
         return record

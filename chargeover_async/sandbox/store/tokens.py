@@ -32,7 +32,8 @@ class Tokens:
     def _make(self, block: int) -> list[str]:
         digest = blake2b(b"%d:%d" % (self.seed, block), digest_size=8 * _AT_ONCE).digest()
         tokens: list[str] = []
-        for bits in reversed(_NUMBERS(digest)):
+        numbers: tuple[int, ...] = _NUMBERS(digest)
+        for bits in reversed(numbers):
             bits, first = divmod(bits, _COUNT)
             bits, second = divmod(bits, _COUNT)
             bits, third = divmod(bits, _COUNT)

@@ -13,7 +13,7 @@ import pytest
 
 from chargeover_async.sandbox import Quota, QuotaMeter, Sandbox, backend_of, make_app, new_store
 from chargeover_async.sandbox.http.faults import KINDS
-from chargeover_async.sandbox.http.mask import masked_target
+from chargeover_async.sandbox.http.mask import mask_target
 from chargeover_async.sandbox.http.page import SAMPLES, SPANS, about, records
 from chargeover_async.sandbox.http.quota import use_over_time
 from chargeover_async.sandbox.objects.table import OBJECTS
@@ -347,7 +347,7 @@ async def test_without_a_quota_only_requests_are_counted(get, call):
 )
 def test_numbers_of_cards_and_accounts_are_hidden(target, shown):
     """What is none is shown: keys may be long numbers, too."""
-    assert masked_target(target) == shown
+    assert mask_target(target) == shown
 
 
 async def test_neither_log_shows_a_card_a_bank_account_or_credentials(get, call):

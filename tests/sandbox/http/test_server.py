@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from chargeover_async.cli.sandbox import sandbox_command
 from chargeover_async.sandbox import (
     Faults,
     Quota,
@@ -23,7 +24,7 @@ from chargeover_async.sandbox import (
     new_store,
     serve,
 )
-from chargeover_async.sandbox.__main__ import main
+from chargeover_async.sandbox.__main__ import main, make_parser
 from chargeover_async.sandbox.http.auth import signature
 from chargeover_async.sandbox.http.faults import KINDS
 from chargeover_async.sandbox.protocol.answers import encode
@@ -753,9 +754,9 @@ def test_command_line_reads_its_options(monkeypatch):
         [
             "--port",
             "9",
-            "--quota-kind",
+            "--kind",
             "none",
-            "--quota-limit",
+            "--quota",
             "7",
             "--seed",
             "3",
@@ -776,6 +777,24 @@ def test_command_line_reads_its_options(monkeypatch):
             },
         )
     ]
+
+
+def test_both_command_lines_take_the_same_options():
+    """What is learned of one holds for the other; nothing is abbreviated in between."""
+    own = {action.option_strings[0] for action in make_parser()._actions} - {"-h"}
+    assert own == {parameter.opts[0] for parameter in sandbox_command.params}
+
+
+def test_options_of_the_quota_can_be_called_as_before(monkeypatch):
+    """Scripts that were written before go on."""
+    seen = {}
+    monkeypatch.setattr(
+        "chargeover_async.sandbox.__main__.serve", lambda *_a, **options: seen.update(options)
+    )
+    options = ["--quota-limit", "7", "--quota-window-s", "6", "--quota-kind", "fixed"]
+    main([*options, "--maintenance-s", "2"])
+    assert (seen["quota_limit"], seen["quota_window_s"], seen["quota_kind"]) == (7, 6.0, "fixed")
+    assert seen["maintenance_s"] == 2.0
 
 
 def test_answers_hold_no_credentials():

@@ -9,7 +9,7 @@ import pytest
 
 from chargeover_async import BadRequest, ChargeOver, F, NotFound
 from chargeover_async.sandbox import Sandbox
-from chargeover_async.sandbox.http.mask import masked
+from chargeover_async.sandbox.http.mask import mask_body
 
 CARD = {"customer_id": 1, "number": "4242 4242-4242 4242", "expdate": "2018-05-01"}
 BANK = {"customer_id": 1, "number": "123456667", "routing": "072403004", "type": "chec"}
@@ -260,7 +260,7 @@ async def test_numbers_are_kept_nowhere(tmp_path):
 )
 def test_bodies_are_masked(body, kept):
     """Secret values at any depth; what is no JSON loses its long numbers."""
-    assert masked(body) == kept
+    assert mask_body(body) == kept
 
 
 # Through the client

@@ -15,7 +15,7 @@ from chargeover_async.sandbox import Faults, Sandbox, Store, new_store, serve
 from chargeover_async.sandbox.__main__ import main
 from chargeover_async.sandbox.api.router import PREFIX, Api
 from chargeover_async.sandbox.protocol.answers import decode, encode
-from chargeover_async.sandbox.store.snapshot import shown, taken
+from chargeover_async.sandbox.store.snapshot import from_json, to_json
 
 
 def lived_in(store: Store) -> Store:
@@ -52,7 +52,7 @@ def test_restored_store_is_what_it_was(store, through_json, tmp_path):
     before = whole_state(store)
     image = store.snapshot()
     if through_json:
-        image = taken(decode(encode(shown(image))))
+        image = from_json(decode(encode(to_json(image))))
     for _ in range(2):  # a snapshot may be used again
         Api(store).answer("POST", f"{PREFIX}/customer", {"company": "D", "external_key": "d"})
         Api(store).answer("DELETE", f"{PREFIX}/customer/3", None)
@@ -97,10 +97,10 @@ def test_snapshot_goes_from_one_store_to_another(store):
 def test_what_is_no_snapshot_is_refused_and_changes_nothing(store, change):
     """A damaged or foreign snapshot leaves the account as it is."""
     before = whole_state(store)
-    sent = decode(encode(shown(store.snapshot())))
+    sent = decode(encode(to_json(store.snapshot())))
     change(sent)
     with pytest.raises(ValueError, match="snapshot"):
-        store.restore(taken(sent))
+        store.restore(from_json(sent))
     assert whole_state(store) == before
 
 
@@ -251,7 +251,7 @@ def test_command_line_makes_faults_and_seeds(monkeypatch, seeds):
         "chargeover_async.sandbox.__main__.serve", lambda *_a, **options: seen.update(options)
     )
     options = ["--fault-rate", "lost:0.25", "--fault-rate", "delay_before=0.2:0.5"]
-    options += ["--fault-script", "429, none,lost*2", "--fault-seed", "9", "--maintenance-s", "30"]
+    options += ["--fault-script", "429, none,lost*2", "--fault-seed", "9", "--maintenance", "30"]
     main([*options, "--seed-from", str(seeds)])
     faults = seen["faults"]
     assert (faults.rates, faults.seed, faults.scripted) == (

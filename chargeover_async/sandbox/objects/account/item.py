@@ -10,7 +10,7 @@ from chargeover_async.sandbox.protocol.values import kinds_of, text
 from chargeover_async.sandbox.store.row import Draft, Row
 from chargeover_async.sandbox.store.tables import Spec, Tables
 
-from .pricing import new_tierset, seeded, take
+from .pricing import new_tierset, take, take_seeded
 
 _SERVICE_DATA = {  # recording one_item: 0, 0, false
     name: False if kind == "flag" else 0 for name, kind in kinds_of(ServiceData).items()
@@ -48,7 +48,7 @@ def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
 
 def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
     data = draft.data
-    tiersets = [seeded(store, tierset) for tierset in data.get("tiersets") or ()]
+    tiersets = [take_seeded(store, tierset) for tierset in data.get("tiersets") or ()]
     if tiersets:
         data["tiersets"] = tiersets
         data.setdefault("tierset_id", tiersets[-1]["tierset_id"])

@@ -7,7 +7,7 @@ from typing import Any
 from chargeover_async.models import Note
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import INTEGER, TEXT, text
-from chargeover_async.sandbox.records.refs import needed
+from chargeover_async.sandbox.records.refs import need_named
 from chargeover_async.sandbox.store.row import Draft, Row
 from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
 
@@ -41,7 +41,7 @@ def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
         raise Refused(INVALID)
     if fields.get("obj_id") is None and fields.get("context_id") is not None:
         fields = {**fields, "obj_id": fields["context_id"]}
-    target = needed(store, fields, "obj", _OBJECTS[context])
+    target = need_named(store, fields, "obj", _OBJECTS[context])
     draft.data |= {
         "context_str": context,
         "context_id": target.id,

@@ -6,7 +6,7 @@ three tiersets); the bands are known from the vendor's PHP and C# clients only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any
 
@@ -66,7 +66,7 @@ def new_tierset(
 ) -> dict[str, Any]:
     """A tierset of its own for a price from `take`, as the API shows it."""
     row = store.row("currency", currency_id)
-    currency = {} if row is None else row.data
+    currency: Mapping[str, Any] = {} if row is None else row.data
     symbol = currency.get("symbol") or ""
     setup, base, percent = (price[name] for name in _AMOUNTS)
     return {
@@ -89,7 +89,7 @@ def new_tierset(
     }
 
 
-def seeded(store: Tables, tierset: dict[str, Any]) -> dict[str, Any]:
+def take_seeded(store: Tables, tierset: dict[str, Any]) -> dict[str, Any]:
     """A tierset of a seed: amounts exact, its numbers remembered."""
     kept: dict[str, Any] = {"paycycle": EVERY, "pricemodel": "fla", "tiers": [], **tierset}
     for name in ("setup", "base"):

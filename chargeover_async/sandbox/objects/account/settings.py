@@ -94,8 +94,8 @@ def _commit(store: Tables, row: Row) -> None:
     if not is_object(fields) or not (contact is None or is_object(contact)):
         raise Refused(INVALID)
     if name == "customer":
-        known = {each: contact[each] for each in (*_CONTACT,) if contact and each in contact}
-        fields = {**fields, **{f"superuser_{each}": value for each, value in known.items()}}
+        known = {part: contact[part] for part in (*_CONTACT,) if contact and part in contact}
+        fields = {**fields, **{f"superuser_{part}": value for part, value in known.items()}}
     spec = store.specs.get(name)
     if spec is None or spec.internal:
         raise Refused(INVALID)

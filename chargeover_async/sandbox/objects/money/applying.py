@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount
 from chargeover_async.sandbox.protocol.values import is_array, is_object, number
-from chargeover_async.sandbox.records.events import happened
-from chargeover_async.sandbox.records.refs import needed
+from chargeover_async.sandbox.records.events import tell_hooks
+from chargeover_async.sandbox.records.refs import need_named
 from chargeover_async.sandbox.store.row import Draft, Record, Row
 from chargeover_async.sandbox.store.tables import Tables
 
-from .due import balance_of, money_moved, status_of
+from .due import balance_of, forget_amounts, status_of
 
 _ZERO = Decimal(0)
 _CENTS = -2
@@ -77,7 +77,7 @@ def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
     for entry in sent:
         if not is_object(entry):
             raise Refused(INVALID)
-        invoice = needed(store, entry, "invoice", "invoice")
+        invoice = need_named(store, entry, "invoice", "invoice")
         if not may_pay(store, customer, invoice):
             raise Refused(f"Invoice {invoice.id} is not one of customer {customer.id}.")
         if invoice.id in found:
@@ -172,8 +172,8 @@ def touching(store: Tables, invoice: Row) -> Iterator[Row]:
     if customer is None:
         return
     payers = (customer.id, customer.data.get("parent_customer_id"))
-    rows = [each for payer in payers for each in store.of_customer("transaction", payer)]
-    for row in sorted(rows, key=lambda each: each.id):
+    rows = [row for payer in payers for row in store.of_customer("transaction", payer)]
+    for row in sorted(rows, key=lambda row: row.id):
         if invoice.id in held_by(row):
             yield row
 
@@ -206,9 +206,9 @@ def move(store: Tables, invoice: Row, column: str, by: Decimal) -> None:
     paid = balance_of(store, invoice) <= 0
     if paid != (invoice.data.get("paid_date") is not None):
         store.change(invoice, paid_date=store.today().isoformat() if paid else None)
-    money_moved(store, invoice.data.get("customer_id"))
+    forget_amounts(store, invoice.data.get("customer_id"))
     if status_of(store, invoice) != before:
-        happened(store, "invoice", invoice, "status")
+        tell_hooks(store, "invoice", invoice, "status")
 
 
 def date_now(store: Tables, draft: Draft) -> None:
@@ -277,7 +277,7 @@ def _give_back(store: Tables, invoice: Row, excess: Decimal | None) -> None:
 def refunded_on(store: Tables, payment: Row, invoice_id: int) -> Decimal:
     """What refunds of ``payment`` have taken from an invoice."""
     return -sum(
-        (held_by(each).get(invoice_id, _ZERO) for each in refunds_of(store, payment)), _ZERO
+        (held_by(refund).get(invoice_id, _ZERO) for refund in refunds_of(store, payment)), _ZERO
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, missing
 from chargeover_async.sandbox.protocol.values import is_array, is_object, text
-from chargeover_async.sandbox.records.events import happened
-from chargeover_async.sandbox.records.refs import named
+from chargeover_async.sandbox.records.events import tell_hooks
+from chargeover_async.sandbox.records.refs import find_named
 from chargeover_async.sandbox.store.row import Row
 from chargeover_async.sandbox.store.tables import Tables
 
@@ -17,7 +17,7 @@ from . import ach, tokenized
 from .applying import COLUMN, Part, date_now, entries, move
 from .creditcard import decline_of as card_decline
 from .creditcard import expiry, is_expired
-from .due import money_moved
+from .due import forget_amounts
 from .gateway import BRANDS, EXPIRED, METHODS, brand_of, card_number, mask_account, mask_card
 
 # Recordings: test card payments have 201, what the API records 205.
@@ -34,15 +34,15 @@ class Method(NamedTuple):
     stored: dict[str, int]
 
 
-def given(store: Tables, fields: dict[str, Any]) -> Method:
+def take_given(store: Tables, fields: dict[str, Any]) -> Method:
     """A method from a request: one that is stored, or a new card or bank account.
 
     A new one is used once and not stored (UNVERIFIED).
     """
     for object_ in METHODS.values():
-        row = named(store, fields, object_, object_)
+        row = find_named(store, fields, object_, object_)
         if row is not None:
-            return stored(store, object_, row)
+            return use_stored(store, object_, row)
     if fields.get("routing") is not None:
         routing_and_number = ach.account_number(fields)
         ach.account_type(fields)
@@ -57,7 +57,7 @@ def given(store: Tables, fields: dict[str, Any]) -> Method:
     return _card(brand_of(number).type, mask_card(number), decline)
 
 
-def stored(store: Tables, object_: str, row: Row) -> Method:
+def use_stored(store: Tables, object_: str, row: Row) -> Method:
     """A stored method."""
     kept = {f"{object_}_id": row.id}
     if object_ == "creditcard":
@@ -86,7 +86,7 @@ def _bank(shown: str, decline: str | None) -> Method:
     return Method("ach", "ACH/eCheck", shown, decline, {})  # the name is UNVERIFIED
 
 
-def listed(store: Tables, customer: Row, sent: Any) -> list[Method]:
+def take_listed(store: Tables, customer: Row, sent: Any) -> list[Method]:
     """The entries of ``paymethods``, in order; stored ones must be the customer's."""
     if not is_array(sent) or not sent:
         raise Refused(INVALID)
@@ -95,10 +95,10 @@ def listed(store: Tables, customer: Row, sent: Any) -> list[Method]:
         if not is_object(entry):
             raise Refused(INVALID)
         for object_ in METHODS.values():
-            row = named(store, entry, object_, object_)
+            row = find_named(store, entry, object_, object_)
             if row is not None and row.data.get("customer_id") != customer.id:
                 raise Refused(f"This {object_} is not one of customer {customer.id}.")
-        methods.append(given(store, entry))
+        methods.append(take_given(store, entry))
     return methods
 
 
@@ -124,7 +124,7 @@ def on_file(store: Tables, customer: Row, invoice: Row | None = None) -> list[Me
     for object_ in METHODS.values():
         for row in store.of_customer(object_, customer.id):
             ordered[object_, row.id] = None
-    return [stored(store, object_, store.table(object_).rows[id_]) for object_, id_ in ordered]
+    return [use_stored(store, object_, store.table(object_).rows[id_]) for object_, id_ in ordered]
 
 
 def charge(
@@ -182,6 +182,6 @@ def _record(
     row = store.insert(draft)
     for invoice, applied in parts:
         move(store, invoice, COLUMN["pay"], applied)
-    money_moved(store, customer.id)
-    happened(store, "transaction", row, "insert")
+    forget_amounts(store, customer.id)
+    tell_hooks(store, "transaction", row, "insert")
     return row

@@ -73,7 +73,7 @@ def status(position: int) -> Derive:
     return lambda store, row: status_of(store, row)[position]
 
 
-def money_moved(store: Tables, customer_id: int | None) -> None:
+def forget_amounts(store: Tables, customer_id: int | None) -> None:
     """Tell a seeded customer, and its subscriptions, that given totals are no longer true."""
     row = store.row("customer", customer_id)
     if row is not None:
@@ -82,7 +82,7 @@ def money_moved(store: Tables, customer_id: int | None) -> None:
         store.forget(package, AMOUNTS)
 
 
-def recurring_moved(store: Tables, customer_id: int | None) -> None:
+def forget_recurring(store: Tables, customer_id: int | None) -> None:
     """Tell a seeded customer that its given recurring amounts are no longer true."""
     row = store.row("customer", customer_id)
     if row is not None:

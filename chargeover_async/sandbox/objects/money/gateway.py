@@ -49,7 +49,7 @@ _DISCOVER = Brand("disc", "Discover", "discover")
 _AMEX = Brand("amex", "American Express", "american-express")
 _OTHER = Brand("", "", "")
 BRANDS: Mapping[str, Brand] = {
-    each.type: each for each in (_VISA, _MASTERCARD, _DISCOVER, _AMEX, _OTHER)
+    brand.type: brand for brand in (_VISA, _MASTERCARD, _DISCOVER, _AMEX, _OTHER)
 }
 
 

@@ -25,13 +25,13 @@ from chargeover_async.sandbox.protocol.values import (
     is_object,
     number,
 )
-from chargeover_async.sandbox.records.events import happened
+from chargeover_async.sandbox.records.events import tell_hooks
 from chargeover_async.sandbox.store.row import Draft, Record, Row
 from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
 
 from .applying import Part, release, settle, touching
-from .charging import charge, given, on_file
-from .due import balance_of, days_overdue, is_overdue, is_paid, money_moved, status
+from .charging import charge, on_file, take_given
+from .due import balance_of, days_overdue, forget_amounts, is_overdue, is_paid, status
 from .lines import CUSTOM, KINDS, take_lines, total_of, values_of
 from .transaction import apply_balance
 
@@ -53,7 +53,7 @@ def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     data["due_date"] = due_date(store, draft)
     if not data.get("refnumber"):
         data["refnumber"] = str(draft.id)  # recordings: the number as text
-    money_moved(store, customer.id)
+    forget_amounts(store, customer.id)
 
 
 CUSTOMER_DEFAULTS = {"terms_id": DEFAULT_TERMS, "currency_id": DEFAULT_CURRENCY}
@@ -73,7 +73,7 @@ def _update(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
         data["due_date"] = due_date(store, draft)
     if not data.get("refnumber"):
         data["refnumber"] = str(draft.id)
-    money_moved(store, data.get("customer_id"))
+    forget_amounts(store, data.get("customer_id"))
 
 
 def due_date(store: Tables, row: Record) -> str:
@@ -87,7 +87,7 @@ def due_date(store: Tables, row: Record) -> str:
 
 def _delete(store: Tables, row: Row) -> None:
     release(store, row)
-    money_moved(store, row.data.get("customer_id"))
+    forget_amounts(store, row.data.get("customer_id"))
 
 
 def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ def _applied(_store: Tables, row: Row) -> Decimal:
 
 
 def _transaction_ids(store: Tables, row: Row) -> list[int]:
-    return [each.id for each in touching(store, row)]
+    return [payer.id for payer in touching(store, row)]
 
 
 # Actions.
@@ -135,8 +135,8 @@ def _void(store: Tables, row: Row, _fields: dict[str, Any]) -> bool:
         store.change(row, void_datetime=store.stamp())
         store.forget(row, INVOICE.derived)
         release(store, row)
-        money_moved(store, row.data.get("customer_id"))
-        happened(store, "invoice", row, "status")
+        forget_amounts(store, row.data.get("customer_id"))
+        tell_hooks(store, "invoice", row, "status")
     return True
 
 
@@ -153,7 +153,7 @@ def _pay(store: Tables, row: Row, fields: dict[str, Any]) -> Any:
     if due <= 0 or customer is None:
         raise Refused("This invoice has no balance to pay.")  # UNVERIFIED
     is_given = any(fields.get(name) is not None for name in ("number", "routing"))
-    methods = [given(store, fields)] if is_given else on_file(store, customer, row)
+    methods = [take_given(store, fields)] if is_given else on_file(store, customer, row)
     paid = charge(store, customer, due, [Part(row, due)], methods)
     return paid if isinstance(paid, Answer) else True
 

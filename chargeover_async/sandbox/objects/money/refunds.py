@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from chargeover_async.sandbox.protocol.answers import Refused
-from chargeover_async.sandbox.records.events import happened
+from chargeover_async.sandbox.records.events import tell_hooks
 from chargeover_async.sandbox.store.row import Row
 from chargeover_async.sandbox.store.tables import Tables
 
@@ -29,7 +29,7 @@ from .applying import (
     settle,
     unapplied_of,
 )
-from .due import money_moved
+from .due import forget_amounts
 
 _ZERO = Decimal(0)
 
@@ -82,8 +82,8 @@ def refund(store: Tables, row: Row, fields: dict[str, Any]) -> dict[str, int]:
         invoice = store.row("invoice", invoice_id)
         if invoice is not None:
             move(store, invoice, COLUMN["ref"], part)
-    money_moved(store, data.get("customer_id"))
-    happened(store, "transaction", made, "insert")
+    forget_amounts(store, data.get("customer_id"))
+    tell_hooks(store, "transaction", made, "insert")
     return {"id": made.id}
 
 
@@ -111,13 +111,13 @@ def void(store: Tables, row: Row, _fields: dict[str, Any]) -> bool:
     for invoice, applied in touched:
         move(store, invoice, column, -applied)
         settle(store, invoice)
-    money_moved(store, row.data.get("customer_id"))
-    happened(store, "transaction", row, "status")
+    forget_amounts(store, row.data.get("customer_id"))
+    tell_hooks(store, "transaction", row, "status")
     return True
 
 
 def refunds(store: Tables, row: Row) -> list[dict[str, int]] | None:
-    found = [{"transaction_id": each.id} for each in refunds_of(store, row)]
+    found = [{"transaction_id": refund.id} for refund in refunds_of(store, row)]
     return found or None
 
 

@@ -15,7 +15,7 @@ from chargeover_async.models import Transaction
 from chargeover_async.sandbox.objects.account.shared import DEFAULT_CURRENCY, currency
 from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, missing
 from chargeover_async.sandbox.protocol.values import INTEGER, TEXT, text
-from chargeover_async.sandbox.records.refs import needed
+from chargeover_async.sandbox.records.refs import need_named
 from chargeover_async.sandbox.store.row import Draft, Row
 from chargeover_async.sandbox.store.tables import Derive, NestedField, Spec, Tables
 
@@ -37,8 +37,8 @@ from .applying import (
     unapplied_of,
     wishes,
 )
-from .charging import charge, listed, on_file
-from .due import balance_of, money_moved
+from .charging import charge, on_file, take_listed
+from .due import balance_of, forget_amounts
 from .refunds import payment_refunded, refund, refunds, void
 
 _ZERO = Decimal(0)
@@ -68,7 +68,7 @@ def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
 
     UNVERIFIED: that the documented types, methods and signs are enforced.
     """
-    customer = needed(store, fields, "customer", "customer")
+    customer = need_named(store, fields, "customer", "customer")
     for name in ("transaction_type", "amount"):
         if fields.get(name) is None:
             raise missing(name)
@@ -94,7 +94,7 @@ def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
         for invoice, _ in asked:
             declines = (invoice.data.get("declines") or 0) + 1
             store.change(invoice, declines=declines)
-    money_moved(store, customer.id)
+    forget_amounts(store, customer.id)
 
 
 def _fill_in(store: Tables, draft: Draft, customer: Row) -> None:
@@ -122,9 +122,15 @@ def _best(store: Tables, customer: Row, fields: dict[str, Any], available: Decim
     if text(fields["auto_apply"]) != "best_fit":
         raise Refused("There is no such auto_apply (the sandbox has best_fit)")
     invoices = store.of_customer("invoice", customer.id)
-    due = [each for each in invoices if balance_of(store, each) > 0]
-    due.sort(key=lambda each: (balance_of(store, each) != available, each.data["date"], each.id))
-    return [Wish(each, None) for each in due]
+    due = [invoice for invoice in invoices if balance_of(store, invoice) > 0]
+    due.sort(
+        key=lambda invoice: (
+            balance_of(store, invoice) != available,
+            invoice.data["date"],
+            invoice.id,
+        )
+    )
+    return [Wish(invoice, None) for invoice in due]
 
 
 def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
@@ -133,8 +139,8 @@ def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
     data.setdefault("transaction_type", "pay")
     data["applied_to"] = entries(
         {
-            int(each["invoice_id"]): Decimal(str(each.get("applied") or 0))
-            for each in data.get("applied_to") or ()
+            int(part["invoice_id"]): Decimal(str(part.get("applied") or 0))
+            for part in data.get("applied_to") or ()
         }
     )
     customer = store.row("customer", data.get("customer_id"))
@@ -152,19 +158,19 @@ def _pay(store: Tables, fields: dict[str, Any]) -> Any:
 
     UNVERIFIED: what no invoice is named for stays unapplied.
     """
-    customer = needed(store, fields, "customer", "customer")
+    customer = need_named(store, fields, "customer", "customer")
     asked = wishes(store, customer, fields.get("applied_to"))
     if fields.get("amount") is not None:
         due = cents(fields["amount"])
     elif asked:
-        due = sum((each.applied or balance_of(store, each.invoice) for each in asked), _ZERO)
+        due = sum((wish.applied or balance_of(store, wish.invoice) for wish in asked), _ZERO)
     else:
         raise missing("amount")
     if due <= 0:
         raise Refused("There is nothing to pay.")  # UNVERIFIED
     parts = share(store, asked, due, {})
     if fields.get("paymethods") is not None:
-        methods = listed(store, customer, fields["paymethods"])
+        methods = take_listed(store, customer, fields["paymethods"])
     else:
         methods = on_file(store, customer, asked[0].invoice if asked else None)
     paid = charge(store, customer, due, parts, methods)
@@ -183,7 +189,7 @@ def _change_applied(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
     asked = wishes(store, customer, fields["applied_to"])
     held = held_by(row)
     available = unapplied_of(row) + applied_of(row)
-    wanted = {each.id: part for each, part in share(store, asked, available, held)}
+    wanted = {invoice.id: part for invoice, part in share(store, asked, available, held)}
     for invoice_id in held:
         invoice = store.row("invoice", invoice_id)
         if invoice is not None:

@@ -14,12 +14,12 @@ from chargeover_async.sandbox.objects.account.shared import DEFAULT_CURRENCY
 from chargeover_async.sandbox.objects.money.due import (
     AMOUNTS,
     RECURRING,
-    money_moved,
-    recurring_moved,
+    forget_amounts,
+    forget_recurring,
 )
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import date, integer, moment, text
-from chargeover_async.sandbox.records.events import happened
+from chargeover_async.sandbox.records.events import tell_hooks
 from chargeover_async.sandbox.store.row import Row
 from chargeover_async.sandbox.store.tables import Action, Tables
 
@@ -31,9 +31,9 @@ from .state import STATUS, last_invoiced, state_of
 _NEXT_SCHEDULED = "NEXT_SCHEDULED_INVOICE"  # page "Invoice a subscription now"
 
 
-def _changed(store: Tables, row: Row) -> None:
+def _forget_given(store: Tables, row: Row) -> None:
     store.forget(row, (*STATUS, *RECURRING))
-    recurring_moved(store, row.data.get("customer_id"))
+    forget_recurring(store, row.data.get("customer_id"))
 
 
 def _upgrade(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
@@ -49,8 +49,8 @@ def _upgrade(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
         drop(store, line)
     for new in (*replacing, *adding):
         put(store, row, new, row.data.get("currency_id", DEFAULT_CURRENCY))
-    _changed(store, row)
-    happened(store, "package", row, "upgrade")
+    _forget_given(store, row)
+    tell_hooks(store, "package", row, "upgrade")
     return True
 
 
@@ -64,8 +64,8 @@ def _set_paycycle(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
         store.change(row, next_invoice_datetime=cycles.after(last, cycle))
     store.change(row, paycycle=cycle)
     store.forget(row, ("paycycle_name",))
-    _changed(store, row)
-    happened(store, "package", row, "paycycle")
+    _forget_given(store, row)
+    tell_hooks(store, "package", row, "paycycle")
     return True
 
 
@@ -88,8 +88,8 @@ def _invoice_now(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
     issue(store, row, day)
     store.change(row, next_invoice_datetime=following)
     store.forget(row, AMOUNTS)
-    _changed(store, row)
-    money_moved(store, row.data.get("customer_id"))
+    _forget_given(store, row)
+    forget_amounts(store, row.data.get("customer_id"))
     return True
 
 
@@ -104,13 +104,13 @@ def _suspend(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
     if end is not None and end <= start:
         raise Refused(INVALID)  # UNVERIFIED
     store.change(row, suspendfrom_datetime=start, suspendto_datetime=end)
-    _changed(store, row)
+    _forget_given(store, row)
     return True
 
 
 def _unsuspend(store: Tables, row: Row, _fields: dict[str, Any]) -> bool:
     store.change(row, suspendfrom_datetime=None, suspendto_datetime=None)
-    _changed(store, row)
+    _forget_given(store, row)
     return True
 
 
@@ -132,7 +132,7 @@ def _cancel(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
     if due is None or on is None or due >= when:
         store.change(row, next_invoice_datetime="")
     _give_up_key(store, row)
-    _changed(store, row)
+    _forget_given(store, row)
     return True
 
 
@@ -154,7 +154,7 @@ def _uncancel(store: Tables, row: Row, _fields: dict[str, Any]) -> bool:
     if last is not None:
         due = max(due, cycles.after(last, row.data["paycycle"]))
     store.change(row, cancel_datetime=None, next_invoice_datetime=due)
-    _changed(store, row)
+    _forget_given(store, row)
     return True
 
 
@@ -164,7 +164,7 @@ def _hold(store: Tables, row: Row, fields: dict[str, Any]) -> bool:
         raise missing("holduntil_datetime")
     until = moment(fields["holduntil_datetime"], store.zone)
     store.change(row, holduntil_datetime=until, next_invoice_datetime=until)
-    happened(store, "package", row, "hold")
+    tell_hooks(store, "package", row, "hold")
     return True
 
 
@@ -174,7 +174,7 @@ def _welcome(_store: Tables, _row: Row, fields: dict[str, Any]) -> bool:
     return True
 
 
-def _watched(action: Action) -> Action:
+def _tell_status(action: Action) -> Action:
     """The action, which tells hooks if the status is another one after it.
 
     A status that only the time changes, such as overdue, is not told.
@@ -184,7 +184,7 @@ def _watched(action: Action) -> Action:
         before = store.value(store.specs["package"], row, "package_status_str")
         result = action(store, row, fields)
         if store.value(store.specs["package"], row, "package_status_str") != before:
-            happened(store, "package", row, "status")
+            tell_hooks(store, "package", row, "status")
         return result
 
     return act
@@ -195,10 +195,10 @@ ACTIONS: dict[str, Action] = {
     "setPayMethod": set_paymethod,
     "setPayCycle": _set_paycycle,
     "invoice": _invoice_now,
-    "suspend": _watched(_suspend),
-    "unsuspend": _watched(_unsuspend),
-    "cancel": _watched(_cancel),
-    "uncancel": _watched(_uncancel),
+    "suspend": _tell_status(_suspend),
+    "unsuspend": _tell_status(_unsuspend),
+    "cancel": _tell_status(_cancel),
+    "uncancel": _tell_status(_uncancel),
     "hold": _hold,
     "welcome": _welcome,
     # What recordings and older pages call two of them.

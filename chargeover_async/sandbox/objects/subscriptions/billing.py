@@ -16,7 +16,7 @@ from chargeover_async.sandbox.objects.account.pricing import charges
 from chargeover_async.sandbox.objects.money.invoice import due_date
 from chargeover_async.sandbox.objects.money.lines import BLANK_LINE, total_of
 from chargeover_async.sandbox.protocol.answers import amount
-from chargeover_async.sandbox.records.events import happened
+from chargeover_async.sandbox.records.events import tell_hooks
 from chargeover_async.sandbox.store.row import Row
 from chargeover_async.sandbox.store.tables import Tables
 
@@ -40,16 +40,16 @@ def issue(store: Tables, package: Row, day: dt.date) -> Row:
     charged: list[Row] = []
     for line in lines_of(store, package.id):
         records = pending(store, line.id)
-        lines += _charged(store, package, line, records)
+        lines += _charge(store, package, line, records)
         charged += records
     fields = {name: package.data.get(name) for name in _COPIED} | {"package_id": package.id}
     fields |= {"date": day.isoformat(), "cycle_this_date": day.isoformat()}
     draft = store.draft("invoice", {k: v for k, v in fields.items() if v is not None})
     total = total_of(lines)  # refuses an amount beyond all bounds before anything is numbered
     draft.data["due_date"] = due_date(store, draft)
-    for each in lines:
-        each["line_item_id"] = store.number("line_item_id")
-        each["invoice_id"] = draft.id
+    for made in lines:
+        made["line_item_id"] = store.number("line_item_id")
+        made["invoice_id"] = draft.id
     draft.data |= {
         "line_items": lines,
         "total": total,
@@ -58,7 +58,7 @@ def issue(store: Tables, package: Row, day: dt.date) -> Row:
         "refnumber": str(draft.id),
     }
     row = store.insert(draft)
-    happened(store, "invoice", row, "insert")
+    tell_hooks(store, "invoice", row, "insert")
     for record in charged:
         store.change(record, invoice_id=row.id)
     return row
@@ -70,7 +70,7 @@ def pending(store: Tables, line_item_id: int) -> list[Row]:
     return [row for row in rows if row.data.get("invoice_id") is None]
 
 
-def used(records: Iterable[Row]) -> Decimal:
+def add_up(records: Iterable[Row]) -> Decimal:
     """What usage records come to: the greatest "max", the last "lat", the sum of all others.
 
     UNVERIFIED: no source explains the types.
@@ -90,9 +90,7 @@ def used(records: Iterable[Row]) -> Decimal:
     return added + (greatest or 0) + (latest or 0)
 
 
-def _charged(
-    store: Tables, package: Row, line: Row, records: list[Row]
-) -> Iterator[dict[str, Any]]:
+def _charge(store: Tables, package: Row, line: Row, records: list[Row]) -> Iterator[dict[str, Any]]:
     """The lines of the invoice for one line of the subscription."""
     tierset = line.data["tierset"]
     if is_trial(line, store.stamp()):
@@ -107,7 +105,7 @@ def _charged(
         count = quantity if flat and quantity is not None else Decimal(1)
         for _ in range(times(tierset["paycycle"], package.data["paycycle"])):
             yield _line(line, base, count, is_base=True, is_recurring=True)
-    for rate, units in charges(tierset, used(records) if quantity is None else quantity):
+    for rate, units in charges(tierset, add_up(records) if quantity is None else quantity):
         kind = "is_usage" if quantity is None else "is_base"
         made = _line(line, rate, units, is_recurring=True, **{kind: True})
         if quantity is None:
@@ -118,9 +116,9 @@ def _charged(
 def _was_charged(store: Tables, package: Row, line: Row) -> bool:
     invoices = store.having("invoice", "package_id", package.id)
     return any(
-        each.get("package_line_id") == line.id
+        charge.get("package_line_id") == line.id
         for invoice in invoices
-        for each in invoice.data.get("line_items") or ()
+        for charge in invoice.data.get("line_items") or ()
     )
 
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from chargeover_async.models import SubscriptionLine
 from chargeover_async.sandbox.objects.account.item import tierset_of
-from chargeover_async.sandbox.objects.account.pricing import new_tierset, seeded, take
+from chargeover_async.sandbox.objects.account.pricing import new_tierset, take, take_seeded
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import flag, is_array, is_object
 from chargeover_async.sandbox.records import crud
-from chargeover_async.sandbox.records.refs import named
+from chargeover_async.sandbox.records.refs import find_named
 from chargeover_async.sandbox.store.row import Record, Row
 from chargeover_async.sandbox.store.tables import Spec, Tables
 
@@ -54,7 +54,7 @@ def lines_of(store: Tables, package_id: int) -> list[Row]:
     return sorted(rows, key=lambda row: row.data["position"])
 
 
-def shown(store: Tables, package: Row) -> list[dict[str, Any]]:
+def show_lines(store: Tables, package: Row) -> list[dict[str, Any]]:
     """The lines as a subscription shows them."""
     return [store.render(PACKAGE_LINE, line) for line in lines_of(store, package.id)]
 
@@ -93,7 +93,7 @@ def check_upgrade(
     adding: list[NewLine] = []
     dropped: list[Row] = []
     for entry in entries(sent):
-        line = _named(store, entry, present)
+        line = _find_line(store, entry, present)
         if line is None:
             adding.append(_check(store, entry, None))
             continue
@@ -113,13 +113,13 @@ def entries(sent: Any) -> list[dict[str, Any]]:
     return sent
 
 
-def _named(store: Tables, entry: dict[str, Any], present: dict[int, Row]) -> Row | None:
+def _find_line(store: Tables, entry: dict[str, Any], present: dict[int, Row]) -> Row | None:
     """The line that an entry of an upgrade changes: by id, key (`apex`) or token."""
     names = ("line_item_id", "line_item_external_key", "line_item_token")
     name = next((name for name in names if entry.get(name) is not None), None)
     if name is None:
         return None
-    found = named(store, entry, "line_item", "line_item")
+    found = find_named(store, entry, "line_item", "line_item")
     if found is None or found.id not in present:
         # UNVERIFIED wording; also for a line that is named twice.
         raise Refused(f"This package has no such line: {name} {entry[name]}")
@@ -220,7 +220,7 @@ def seed_lines(store: Tables, package: Record, lines: list[dict[str, Any]]) -> N
         price: dict[str, Any] | None = line.get("tierset")
         if price is None and item is not None:
             price = tierset_of(item)
-        tierset = seeded(store, price or {})
+        tierset = take_seeded(store, price or {})
         if tierset.get("tierset_id") is None:
             tierset["tierset_id"] = line.get("tierset_id") or store.number("tierset_id")
         line |= {"tierset": tierset, "tierset_id": tierset["tierset_id"]}

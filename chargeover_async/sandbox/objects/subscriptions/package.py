@@ -15,7 +15,7 @@ from chargeover_async.sandbox.objects.account import cycles
 from chargeover_async.sandbox.objects.account.shared import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
 from chargeover_async.sandbox.objects.money.due import (
     AMOUNTS,
-    recurring_moved,
+    forget_recurring,
 )
 from chargeover_async.sandbox.protocol.answers import Refused, missing
 from chargeover_async.sandbox.protocol.values import (
@@ -28,14 +28,7 @@ from chargeover_async.sandbox.store.row import Draft, Row
 from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
 
 from .actions import ACTIONS
-from .line import (
-    check_lines,
-    entries,
-    lines_of,
-    put,
-    seed_lines,
-    shown,
-)
+from .line import check_lines, entries, lines_of, put, seed_lines, show_lines
 from .paying import METHODS, STORED, first_method, paymethod_detail
 from .state import STATUS, days_overdue, due, invoiced, overdue, recurring, state_of, status
 
@@ -58,7 +51,7 @@ def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     data["next_invoice_datetime"] = hold if hold is not None and hold > tomorrow else tomorrow
     for line in lines:
         put(store, draft, line, data["currency_id"])
-    recurring_moved(store, customer.id)
+    forget_recurring(store, customer.id)
 
 
 def _coupon_lines(store: Tables, code: Any) -> list[dict[str, Any]]:
@@ -84,7 +77,7 @@ def _seed(store: Tables, draft: Draft, record: dict[str, Any]) -> None:
     if "next_invoice_datetime" not in record and state_of(store, draft) == "a":
         day = dt.date.fromisoformat(draft.data["write_datetime"][:10])
         draft.data["next_invoice_datetime"] = cycles.first_second(day + dt.timedelta(days=1))
-    recurring_moved(store, draft.data.get("customer_id"))
+    forget_recurring(store, draft.data.get("customer_id"))
 
 
 # Derived fields.
@@ -161,7 +154,7 @@ PACKAGE = Spec(
         "mrr": recurring(Fraction(1, 12)),
         "arr": recurring(Fraction(1)),
         "url_self": lambda store, row: f"{store.site}/admin/r/package/view/{row.id}",
-        "line_items": shown,
+        "line_items": show_lines,
     },
     sticky=frozenset((*AMOUNTS, *STATUS)),
     nested={

@@ -6,7 +6,7 @@ from typing import Any
 
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, missing
 from chargeover_async.sandbox.protocol.values import text
-from chargeover_async.sandbox.records.refs import needed
+from chargeover_async.sandbox.records.refs import need_named
 from chargeover_async.sandbox.store.row import Row
 from chargeover_async.sandbox.store.tables import Tables
 
@@ -63,7 +63,7 @@ def _method(method: str, stored_id: int | None) -> dict[str, Any]:
 def _stored_id(store: Tables, customer_id: int | None, fields: dict[str, Any], name: str) -> int:
     """The card, account or token that a request names; it must be the customer's (UNVERIFIED)."""
     object_ = name.removesuffix("_id")
-    stored = needed(store, fields, object_, object_)
+    stored = need_named(store, fields, object_, object_)
     if stored.data.get("customer_id") not in (None, customer_id):
         raise Refused(f"This {object_} is not one of customer {customer_id}.")
     return stored.id

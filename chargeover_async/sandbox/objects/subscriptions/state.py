@@ -61,7 +61,7 @@ def _status_of(store: Tables, row: Record) -> tuple[int, str, str, str]:
         return _SUSPENDED
     if lines and all(is_trial(line, now) for line in lines):
         return _TRIAL
-    if any(_invoice(store, each, "is_overdue") for each in _invoices(store, row)):
+    if any(_invoice(store, invoice, "is_overdue") for invoice in _invoices(store, row)):
         return _OVERDUE
     return _CURRENT
 
@@ -82,7 +82,7 @@ def _invoices(store: Tables, row: Record) -> Iterable[Row]:
     Recordings: what a subscription had invoiced was 0 again once its invoice was void.
     """
     invoices = store.having("invoice", "package_id", row.id)
-    return [each for each in invoices if each.data.get("void_datetime") is None]
+    return [invoice for invoice in invoices if invoice.data.get("void_datetime") is None]
 
 
 def _invoice(store: Tables, invoice: Row, name: str) -> Any:
@@ -90,20 +90,20 @@ def _invoice(store: Tables, invoice: Row, name: str) -> Any:
 
 
 def invoiced(store: Tables, row: Row) -> Decimal:
-    return sum((_invoice(store, each, "total") for each in _invoices(store, row)), _ZERO)
+    return sum((_invoice(store, invoice, "total") for invoice in _invoices(store, row)), _ZERO)
 
 
 def due(store: Tables, row: Row) -> Decimal:
-    return sum((_invoice(store, each, "balance") for each in _invoices(store, row)), _ZERO)
+    return sum((_invoice(store, invoice, "balance") for invoice in _invoices(store, row)), _ZERO)
 
 
 def overdue(store: Tables, row: Row) -> Decimal:
-    late = [each for each in _invoices(store, row) if _invoice(store, each, "is_overdue")]
-    return sum((_invoice(store, each, "balance") for each in late), _ZERO)
+    late = [invoice for invoice in _invoices(store, row) if _invoice(store, invoice, "is_overdue")]
+    return sum((_invoice(store, invoice, "balance") for invoice in late), _ZERO)
 
 
 def days_overdue(store: Tables, row: Row) -> int:
-    days = [_invoice(store, each, "days_overdue") for each in _invoices(store, row)]
+    days = [_invoice(store, invoice, "days_overdue") for invoice in _invoices(store, row)]
     return max(days, default=0)
 
 
@@ -134,7 +134,7 @@ def recurring(often: Fraction) -> Derive:
 
 def last_invoiced(store: Tables, row: Row) -> dt.date | None:
     """The day of the last invoice; of a seeded subscription, a cycle before the next one."""
-    days = [each.data["date"] for each in _invoices(store, row)]
+    days = [invoice.data["date"] for invoice in _invoices(store, row)]
     if days:
         return dt.date.fromisoformat(max(days))
     if row.given is not None and row.given.get("amount_invoiced"):

@@ -11,7 +11,7 @@ from chargeover_async.models import Usage
 from chargeover_async.sandbox.protocol.answers import INVALID, Answer, Refused, missing
 from chargeover_async.sandbox.protocol.values import is_array, is_object, text
 from chargeover_async.sandbox.records import crud
-from chargeover_async.sandbox.records.refs import named, needed
+from chargeover_async.sandbox.records.refs import find_named, need_named
 from chargeover_async.sandbox.store.row import Draft
 from chargeover_async.sandbox.store.tables import Spec, Tables
 
@@ -78,15 +78,15 @@ def _of_customer(store: Tables, entry: dict[str, Any]) -> dict[str, Any]:
     UNVERIFIED: whether these are objects or names with a dot is not shown, so both are taken; the
     first line that fits, of the oldest subscription that is active, is meant.
     """
-    customer_key = _dotted(entry, "customer", "external_key")
-    item_key = _dotted(entry, "line_item", "item_external_key")
+    customer_key = _find_dotted(entry, "customer", "external_key")
+    item_key = _find_dotted(entry, "line_item", "item_external_key")
     if customer_key is None and item_key is None:
         return entry
     for value, name in ((customer_key, "customer"), (item_key, "line_item")):
         if value is None:
             raise missing(f"{name}.{'external_key' if name == 'customer' else 'item_external_key'}")
-    customer = needed(store, {"customer_external_key": customer_key}, "customer", "customer")
-    item = named(store, {"item_external_key": item_key}, "item", "item")
+    customer = need_named(store, {"customer_external_key": customer_key}, "customer", "customer")
+    item = find_named(store, {"item_external_key": item_key}, "item", "item")
     for package in store.of_customer("package", customer.id):
         if state_of(store, package) != "a":
             continue
@@ -98,7 +98,7 @@ def _of_customer(store: Tables, entry: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _dotted(entry: dict[str, Any], outer: str, inner: str) -> str | None:
+def _find_dotted(entry: dict[str, Any], outer: str, inner: str) -> str | None:
     value = entry.get(f"{outer}.{inner}")
     if value is None and is_object(entry.get(outer)):
         value = entry[outer].get(inner)
