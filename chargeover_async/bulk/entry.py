@@ -46,6 +46,7 @@ class Entry(Life):
     path_value: str = ""
     failed_by: ChargeOverError | None = None  # why a reference will never have a value
     ask_first: bool = False  # another process sent it: before all else, what came of that?
+    asks_later: bool = False  # its key is looked up when all that it refers to is settled
     lookup: Entry | None = None  # the look-up of its key that is under way
     looks_up: Entry | None = None  # this is a look-up for that entry
 

@@ -104,6 +104,10 @@ class Sender:
 
     def ready(self, entry: Entry) -> None:
         """It waits for nothing but a permit."""
+        if entry.asks_later:
+            entry.asks_later = False
+            self._look_up(entry)
+            return
         if entry.ask_first and self._ask_first(entry):
             return
         self.waiting.add(entry)
@@ -307,7 +311,9 @@ class Sender:
             # Taken for what it says, or 25 absent keys would cost 25 requests. The create goes
             # out at once, which is safe if this is wrong, for the key is taken then.
             sure = False
-            if not (absent and verdict is NoVerdict.SUSPECT and _may_leave(entry)):
+            if entry.found is not None or not (
+                absent and verdict is NoVerdict.SUSPECT and _may_leave(entry)
+            ):
                 return verdict
         if absent and self.stopped:
             self.give_up(lookup, self.stopped)
@@ -322,6 +328,8 @@ class Sender:
         self.lookups.end(lookup)
         if isinstance(step, End):
             self.books.settle(entry, step)
+        elif step is Next.LOOK_ON:
+            self._look_up(entry)
         else:
             self._again(entry)
         return None
@@ -388,6 +396,8 @@ class Sender:
         entry.stage = PAUSED
         if self.stopped:
             self.give_up(entry, self.stopped)
+        elif entry.blockers:  # what it sent is known, and can be compared, when these are settled
+            entry.asks_later = True
         else:
             self.lookups.ask(entry)
 

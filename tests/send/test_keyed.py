@@ -177,7 +177,7 @@ async def test_values_are_compared_as_the_api_writes_them(
 
 async def test_an_unwrapped_create_with_a_key_is_looked_up_too():
     """``repeat=Repeat.KEYED`` takes the key from the body."""
-    world = World(lost(), envelope(200, {"widget_id": 3}))
+    world = World(lost(), envelope(200, {"widget_id": 3, "external_key": "a b"}))
     call = world.co.request("POST", "/widget", json={"external_key": "a b"}, repeat=Repeat.KEYED)
     assert await call == {"id": 3}
     world.check()
