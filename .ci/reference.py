@@ -44,6 +44,7 @@ MODULES = {
     "migrate": ("chargeover_async.migrate", "Imports"),
     "export": ("chargeover_async.export", "Exports and syncs"),
     "cluster": ("chargeover_async.cluster", "Tasks of engines"),
+    "spark": ("chargeover_async.spark", "A data source for Spark"),
     "dlt": ("chargeover_async.dlt", "A source for dlt"),
     "sandbox": ("chargeover_async.sandbox", "The sandbox"),
     "testing": ("chargeover_async.testing", "Tests of services"),
@@ -176,8 +177,8 @@ def nested(shape: type[Any]) -> Iterator[type[Any]]:
 # -- signatures ---------------------------------------------------------------------------------
 
 
-def signature(name: str, function: Callable[..., Any]) -> str:
-    """A call as it is typed, ``**fields`` written out."""
+def signature(name: str, function: Callable[..., Any], record: str = "T") -> str:
+    """A call as it is typed, ``**fields`` written out, and what it gives by default."""
     found = inspect.signature(function)
     plain = [each for each in found.parameters.values() if each.name not in {"self", "cls"}]
     plain.sort(key=lambda each: each.name == "extra")
@@ -194,7 +195,8 @@ def signature(name: str, function: Callable[..., Any]) -> str:
             written += [f"{field}: {_python(kind)} = ..." for field, kind in hints(shape).items()]
         else:
             written.append(_parameter(each))
-    result = _python(found.return_annotation)
+    usual = [inspect.signature(each) for each in typing.get_overloads(function)][:1]
+    result = re.sub(r"\bT\b", record, _python((usual or [found])[0].return_annotation))
     tail = f" -> {result}" if result else ""
     line = f"{name}({', '.join(written)}){tail}"
     if len(line) <= 88:
@@ -413,7 +415,7 @@ def object_page(resource: type[Any]) -> str:
         lines += [
             f"### `{_bare(attribute, name)}`",
             "",
-            code(signature(_called(attribute, name), call)),
+            code(signature(_called(attribute, name), call, model.__name__)),
             "",
         ]
         lines += [prose(inspect.getdoc(call)), ""]

@@ -181,20 +181,28 @@ class Webhooks:
     def parse(self, body: bytes, headers: Mapping[str, str] | None = None) -> Event:
         """The event that ``body`` tells; raises WebhookError for what cannot be believed or read.
 
-        ``body`` is what was posted, byte for byte. The token is looked for in the payload and in
-        ``headers``: it must be in one of them and wrong in neither. An object that does not fit
-        its model does not stop the event (`EventData`). No error shows the token or the payload.
+        It raises nothing else, whatever it is given. ``body`` is what was posted, byte for byte.
+        The token is looked for in the payload and in ``headers``: it must be in one of them and
+        wrong in neither. An object that does not fit its model does not stop the event
+        (`EventData`). No error shows the token or the payload.
         """
-        if not isinstance(body, (bytes, bytearray, memoryview)):
-            raise UsageError("pass the body as bytes, as it was posted")
-        if len(body) > self._max_bytes:
-            raise WebhookError(f"the payload is larger than {self._max_bytes} bytes")
         found: dict[str, list[str]] = {_TOKEN_HEADER: [], _SOURCE_HEADER: []}
-        for name, value in (headers or {}).items():
+        for name, value in _pairs(headers):
             found.get(name.lower(), []).append(value)
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            raise WebhookError(
+                f"pass the body as bytes, as it was posted, not {type(body).__name__}"
+            )
+        try:
+            size = memoryview(body).nbytes
+            body = bytes(body) if size <= self._max_bytes else b""
+        except ValueError:
+            raise WebhookError("the body is a memoryview that was released") from None
+        if size > self._max_bytes:
+            raise WebhookError(f"the payload is larger than {self._max_bytes} bytes")
         self._check(found[_TOKEN_HEADER])
         if self._decrypt is None:
-            envelope = _envelope(bytes(body))
+            envelope = _envelope(body)
             if envelope is None:
                 raise WebhookError("the payload is no event in JSON (is it encrypted?)")
             if envelope.security_token is not None:
@@ -202,12 +210,15 @@ class Webhooks:
             elif not found[_TOKEN_HEADER]:
                 raise WebhookError("neither payload nor headers hold a token")
         else:
-            envelope = self._decrypted(bytes(body))
+            envelope = self._decrypted(body)
         return self._event(envelope, next(iter(found[_SOURCE_HEADER]), None))
 
     def _check(self, given: list[str]) -> None:
         for token in given:
-            sent = token.encode("utf-8", "surrogateescape")
+            try:
+                sent = token.encode("utf-8", "surrogateescape")  # as aiohttp reads headers
+            except UnicodeEncodeError:
+                raise WebhookError("the token is wrong") from None
             # All of them, so that the time does not tell which was nearest.
             if not any([hmac.compare_digest(sent, known) for known in self._tokens]):  # noqa: C419
                 raise WebhookError("the token is wrong")
@@ -287,6 +298,21 @@ class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 _decode = msgspec.json.Decoder(_Envelope, strict=False).decode
 _entries = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _pairs(headers: object) -> list[tuple[str, str]]:
+    """Names and values of headers; a framework that has them as bytes has them in Latin-1."""
+    if headers is None:
+        return []
+    if not isinstance(headers, Mapping):
+        raise WebhookError("headers must be a mapping of names to values")
+    pairs: list[tuple[str, str]] = []
+    for pair in headers.items():  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        texts = [part.decode("latin-1") if isinstance(part, bytes) else part for part in pair]
+        if not all(isinstance(text, str) for text in texts):
+            raise WebhookError("headers must be a mapping of names to values, all of them text")
+        pairs.append((texts[0], texts[1]))
+    return pairs
 
 
 def _envelope(text: bytes) -> _Envelope | None:

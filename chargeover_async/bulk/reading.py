@@ -7,13 +7,15 @@ without using up one of its tries.
 from __future__ import annotations
 
 import enum
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from chargeover_async._send.life import Result, result_of
 from chargeover_async._wire.bulk import decode_entries
-from chargeover_async._wire.envelope import Answer, NoAnswer, Reply, entry_fault
-from chargeover_async.retry import Fault
+from chargeover_async._wire.envelope import Answer, NoAnswer, Reply, entry_fault, is_taken_key
+from chargeover_async.retry import Fault, Repeat
 
 from .entry import Entry
 from .settings import ServerAssumptions
@@ -77,29 +79,74 @@ def read_batch(
 def _entries(
     batch: list[Entry], replies: list[Reply | None], assumptions: ServerAssumptions, goes_on: bool
 ) -> BatchAnswer:
-    reading = BatchAnswer([], goes_on=goes_on)
-    failed = refused = False
-    for entry, reply in zip(batch, replies, strict=True):
-        if reply is not None and reply.ok:
-            # Only what stands behind a plain refusal shows that refusals stop nothing.
-            reading.goes_on = reading.goes_on or refused
-            reading.results.append((Result(None, reply, reply.code), None))
-            continue
-        if reply is None:
-            result = Result(Fault.LOST, reason="an entry that is not the API's")
-        else:
-            result = Result(entry_fault(reply), reply, reply.code)
+    results = [_result(reply) for reply in replies]
+    if all(result.fault is None for result in results):  # as nearly always
+        return BatchAnswer([(result, None) for result in results], goes_on=goes_on)
+    last, behind_refusal = _find_run(batch, results)
+    reading = BatchAnswer([], goes_on=goes_on or behind_refusal)
+    failed = False
+    for place, (entry, result) in enumerate(zip(batch, results, strict=True)):
         fault, verdict = result.fault, None
-        if fault is Fault.REFUSED and failed and not reading.goes_on:
+        if fault is Fault.REFUSED and failed and place > last and not reading.goes_on:
             if assumptions.later_items == "not_run":
                 verdict = NoVerdict.NOT_RUN
             elif not entry.suspect:
                 verdict = NoVerdict.SUSPECT
         reading.throttled = reading.throttled or fault is Fault.THROTTLED
-        failed = True
-        refused = refused or fault is Fault.REFUSED
+        failed = failed or fault is not None
         reading.results.append((result, verdict))
     return reading
+
+
+def _result(reply: Reply | None) -> Result:
+    if reply is None:
+        return Result(Fault.LOST, reason="an entry that is not the API's")
+    return Result(None if reply.ok else entry_fault(reply), reply, reply.code)
+
+
+def _find_run(batch: list[Entry], results: list[Result]) -> tuple[int, bool]:
+    """The last place that was surely run, and whether such a one stands behind a plain refusal.
+
+    What stands before it was run, too. Only what stands behind a plain refusal shows that refusals
+    stop nothing.
+    """
+    last, behind_refusal, refused = -1, False, False
+    keys = Counter(entry.operation.key for entry in batch)
+    failures: set[tuple[int, str]] = set()
+    for place, (entry, result) in enumerate(zip(batch, results, strict=True)):
+        if result.fault is None or _is_its_own(entry, result, keys, failures):
+            last, behind_refusal = place, behind_refusal or refused
+        if result.fault is not None:
+            refused = refused or result.fault is Fault.REFUSED
+            failures.add((result.status, result.story))
+    return last, behind_refusal
+
+
+def _is_its_own(
+    entry: Entry,
+    result: Result,
+    keys: Mapping[str | None, int],
+    failures: Collection[tuple[int, str]],
+) -> bool:
+    """Whether a refusal can only be the answer to this one, so that it was run.
+
+    That is "already exists" with its own key, which no other in the batch has, or a 404 to a
+    question for its key where nothing before it has failed in these words: an answer that is given
+    to whatever stands behind a failed one would have neither.
+    """
+    operation, reply = entry.operation, result.reply
+    if result.fault is not Fault.REFUSED or reply is None or not reply.message:
+        return False
+    if operation.key is not None:
+        named = reply.message.partition('"')[2].rpartition('"')[0]
+        return is_taken_key(reply.message) and named == operation.key and keys[named] == 1
+    return (
+        result.status == 404
+        and operation.repeat is Repeat.READ
+        and "/external_key:" in operation.path
+        and bool(failures)
+        and (result.status, result.story) not in failures
+    )
 
 
 __all__ = ("BatchAnswer", "NoVerdict", "read_batch")

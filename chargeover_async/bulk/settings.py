@@ -21,7 +21,8 @@ class ServerAssumptions(msgspec.Struct, frozen=True, kw_only=True):
     later_items: Literal["unknown", "run", "not_run"] = "unknown"
     """Whether items behind a failed one are still run. ``"unknown"``: an item that was refused
     behind a failed one is tried once more at the head of a batch, until an answer shows that the
-    server goes on. ``"not_run"``: they are sent again. If that is wrong, they are doubled."""
+    server goes on: a success behind a refusal, or a refusal that names the item's own
+    key. ``"not_run"``: they are sent again. If that is wrong, they are doubled."""
 
     deletes: bool = False
     """Whether ``_bulk`` takes DELETE. False: a delete is a request of its own."""

@@ -12,6 +12,7 @@ from .export import export_command
 from .import_ import import_command
 from .journal import journal_command
 from .sandbox import sandbox_command
+from .say import take_any_text
 from .sync import sync_command
 
 
@@ -23,6 +24,7 @@ def cli() -> None:
     Credentials come from the environment: CHARGEOVER_URL (such as
     https://example.chargeover.com/api/v3), CHARGEOVER_USERNAME, CHARGEOVER_PASSWORD.
     """
+    take_any_text()
 
 
 cli.add_command(check_command)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 from typing import NoReturn
 
-import click
-
 from chargeover_async.errors import (
     AuthFailed,
     ChargeOverError,
@@ -15,6 +13,8 @@ from chargeover_async.errors import (
     UsageError,
 )
 from chargeover_async.migrate import Summary
+
+from .say import say
 
 
 class Exit(enum.IntEnum):
@@ -38,7 +38,7 @@ def exit_of(summary: Summary) -> Exit:
 
 def fail(error: ChargeOverError, so: str = "Nothing was imported") -> NoReturn:
     """Print what kept a command from starting, as one message, and exit."""
-    click.echo(f"Error: {explain(error, so)}", err=True)
+    say(f"Error: {explain(error, so)}", err=True)
     ours = isinstance(error, (UsageError, JournalError))
     raise SystemExit(Exit.BAD_INPUT if ours else Exit.NO_ACCOUNT)
 

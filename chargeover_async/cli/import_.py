@@ -18,10 +18,11 @@ from chargeover_async.limits import NoLimit
 from chargeover_async.migrate import Forecast, ImportJob, Preview, Summary, read_plan
 from chargeover_async.sandbox import Sandbox
 
-from .account import IMPATIENT, opener
-from .exits import exit_of, fail
+from .account import IMPATIENT, account_options, opener
+from .exits import Exit, exit_of, fail
 from .interrupt import interruptible
 from .progress import of_import, show
+from .say import say
 
 Clients = tuple[ChargeOver, ChargeOver]  # the second makes the first contact
 Account = AbstractAsyncContextManager[Clients]
@@ -60,7 +61,7 @@ SANDBOX_NOTE = "Importing into a sandbox in this process, without a quota; nothi
     help="Compare rows whose key is taken; send what refers to them in any case.",
 )
 @click.option("--update", is_flag=True, help="Change the record of a row whose key is taken.")
-@click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
+@account_options
 def import_command(
     plan: Path,
     dry_run: bool,
@@ -98,8 +99,10 @@ def import_command(
             results=results,
             failures=failures or Path(f"{plan.stem}.failures.jsonl"),
         )
-        click.echo(f"Checking {plan} and its files ...", err=True)
+        say(f"Checking {plan} and its files ...", err=True)
         forecast = job.check()
+        for problem in forecast.warnings:
+            say(f"Warning: {problem}", err=True)
         if dry_run:
             _tell_forecast(forecast, job.preview(), as_json)
             return
@@ -111,9 +114,14 @@ def import_command(
         summary = job.summary() if job else Summary(operations=0)
         if summary.operations == summary.not_reached:  # nothing was sent
             if as_json:
-                click.echo(msgspec.structs.replace(summary, stopped=str(error)).json())
+                say(msgspec.structs.replace(summary, stopped=str(error)).json())
             fail(error)
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
+    except OSError as error:
+        summary = job.summary() if job else Summary(operations=0)
+        say(f"Error: {error}", err=True)
+        if summary.operations == summary.not_reached:
+            raise SystemExit(Exit.BAD_INPUT) from None
     _tell(summary, as_json)
     if journal is not None:
         _tell_how_to_go_on(summary, journal)
@@ -139,7 +147,7 @@ async def _account(url: str | None) -> AsyncGenerator[Clients]:
 
 @contextlib.asynccontextmanager
 async def _sandbox() -> AsyncGenerator[Clients]:
-    click.echo(SANDBOX_NOTE, err=True)
+    say(SANDBOX_NOTE, err=True)
     async with (
         Sandbox(quota=None) as sandbox,
         ChargeOver(sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit()) as co,
@@ -153,29 +161,25 @@ def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) 
             **msgspec.structs.asdict(forecast),
             "first": [msgspec.structs.asdict(row) for row in first],
         }
-        click.echo(_encoder.encode(found))
+        say(_encoder.encode(found))
         return
     before = ""
     if forecast.before:
         before = f", {forecast.before} settled already by the journal"
-    click.echo(
+    say(
         f"{forecast.operations} operations, {forecast.bad_rows} of them bad rows{before}: "
         f"{forecast.requests} requests, {forecast.seconds / 60:.1f} minutes at the default quota "
         "of 250 requests a minute. Nothing was sent."
     )
     for row in first:
-        click.echo(
-            f"{row.file} row {row.row} as {row.object}: {_encoder.encode(row.data).decode()}"
-        )
+        say(f"{row.file} row {row.row} as {row.object}: {_encoder.encode(row.data).decode()}")
 
 
 def _tell_how_to_go_on(summary: Summary, journal: Path) -> None:
     if summary.not_reached:
-        click.echo(
-            f"To go on, run the same command again: {journal} knows what was done.", err=True
-        )
+        say(f"To go on, run the same command again: {journal} knows what was done.", err=True)
     if summary.unknown:
-        click.echo(
+        say(
             f"Unknown rows: chargeover-async journal show {journal} --unknown. Running again looks "
             "up those that have a key; chargeover-async journal resolve settles the others.",
             err=True,
@@ -187,12 +191,12 @@ def _tell(summary: Summary, as_json: bool) -> None:
         text = f"{load.created} created, {load.failed} failed, {load.unknown} unknown"
         if load.updated:
             text += f", {load.updated} updated"
-        click.echo(f"{load.file} ({load.object}): {load.rows} rows, {text}")
+        say(f"{load.file} ({load.object}): {load.rows} rows, {text}")
     if summary.stopped:
-        click.echo(f"Stopped: {summary.stopped}", err=True)
+        say(f"Stopped: {summary.stopped}", err=True)
     if summary.failures:
         doubt = "look up the unknown ones, as they may be there; " if summary.unknown else ""
-        click.echo(
+        say(
             f"Rows that were not imported, with the reasons: {summary.failures}; {doubt}"
             'correct "data" in it and import that file.',
             err=True,
@@ -205,7 +209,9 @@ def _tell(summary: Summary, as_json: bool) -> None:
     if summary.not_reached:
         text += f", {summary.not_reached} not reached"
     took = f"{summary.requests} requests, {summary.seconds:.1f} s"
-    click.echo(summary.json() if as_json else f"{summary.operations} operations: {text}; {took}")
+    found = summary.json() if as_json else f"{summary.operations} operations: {text}; {took}"
+    if not say(found):
+        say(found, err=True)
 
 
 __all__ = ("import_command",)

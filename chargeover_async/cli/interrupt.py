@@ -1,4 +1,4 @@
-"""Ctrl-C for commands that wait for what is under way."""
+"""Ctrl-C and SIGTERM for commands that wait for what is under way."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import contextlib
 import signal
 from collections.abc import Generator
 
-import click
+from .say import say
 
 
 @contextlib.contextmanager
 def interruptible() -> Generator[None]:
-    """Ctrl-C cancels what runs here: once, and it drains; twice, and it is broken off."""
+    """Ctrl-C, or SIGTERM, cancels what runs here: once, it drains; twice, it is broken off."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 
@@ -21,27 +21,29 @@ def interruptible() -> Generator[None]:
     def interrupt() -> None:
         nonlocal interrupted
         if interrupted:
-            click.echo("\nBroken off.", err=True)
+            say("\nBroken off.", err=True)
             # Not at once: two that come together would count as one, and be awaited.
             loop.call_soon(task.cancel)
             return
         interrupted = True
-        click.echo(
+        say(
             "\nInterrupted: nothing more is sent, what is under way is awaited "
-            "(Ctrl-C once more does not wait).",
+            "(once more does not wait).",
             err=True,
         )
         task.cancel()
 
-    try:
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-    except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-        yield
-        return
+    heard: list[signal.Signals] = []
+    # Not on Windows, nor in a thread: there they do what they always do.
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+            heard.append(number)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in heard:
+            loop.remove_signal_handler(number)
 
 
 __all__ = ("interruptible",)

@@ -12,6 +12,7 @@ from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.migrate import Journal, JournalRow, JournalState, read_rows, read_state
 
 from .exits import fail
+from .say import say
 
 STATES = (
     "sent",
@@ -41,13 +42,14 @@ def show_command(journal: Path, unknown: bool, state: str | None, as_json: bool)
         if unknown or state:
             wanted = ("unknown", "sent") if unknown else (state or "",)
             for row in read_rows(journal, wanted):
-                click.echo(msgspec.json.encode(row) if as_json else _row(row))
+                if not say(msgspec.json.encode(row) if as_json else _row(row)):
+                    return
             return
         found = read_state(journal)
     except ChargeOverError as error:
         fail(error)
     if as_json:
-        click.echo(msgspec.json.encode(found))
+        say(msgspec.json.encode(found))
     else:
         _tell(found)
 
@@ -75,18 +77,18 @@ def resolve_command(journal: Path, row: str, identity: int | None, absent: bool)
             found.resolve(found.load_of(file), int(number), identity)
     except ChargeOverError as error:
         fail(error)
-    click.echo(f"{row} is settled: " + ("the next run sends it" if absent else f"id {identity}"))
+    say(f"{row} is settled: " + ("the next run sends it" if absent else f"id {identity}"))
 
 
 def _tell(found: JournalState) -> None:
-    click.echo(f"{found.plan} into {found.account}, begun {found.created}")
-    click.echo(f"running: {found.running}" if found.running else "not running")
+    say(f"{found.plan} into {found.account}, begun {found.created}")
+    say(f"running: {found.running}" if found.running else "not running")
     for load in found.loads:
         counts = [f"{number} {state}" for state, number in sorted(load.states.items())]
         if load.untouched:
             counts.append(f"{load.untouched} not reached")
         if counts:
-            click.echo(f"{load.file} ({load.object}): {load.rows} rows: {', '.join(counts)}")
+            say(f"{load.file} ({load.object}): {load.rows} rows: {', '.join(counts)}")
 
 
 def _row(row: JournalRow) -> str:

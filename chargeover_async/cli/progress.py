@@ -9,7 +9,7 @@ import contextlib
 import datetime as dt
 import time
 from collections.abc import Callable, Generator
-from typing import TextIO, TypeVar
+from typing import TextIO, TypeGuard, TypeVar
 
 import msgspec
 from rich import progress as rich
@@ -103,7 +103,7 @@ def of_export(progress: ExportProgress) -> Standing:
 
 @contextlib.contextmanager
 def show(
-    out: TextIO,
+    out: TextIO | None,
     standing: Callable[[T], Standing],
     *,
     every_s: float = EVERY_S,
@@ -113,15 +113,16 @@ def show(
 
     ``standing`` says what the progress of the job means.
     """
-    if not out.isatty():
+    if not _is_terminal(out):
         due = clock() + every_s
 
         def write(progress: T) -> None:
             nonlocal due
-            if (now := clock()) >= due:
+            if out is not None and (now := clock()) >= due:
                 due = now + every_s
-                out.write(standing(progress).line() + "\n")
-                out.flush()
+                with contextlib.suppress(OSError, ValueError):  # closed, or full
+                    out.write(standing(progress).line() + "\n")
+                    out.flush()
 
         yield write
         return
@@ -151,6 +152,10 @@ def show(
             )
 
         yield draw
+
+
+def _is_terminal(out: TextIO | None) -> TypeGuard[TextIO]:
+    return out is not None and not out.closed and out.isatty()
 
 
 __all__ = ("Standing", "of_export", "of_import", "show")

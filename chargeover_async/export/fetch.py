@@ -100,11 +100,11 @@ class Fetcher:
             self.batch.failed(len(asked))
             logger.warning("a request for %d pages failed, halving: %s", len(asked), error)
             half = (len(asked) + 1) // 2
-            pages, _ = await self.get_lists(asked[:half])
-            more, _ = await self.get_lists(asked[half:])
-            return [*pages, *more], None
+            first, _ = await self.get_lists(asked[:half])
+            second, _ = await self.get_lists(asked[half:])
+            return [*first, *second], None
         count = None if counted is None else self.count_in(replies[-1])
-        pages = []
+        pages: list[Page] = []
         for ids, reply in zip(asked, replies, strict=False):
             page = self._page_in(reply, ids)
             pages.append(await self.get_list(ids) if page is None else page)

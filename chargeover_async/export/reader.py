@@ -178,7 +178,9 @@ class Reader:
                         yield page
                 if proof is None and (counted := ranges.to_prove()) is not None:
                     proof = asyncio.create_task(self._fetcher.count(counted))
-                tasks = {*flights} if proof is None else {*flights, proof}
+                tasks: set[asyncio.Task[Any]] = {*flights}
+                if proof is not None:
+                    tasks.add(proof)
                 if not tasks:
                     if ranges.done:
                         return
@@ -192,10 +194,10 @@ class Reader:
                     ranges.proved(proof.result())
                     proof = None
         finally:
-            tasks = {*flights} if proof is None else {*flights, proof}
-            for running in tasks:
-                running.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            running: list[asyncio.Task[Any]] = [*flights, *([proof] if proof is not None else [])]
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
     @property
     def _lists_at_once(self) -> int:

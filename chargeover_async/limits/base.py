@@ -48,9 +48,11 @@ class Permit(Protocol):
     def sent(self) -> None:
         """The bytes are leaving now: the guard for their way to the server starts.
 
-        Called by the transport. Without it the permit counts until the answer, however long that
-        takes, which is safe and costs quota when answers are slow. When the HTTP layer repeats the
-        request by itself, call it again: the repeat is charged as one more request.
+        Called by the transport, as late as it can and at most a few turns of the event loop before
+        it writes. The guard starts when those turns are over: a loop that is blocked in between
+        makes the request count for longer. Without this call the permit counts until the answer,
+        however long that takes, which is safe and costs quota when answers are slow. When the HTTP
+        layer repeats the request by itself, call it again: the repeat is charged as one more.
         Raises NotSent if the permit may not be used any more: nothing may be sent then.
         """
         ...

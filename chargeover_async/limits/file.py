@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -20,6 +21,10 @@ from .shared import SharedLimiter, SharedOptions
 
 _BUSY_S = 2.0
 """How long to wait for another process's exchange, which takes less than a millisecond."""
+
+_REFUSED = {sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY}
+_MOVED = sqlite3.SQLITE_READONLY_DBMOVED
+_BY_EFFECTIVE_IDS = os.access in os.supports_effective_ids
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS chargeover_quota (one INTEGER PRIMARY KEY CHECK (one = 1), "
@@ -57,11 +62,14 @@ class _FileBooks:
     """A ledger in an SQLite file: one transaction an exchange, in a thread."""
 
     def __init__(self, path: Path) -> None:
-        if not path.name or path.is_dir():
+        # By os.path, which takes what may not be looked at for what is not there.
+        if not path.name or os.path.isdir(path):  # noqa: PTH112
             raise UsageError(f"{str(path)!r} is no file that a quota can be shared by")
         self._path = path.absolute()
-        if not self._path.parent.is_dir():  # it would be waited for, and never come
-            raise UsageError(f"{str(path)!r} cannot share a quota: its folder does not exist")
+        if not os.path.isdir(self._path.parent):  # noqa: PTH112 - it would never come
+            raise UsageError(
+                f"{str(path)!r} cannot share a quota: its folder does not exist, or may not be used"
+            )
         self._clock = steady_clock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -85,6 +93,9 @@ class _FileBooks:
                 self._let_go()
                 # "file is not a database" and the like do not pass; a lock, a full disk may.
                 lasting = not isinstance(error, sqlite3.OperationalError)
+                if self._lacks_rights(error):
+                    reason = "it takes the rights to write this file and in its folder"
+                    raise BooksAway(f"{error}: {reason}", lasting=True) from error
                 raise BooksAway(f"{type(error).__name__}: {error}", lasting=lasting) from error
             except OSError as error:
                 self._let_go()
@@ -92,6 +103,26 @@ class _FileBooks:
             except msgspec.MsgspecError as error:
                 self._let_go()
                 raise BooksAway(f"what it holds cannot be read: {error}", lasting=True) from error
+
+    def _lacks_rights(self, error: sqlite3.DatabaseError) -> bool:
+        """Whether the system refuses what is needed, which does not pass by itself."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code == _MOVED:
+            return False  # deleted while it was open
+        if code & 0xFF in _REFUSED:
+            return True
+        if code & 0xFF != sqlite3.SQLITE_CANTOPEN:
+            return False
+        try:
+            self._path.parent.stat()
+        except PermissionError:
+            return True
+        except OSError:
+            return False  # a folder that went away may be mounted again
+        may_write = partial(os.access, mode=os.W_OK, effective_ids=_BY_EFFECTIVE_IDS)
+        return not may_write(self._path.parent) or (
+            self._identity() is not None and not may_write(self._path)
+        )
 
     def _transact(self, call: Call) -> Reply:
         connection = self._open()

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import random as _random
 from collections.abc import Callable
+from functools import partial
 
 from aiolimiter import AsyncLimiter
 
 from chargeover_async.errors import NotSent, UsageError
 
 from .base import Permit, Priority, QuotaSettings, QuotaStats
-from .waiters import Waiters
+from .waiters import Waiters, when_left
 from .window import QuotaWindow, Slot
 
 _log = logging.getLogger("chargeover_async.limits")
@@ -155,7 +156,11 @@ class LocalLimiter:
     # -- for permits -------------------------------------------------------------------------
 
     def sent(self, slot: Slot) -> None:
-        self._window.sent(slot, self._now())
+        self._window.sent(slot, self._now(), is_leaving=True)
+        when_left(self._loop or asyncio.get_running_loop(), partial(self._left, slot))
+
+    def _left(self, slot: Slot) -> None:
+        self._window.left(slot, self._now())
         self._grant_if_full()
 
     def done(self, slot: Slot) -> None:

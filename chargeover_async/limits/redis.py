@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from importlib.resources import files
+from inspect import isawaitable
 from typing import Any, Protocol, Unpack, cast
 
 import msgspec
@@ -22,6 +23,11 @@ _SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 _LASTING = ("WRONGTYPE", "can't run this command", "ACL failure")
 """No such error passes by itself; the second is Redis's word for it, the third Valkey's."""
+
+_BLOCKING = (
+    "this client of Redis blocks the event loop while it waits: pass one of redis.asyncio, such as"
+    ' redis.asyncio.Redis.from_url("redis://localhost:6379/0"), or the URL itself'
+)
 
 _TIMEOUT_S = 2.0
 """For a connection and for an answer; somebody waits, and a permit's lease runs."""
@@ -80,6 +86,7 @@ class _RedisBooks:
 
     def __init__(self, where: str | RedisClient, key: str) -> None:
         try:
+            import redis
             import redis.asyncio
             from redis import exceptions
             from redis.asyncio.retry import Retry
@@ -108,6 +115,12 @@ class _RedisBooks:
                 ) from (None if "@" in where else error)
             self._client = cast("RedisClient", self._own)
         else:
+            if isinstance(where, (redis.Redis, redis.RedisCluster)):
+                raise UsageError(_BLOCKING)
+            if not callable(getattr(where, "evalsha", None)):
+                raise UsageError(
+                    f"pass a URL of Redis or a client of redis.asyncio, not {type(where).__name__}"
+                )
             self._client = where
 
     @property
@@ -119,9 +132,9 @@ class _RedisBooks:
         word = msgspec.json.encode(call)
         try:
             try:
-                answer = await self._client.evalsha(_SHA, 1, self._key, word)
+                answer = await _awaitable(self._client.evalsha(_SHA, 1, self._key, word))
             except errors.NoScriptError:
-                answer = await self._client.eval(SCRIPT, 1, self._key, word)
+                answer = await _awaitable(self._client.eval(SCRIPT, 1, self._key, word))
         except (errors.AuthenticationError, errors.AuthorizationError) as error:
             raise BooksAway(f"Redis refuses the credentials: {error}", lasting=True) from error
         except errors.NoPermissionError as error:
@@ -137,6 +150,12 @@ class _RedisBooks:
     async def aclose(self) -> None:
         if self._own is not None:
             await self._own.aclose()
+
+
+def _awaitable(answer: Any) -> Awaitable[Any]:
+    if not isawaitable(answer):
+        raise BooksAway(_BLOCKING, lasting=True)
+    return answer
 
 
 def reply_of(answer: Sequence[Any]) -> Reply:

@@ -11,6 +11,7 @@ import logging
 import math
 import random as _random
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypedDict
 
@@ -21,7 +22,7 @@ from .base import LONGEST_PAUSE_WINDOWS, Permit, Priority, QuotaSettings, QuotaS
 from .books import Books, BooksAway, steady_clock
 from .exchanges import Exchanges, Timer
 from .reports import SharedPermit
-from .waiters import Turns, Waiters
+from .waiters import Turns, Waiters, when_left
 
 _log = logging.getLogger("chargeover_async.limits")
 
@@ -234,7 +235,12 @@ class SharedLimiter:
             permit.is_open = True
             self._exchanges.open[permit] = None
             self._count(permit, 1)
-        permit.sent_at = now
+        permit.sent_at = math.inf
+        when_left(self._timer.loop or asyncio.get_running_loop(), partial(self._left, permit))
+
+    def _left(self, permit: SharedPermit) -> None:
+        if permit.is_open and permit.sent_at == math.inf:
+            permit.sent_at = self._clock()
 
     def done(self, permit: SharedPermit) -> None:
         if permit.is_open:

@@ -15,6 +15,20 @@ Queue: TypeAlias = "OrderedDict[asyncio.Future[P], None]"
 
 _EPSILON = 1e-9
 
+_LEAVING_TURNS = 3
+"""Turns of the loop after `Permit.sent` within which the HTTP layer has written: aiohttp, under
+Python 3.11, writes in a task of its own, a turn later."""
+
+
+def when_left(
+    loop: asyncio.AbstractEventLoop, then: Callable[[], None], turns: int = _LEAVING_TURNS
+) -> None:
+    """Call ``then`` once what is about to be written has left, however long the loop is blocked."""
+    if turns:
+        loop.call_soon(when_left, loop, then, turns - 1)
+    else:
+        then()
+
 
 class Turns:
     """Whose turn it is: direct calls go first, and bulk is owed its share of what they take.
@@ -125,4 +139,4 @@ class Waiters(Generic[P]):
         self.bulk.clear()
 
 
-__all__ = ("Queue", "Turns", "Waiters")
+__all__ = ("Queue", "Turns", "Waiters", "when_left")

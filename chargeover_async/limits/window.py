@@ -280,8 +280,11 @@ class QuotaWindow:
 
     # -- what became of it -------------------------------------------------------------------
 
-    def sent(self, slot: Slot, now: float) -> None:
-        """The bytes of this request are leaving; once more if the HTTP layer repeats it."""
+    def sent(self, slot: Slot, now: float, *, is_leaving: bool = False) -> None:
+        """The bytes of this request are leaving; once more if the HTTP layer repeats it.
+
+        With ``is_leaving`` they have not left before `left` says so, and the guard starts there.
+        """
         now = self._advance(now)
         if slot.state == _SENT:
             # The first sending may have arrived until now; the repeat goes on as this slot.
@@ -293,8 +296,16 @@ class QuotaWindow:
             self._flights.append(slot)
             self._count(slot, 1)
         slot.state = _SENT
-        slot.sent_at = now
-        self._guards.append((now, slot))
+        slot.sent_at = math.inf
+        if not is_leaving:
+            self.left(slot, now)
+
+    def left(self, slot: Slot, now: float) -> None:
+        """All bytes have left by now: the guard starts."""
+        now = self._advance(now)
+        if slot.state == _SENT and slot.sent_at == math.inf:
+            slot.sent_at = now
+            self._guards.append((now, slot))
 
     def done(self, slot: Slot, now: float) -> None:
         """This request was answered, or its attempt has ended."""

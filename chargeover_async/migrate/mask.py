@@ -56,11 +56,11 @@ def mask(value: Any, name: str = "", keep: Keep = ()) -> Any:
         return MASK
     if isinstance(value, Mapping):
         table = cast("Mapping[str, Any]", value)
-        return {key: mask(inner, key, keep) for key, inner in table.items()}
+        return {printable(key): mask(inner, key, keep) for key, inner in table.items()}
     if isinstance(value, (list, tuple)):
         return [mask(inner, "", keep) for inner in cast("Sequence[Any]", value)]
     if isinstance(value, str):
-        return mask_text(value, keep)
+        return printable(mask_text(value, keep))
     if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         text = str(value)
         found = mask_text(text, keep)
@@ -126,6 +126,11 @@ def _mask_named(value: Any) -> str:
     text = str(value)
     found = mask_text(text)
     return found if found != text and isinstance(value, (str, int)) else MASK
+
+
+def printable(text: str) -> str:
+    """The text as UTF-8 can hold it: half a surrogate pair is written as its escape."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def holds_mask(value: Any) -> bool:
@@ -224,4 +229,5 @@ __all__ = (
     "mask",
     "mask_payload",
     "mask_text",
+    "printable",
 )

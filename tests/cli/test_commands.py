@@ -18,8 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 from support.places import EXAMPLES
 
-from chargeover_async import __main__
+from chargeover_async import ChargeOver, DateFormat, __main__
 from chargeover_async.cli import cli
+from chargeover_async.errors import UsageError
 from chargeover_async.migrate import Summary
 from chargeover_async.sandbox import Faults, Sandbox
 
@@ -124,6 +125,71 @@ def test_without_the_extra_one_line_names_it(
     assert 'pip install "chargeover-async[cli]"' in __main__.NEEDS_EXTRA
 
 
+# -- the account ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "wanted"),
+    [
+        ([], {}, None),
+        (["--date-format", "%d.%m.%Y"], {}, DateFormat(date="%d.%m.%Y")),
+        ([], {"CHARGEOVER_DATE_FORMAT": "%m/%d/%Y"}, DateFormat(date="%m/%d/%Y")),
+        (
+            ["--date-format", "%d.%m.%Y"],
+            {"CHARGEOVER_DATE_FORMAT": "%m/%d/%Y", "CHARGEOVER_DATETIME_FORMAT": "%m/%d/%y %H:%M"},
+            DateFormat(date="%d.%m.%Y", datetime="%m/%d/%y %H:%M"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "export", "import", "sync"])
+@pytest.mark.parametrize("with_url", [False, True])
+def test_every_command_can_be_told_how_the_account_writes_dates(
+    command: str,
+    options: list[str],
+    variables: dict[str, str],
+    wanted: DateFormat | None,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    with_url: bool,
+) -> None:
+    """An option goes before the environment."""
+    made: list[DateFormat | None] = []
+
+    def refuse(
+        _: object, url: str, *given: object, dates: DateFormat | None = None, **more: object
+    ):
+        made.append(dates)
+        raise UsageError("seen")
+
+    monkeypatch.setattr(ChargeOver, "__init__", refuse)
+    for name in ENV:
+        monkeypatch.setenv(name, "http://127.0.0.1/api/v3")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    write_plan(many(1))
+    arguments = {
+        "check": [],
+        "export": ["customer"],
+        "import": ["plan.toml"],
+        "sync": ["customer", "--folder", "s"],
+    }[command]
+    if with_url:
+        arguments += ["--url", "http://127.0.0.1/api/v3"]
+    result = run(command, *arguments, *options)
+    assert (result.exit_code, made) == (4, [wanted]), result.output
+
+
+def test_a_format_of_dates_that_is_none_is_refused_before_anything_is_sent(
+    account: Sandbox,
+) -> None:
+    """With an example of one."""
+    write_plan(many(1))
+    result = run("import", "plan.toml", "--date-format", "%Q")
+    assert result.exit_code == 4
+    assert "'%Q' is no pattern of dates such as %d.%m.%Y" in result.stderr
+    assert not account.log
+
+
 # -- import -----------------------------------------------------------------------------------
 
 
@@ -149,6 +215,14 @@ def test_summary_for_people_ends_with_the_counts() -> None:
     assert re.fullmatch(
         r"30 operations: 30 created, 0 failed, 0 unknown; 3 requests, \d+\.\d s", last
     )
+
+
+def test_keys_that_look_alike_are_warned_of_on_the_error_output() -> None:
+    """And sent: it may be meant."""
+    write_plan("Id,Name\n1,A\n1\u200b,B\n")
+    result = run("import", "plan.toml", "--sandbox", "--json")
+    assert summary_of(result)["created"] == 2
+    assert "Warning: customers.csv row 3, field external_key: the key 'c-1\\u200b'" in result.stderr
 
 
 def test_dry_run_tells_the_price_and_sends_nothing(account: Sandbox) -> None:
@@ -354,6 +428,7 @@ def test_check_refuses_wrong_credentials(account: Sandbox, monkeypatch: pytest.M
 # -- sandbox ----------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_sandbox_command_serves_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line is URL, user name and password of an account; stderr has its page's URL."""
     command = [sys.executable, "-m", "chargeover_async", "sandbox", "--port", "0"]
@@ -446,6 +521,7 @@ def test_sandbox_names_a_store_that_is_something_else(tmp_path: Path) -> None:
     assert other.read_text() == "not a database\n" * 100
 
 
+@pytest.mark.process
 def test_quickstart_runs_and_prints_the_total() -> None:
     """The shortest true program is true."""
     done = subprocess.run(  # noqa: S603 - our own program
@@ -464,3 +540,47 @@ def test_summary_of_nothing_is_an_object() -> None:
     result = run("import", "no.toml", "--json")
     assert result.exit_code == 4
     assert summary_of(result).keys() == json.loads(Summary(operations=0).json()).keys()
+
+
+# -- streams ----------------------------------------------------------------------------------
+
+COMMAND = f"{sys.executable} -m chargeover_async import plan.toml --sandbox --skip-bad-rows"
+
+
+def in_shell(redirection: str, **variables: str) -> tuple[int, str, str]:
+    done = subprocess.run(  # noqa: S603 - our own words
+        ["/bin/sh", "-c", ("{ " if "}" in redirection else "") + f"{COMMAND} {redirection}"],
+        env=environment() | variables,
+        capture_output=True,
+        check=False,
+        timeout=600,
+    )
+    return done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+@pytest.mark.parametrize("where", ["out", "err"])
+@pytest.mark.parametrize("how", [">/dev/full", ">&-", "| true"])
+def test_streams_that_take_nothing_cost_no_count(where: str, how: str) -> None:
+    """All rows are accounted for on the stream that is left, without a traceback."""
+    write_plan(many(30) + "7,taken\n")
+    if how == "| true":  # who read it is gone
+        how = "| true" if where == "out" else "2>&1 >&3 | true; } 3>&1"
+        _, out, err = in_shell(how)
+    else:
+        code, out, err = in_shell(how if where == "out" else f"2{how}")
+        assert code == 1
+    assert "31 operations: 30 created, 1 failed, 0 unknown" in (out + err)
+    assert "Traceback" not in out + err
+    assert "Exception" not in out + err
+    assert len(Path("plan.failures.jsonl").read_text("utf-8").splitlines()) == 1
+
+
+@pytest.mark.process
+def test_streams_of_an_odd_encoding_show_what_they_have_not_as_escapes() -> None:
+    """Names of files and of columns, in messages and in the summary."""
+    write_plan("Id,Name\n1,A\n", PLAN.replace("customers.csv", "\u017dilina.csv"))
+    Path("customers.csv").rename("\u017dilina.csv")
+    code, out, _ = in_shell("", PYTHONIOENCODING="latin-1")
+    assert (code, r"\u017dilina.csv (customer): 1 rows, 1 created" in out) == (0, True)

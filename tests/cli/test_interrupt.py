@@ -1,4 +1,4 @@
-"""Ctrl-C, once and twice."""
+"""Ctrl-C and SIGTERM, once and twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from chargeover_async.cli.interrupt import interruptible
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
 
-async def test_two_that_come_together_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+async def test_two_that_come_together_are_two(
+    capsys: pytest.CaptureFixture[str], first: signal.Signals, second: signal.Signals
+) -> None:
     """The first is felt where the work waits, and the second where its end is awaited."""
     felt: list[str] = []
     never = asyncio.get_running_loop().create_future()
@@ -33,8 +37,8 @@ async def test_two_that_come_together_are_two(capsys: pytest.CaptureFixture[str]
 
     task = asyncio.create_task(work())
     await asyncio.sleep(0)
-    os.kill(os.getpid(), signal.SIGINT)
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), first)
+    os.kill(os.getpid(), second)
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, timeout=60)
     assert felt == ["first", "second"]

@@ -77,6 +77,7 @@ def test_a_customer_shows_what_it_takes(pages: dict[str, str]) -> None:
     """In the call, and in the table with what answers hold."""
     page = pages["objects/customers.md"]
     assert "    superuser_username: str | None = ...," in page
+    assert ") -> Operation[Customer]\n" in page
     assert "| `customer_id` | whole number | answers |" in page
     assert "| `company` | text | answers, create, update |" in page
     assert "`a` Active, `i` Inactive" in page

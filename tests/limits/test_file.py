@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from support.fake_loop import run
@@ -115,6 +118,50 @@ async def test_no_database_is_an_error(tmp_path):
         await limiter.acquire(Priority.BULK)
     await limiter.aclose()
     assert path.read_bytes() == before
+
+
+@pytest.fixture
+def somebody():
+    """Whoever the test runs as then, the system's rights are heeded."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("rights as POSIX has them")
+    me = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        if me == 0:
+            os.chown(folder, 65534, -1)
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(me)
+            folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "file that may be read"])
+async def test_missing_rights_are_an_error(somebody, what):
+    """They do not come by waiting: whoever waits is told at once, and what to do."""
+    path = somebody / "acme.quota"
+    async with FileLimiter(path, SETTINGS, trust_empty=True) as limiter:
+        (await limiter.acquire(Priority.DIRECT)).done()
+    path.chmod({"file": 0o000, "file that may be read": 0o400}.get(what, 0o600))
+    if what == "folder":
+        path.unlink()
+        somebody.chmod(0o500)
+    limiter = FileLimiter(path, SETTINGS)
+    with pytest.raises(UsageError, match="it takes the rights to write this file and in its fold"):
+        await asyncio.wait_for(limiter.acquire(Priority.BULK), 300)
+    await limiter.aclose()
+
+
+def test_a_folder_that_may_not_be_entered_is_refused_at_once(somebody):
+    """As one that is not there."""
+    inner = somebody / "inner"
+    inner.mkdir()
+    somebody.chmod(0o000)
+    with pytest.raises(UsageError, match="may not be used"):
+        FileLimiter(inner / "acme.quota")
 
 
 async def test_a_folder_that_goes_away_is_waited_for(tmp_path, caplog):

@@ -197,3 +197,29 @@ def test_a_url_that_cannot_be_right_shows_no_secret(url):
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None or "secret" not in str(caught.value.__cause__)
     assert caught.value.__suppress_context__
+
+
+def test_a_client_that_blocks_is_refused():
+    """At once, before it is asked for anything; and so is what is no client."""
+    import redis
+
+    blocking = redis.Redis.from_url("redis://127.0.0.1:1/0")
+    with pytest.raises(UsageError, match=r"blocks the event loop.*redis\.asyncio"):
+        RedisLimiter(blocking, "acme")
+    for other in (None, 5, redis):
+        with pytest.raises(UsageError, match=r"a URL of Redis or a client of redis\.asyncio"):
+            RedisLimiter(other, "acme")
+
+
+async def test_any_client_that_blocks_is_refused():
+    """Whoever made it: what answers at once is not waited for, and whoever waits is told."""
+
+    class Blocking:
+        def evalsha(self, *_):
+            return [b"0"] * 8
+
+        eval = evalsha
+
+    async with RedisLimiter(Blocking(), "acme") as limiter:
+        with pytest.raises(UsageError, match="blocks the event loop"):
+            await limiter.acquire(Priority.BULK)

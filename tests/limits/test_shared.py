@@ -376,7 +376,7 @@ def test_the_ledgers_clock_may_be_set(jump_s):
     assert world.used(0, 200) >= 0.9
 
 
-@pytest.mark.parametrize("what", ["lost", "another server", "rolled back"])
+@pytest.mark.parametrize("what", ["lost", "another server", "rolled back", "older"])
 def test_lost_books_are_waited_out(what, caplog):
     """The quota counts as used up, whatever was still held; then all go on."""
     copies = []
@@ -384,6 +384,10 @@ def test_lost_books_are_waited_out(what, caplog):
     async def lose(world, limiters):
         await asyncio.sleep(40.0)
         copies.append(world.store.ledger and copy.deepcopy(world.store.ledger))
+        if what == "older":
+            # The books of before were lost, others have been kept for long, and those come back.
+            world.store.ledger = None
+            await asyncio.sleep(50.0)
         await asyncio.sleep(7.0)
         if what == "lost":
             world.store.ledger = None
@@ -397,9 +401,9 @@ def test_lost_books_are_waited_out(what, caplog):
     assert world.worst <= 10
     recovery_s = Rules.of(QuotaSettings(10, 10.0, guard_s=0.5)).recovery / SECOND
     assert recovery_s >= 10 + 10 / 12 + 0.5  # a window, a lease and the guard
-    silent = [at for at in world.arrivals if 49.5 < at < 47.0 + recovery_s]
-    assert silent == []
-    assert world.used(70, 190) >= 0.8
+    lost_at = 97.0 if what == "older" else 47.0
+    assert [at for at in world.arrivals if lost_at + 2.5 < at < lost_at + recovery_s] == []
+    assert world.used(lost_at + 23, 190) >= 0.8
     assert "nothing is granted for 1" in caplog.text
     assert "is lost" in caplog.text
 
@@ -645,6 +649,29 @@ def test_5_a_429_pauses_everybody_and_is_learnt_from():
             assert stats.pauses == 1
         assert limiters[0].stats.throttled == 2
         await close(*limiters)
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["its permit", "a repeat's", "no permit"])
+def test_5_a_429_is_told_once(how):
+    """Not again with each exchange: one pause, and the whole rate after it."""
+
+    async def main():
+        world = World()
+        limiter, other = world.limiter(), world.limiter()
+        await asyncio.gather(world.saturate(limiter, "a", 5.0), world.saturate(other, "b", 5.0))
+        permit = await limiter.acquire(DIRECT)
+        permit.sent()
+        if how == "a repeat's":
+            permit.sent()
+        permit.done()
+        limiter.throttled(2.0, permit=None if how == "no permit" else permit)
+        await asyncio.gather(world.saturate(limiter, "a", 200.0), world.saturate(other, "b", 200.0))
+        assert world.store.ledger.pauses == 1
+        assert other.stats.pauses == limiter.stats.pauses == 1
+        assert world.used(100, 200) >= 0.95
+        await close(limiter, other)
 
     run(main())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from typing import Any
@@ -93,6 +94,9 @@ KEYS = {
     "file": Case("", USUAL),
     "format": Case('format = "csv"', USUAL, name="rows.txt"),
     "encoding": Case('encoding = "cp1252"', USUAL, USUAL_FILE.replace(b"\xc3\xab", b"\xeb")),
+    "max_unpacked_mb": Case(
+        "max_unpacked_mb = 1", USUAL, gzip.compress(USUAL_FILE), name="rows.csv.gz"
+    ),
     "delimiter": Case('delimiter = "|"', USUAL, USUAL_FILE.replace(b",", b"|")),
     "date_format": Case(
         'date_format = "%d.%m.%Y"', USUAL, USUAL_FILE.replace(b"2025-12-31", b"31.12.2025")

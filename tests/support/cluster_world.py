@@ -11,8 +11,9 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -44,10 +45,16 @@ def connect_to(sandbox: Sandbox, **options: Any) -> Connect:
 
 @contextlib.asynccontextmanager
 async def account(
-    *, variant: Variant | None = None, faults: Faults | None = None, **options: Any
+    *,
+    variant: Variant | None = None,
+    faults: Faults | None = None,
+    login: Mapping[str, str] = MappingProxyType({}),
+    **options: Any,
 ) -> AsyncGenerator[tuple[Sandbox, Connect]]:
     """A sandbox without a quota, and how to reach it."""
-    async with Sandbox(quota=None, variant=variant, faults=faults, max_log=100_000) as sandbox:
+    async with Sandbox(
+        quota=None, variant=variant, faults=faults, max_log=100_000, **login
+    ) as sandbox:
         yield sandbox, connect_to(sandbox, **options)
 
 

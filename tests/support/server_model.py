@@ -78,7 +78,7 @@ class Trouble:
 class Ways:
     """How the server behaves where no source says so."""
 
-    later_items: Literal["run", "skip", "truncate"] = "run"
+    later_items: Literal["run", "skip", "truncate", "copy"] = "run"  # copy: of the failed one
     deletes: bool = True
     queries: bool = True
     actions: bool = True
@@ -269,6 +269,8 @@ class ServerModel:
                 break
             if failed and self.ways.later_items == "skip":
                 entry: Any = self._entry(400, "Not run: an earlier item failed.", False)
+            elif failed and self.ways.later_items == "copy":
+                entry = entries[-1]
             else:
                 entry = self._troubled(item, named, trouble, index, inside=True)
             if not isinstance(entry, dict) or entry["status"] != "OK":

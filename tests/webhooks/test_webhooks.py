@@ -302,9 +302,9 @@ def test_an_oversize_body_is_refused_before_it_is_read():
 
 
 @pytest.mark.parametrize("body", ["text", None, 5, {}])
-def test_a_body_that_is_no_bytes_is_a_mistake_of_the_caller(body: Any):
+def test_a_body_that_is_no_bytes_is_refused(body: Any):
     """Text was decoded by somebody, and may not be what was posted."""
-    with pytest.raises(UsageError, match="bytes"):
+    with pytest.raises(WebhookError, match="as bytes"):
         Webhooks(TOKEN).parse(body)
 
 

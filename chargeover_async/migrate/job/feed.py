@@ -125,7 +125,6 @@ class Feed:
         """The operations of one stage."""
         for index, number in stage:
             found = self._checked.loads[index]
-            source = found.load.source
             states = None
             if self._journal is not None and self._journal.was_begun:
                 states = self._journal.states(index)
@@ -133,7 +132,7 @@ class Feed:
                 self._report_orphans(found)
             notes = found.notes()
             try:
-                for row in source.rows(None if states is None else states.is_there):
+                for row in found.load.source.rows(None if states is None else states.is_there):
                     if self.to_update:
                         yield from self.updates()
                     if self._stop.why:

@@ -33,7 +33,7 @@ from chargeover_async.migrate.journal.reading import (
     count_settled,
     recall_check,
 )
-from chargeover_async.migrate.mask import mask_payload
+from chargeover_async.migrate.mask import mask_payload, printable
 from chargeover_async.migrate.plan.plan import Plan, plan_digest
 from chargeover_async.migrate.rows import Row
 from chargeover_async.operation import Operation, Outcome
@@ -125,7 +125,7 @@ class ImportJob:
         path = self._journal_path
         before = None
         if path is not None:
-            digest, name = plan_digest(self._plan), self._plan.path.name
+            digest, name = plan_digest(self._plan), printable(self._plan.path.name)
             before = count_settled(path, digest, name, _inputs(checked))
         if path is None or before is None:
             return checked.forecast()
@@ -245,9 +245,8 @@ class ImportJob:
 
     def _go_on(self, checked: Checked, journal: Journal, books: Books, co: ChargeOver) -> None:
         """Tie the journal to this import, or take over what it says of earlier runs."""
-        path = self._plan.path
-        plan = plan_digest(self._plan)
-        if journal.bind(plan, path.name, co.url, _inputs(checked), checked.findings()):
+        plan, name = plan_digest(self._plan), printable(self._plan.path.name)
+        if journal.bind(plan, name, co.url, _inputs(checked), checked.findings()):
             books.take_over(journal.counts())
         failures = self._failures.path
         if failures is not None and journal.knows(failures):
@@ -261,7 +260,7 @@ class ImportJob:
         """What came of it so far, earlier runs included; all zero before `check`."""
         if self._books is None:
             return Summary(operations=0)
-        failures = str(self._failures.path) if self._failures.count else ""
+        failures = printable(str(self._failures.path)) if self._failures.count else ""
         troubles = (self._stop.why, self._failures.trouble, self._results.trouble)
         return self._books.summary("; ".join(filter(None, troubles)), failures)
 

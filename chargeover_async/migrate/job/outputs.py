@@ -15,7 +15,7 @@ import msgspec
 
 from chargeover_async.errors import JournalError, UsageError
 from chargeover_async.migrate.journal import read_rows
-from chargeover_async.migrate.mask import Keep, mask, mask_payload, mask_text
+from chargeover_async.migrate.mask import Keep, mask, mask_payload, mask_text, printable
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -41,7 +41,7 @@ class Failure(msgspec.Struct, frozen=True):
         """The failure as one line of JSON, masked but for the identifiers to ``keep``."""
         shown = msgspec.structs.replace(
             self,
-            message=mask_text(self.message, keep),
+            message=printable(mask_text(self.message, keep)),
             data=mask_payload(self.data, keep),
             source=mask(self.source, "", keep),
         )
@@ -194,7 +194,7 @@ class ResultFile:
         if self.path is not None:
             try:
                 is_file = self.path.is_file()
-                self._target = self.path.resolve()
+                self._target = Path(os.path.realpath(self.path))
                 if is_file or not self.path.exists():
                     self._part = self._target.with_name(self._target.name + ".part")
             except OSError as error:

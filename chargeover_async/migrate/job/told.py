@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from chargeover_async.migrate.journal.journal import Journal, Sent, Settled
-from chargeover_async.migrate.mask import mask_payload, mask_text
+from chargeover_async.migrate.mask import mask_payload, mask_text, printable
 from chargeover_async.migrate.rows import BadRow
 from chargeover_async.operation import Operation, Outcome
 
@@ -69,7 +69,7 @@ class Told:
             _encode(mask_payload(row.payload, row.identifiers)).decode() if unknown else None,
             found.id,
             None if found.error is None else type(found.error).__name__,
-            mask_text(found.message, row.identifiers) if found.message else None,
+            printable(mask_text(found.message, row.identifiers)) or None,
             line,
         )
 

@@ -115,7 +115,7 @@ def is_begun(path: Path) -> bool:
 
 def lock_of(path: Path) -> Path:
     """The file that is locked for a journal: one, by whatever name the journal is reached."""
-    whole = path.resolve()
+    whole = Path(os.path.realpath(path))
     return whole.with_name(whole.name + ".lock")
 
 

@@ -25,6 +25,7 @@ import msgspec
 
 from chargeover_async.errors import JournalError, UsageError
 from chargeover_async.migrate.check.found import Finding
+from chargeover_async.migrate.mask import printable
 
 from .file import Lock, journal_errors, open_to_write, owner
 from .reading import IN_DOUBT, Input, States, Verb, count_states, open_reader, refuse_changed
@@ -164,12 +165,12 @@ class Journal:
 
     def knows(self, path: Path) -> bool:
         """Whether a failure file or a results file was written by this import."""
-        return f"writes:{path.absolute()}" in self._meta()
+        return _written(path) in self._meta()
 
     def will_write(self, path: Path) -> None:
         """Note that a file is written by this import."""
         with journal_errors(self.path, "written"):
-            self._set(**{f"writes:{path.absolute()}": _now()})
+            self._set(**{_written(path): _now()})
 
     def start(
         self,
@@ -311,6 +312,10 @@ def _as_row(finding: Finding) -> tuple[int, int, int, str | None]:
     if finding.problem is None:
         return finding.load, finding.line, finding.round, None
     return finding.load, finding.line, 0, _encode(finding.problem).decode()
+
+
+def _written(path: Path) -> str:
+    return printable(f"writes:{path.absolute()}")
 
 
 def _now() -> str:

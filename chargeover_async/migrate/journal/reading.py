@@ -12,6 +12,7 @@ import msgspec
 
 from chargeover_async.errors import JournalError
 from chargeover_async.migrate.check.found import Finding, Remembered
+from chargeover_async.migrate.mask import printable
 from chargeover_async.migrate.plan.plan import Plan, plan_digest
 from chargeover_async.migrate.rows import Problem
 
@@ -211,7 +212,7 @@ def read_state(path: Path) -> JournalState:
             )
         )
     return JournalState(
-        path=str(path),
+        path=printable(str(path)),
         version=VERSION,
         created=meta.get("created", ""),
         account=meta.get("account", ""),

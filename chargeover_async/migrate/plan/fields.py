@@ -5,13 +5,14 @@ All of it is read from the TypedDicts of the models, so a new field needs no lin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cache
-from typing import Any, get_args, get_type_hints, is_typeddict
+from typing import Any, cast, get_args, get_type_hints, is_typeddict
 
 import msgspec
 
-from chargeover_async.models._json.shape import Shape, shape_of
+from chargeover_async.models._json.mend import field_types
+from chargeover_async.models._json.shape import Shape, shape_of, struct_in
 from chargeover_async.resources import RESOURCES
 
 KEY = "external_key"
@@ -56,16 +57,18 @@ def loadable() -> tuple[str, ...]:
 @cache
 def fields_of(object_name: str) -> FieldTable:
     """The fields of a new record of ``object_name``; KeyError when it cannot be created."""
-    return _table(RESOURCES[object_name].writes["create"])
+    resource = RESOURCES[object_name]
+    return _table(resource.writes["create"], resource.model)
 
 
-def _table(typed_dict: Any) -> FieldTable:
+def _table(typed_dict: Any, model: type[Any] | None) -> FieldTable:
     nested: dict[str, FieldTable] = {}
+    held = {} if model is None else field_types(cast("Hashable", model))
     for name, annotation in get_type_hints(typed_dict, include_extras=True).items():
         inner = _typed_dict_in(annotation)
         if inner is not None:
-            nested[name] = _table(inner)
-    return FieldTable(shape_of(typed_dict), nested)
+            nested[name] = _table(inner, struct_in(held.get(name)))
+    return FieldTable(shape_of(typed_dict, cast("Hashable", model)), nested)
 
 
 def _typed_dict_in(annotation: Any) -> Any:

@@ -20,6 +20,7 @@ from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate.rows import FORMATS, FailureSource, Held, Source, guess_format
 from chargeover_async.migrate.rows.files import ending
+from chargeover_async.migrate.rows.source import UNPACKED_MB
 from chargeover_async.models._json.words import convert
 
 from .fields import KEY, FieldTable, fields_of, find_object, loadable
@@ -28,6 +29,7 @@ from .template import parse_template
 
 EMPTY = ("omit", "null", "text")
 REFERENCES = ("refuse", "send")
+LARGEST = 1 << 24  # bytes of a plan
 
 T = TypeVar("T")
 _COLUMN = re.compile(r"(?<!\{)\{[^{}]+\}(?!\})")
@@ -43,13 +45,18 @@ def read_plan(path: Path) -> Plan:
             path.stat()
             return failures_plan(path)
         with path.open("rb") as file:
-            data = tomllib.load(file, parse_float=Decimal)
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise UsageError(f"{path} has more than {LARGEST} bytes, and is no plan")
+        data = tomllib.loads(text.decode("utf-8-sig"), parse_float=Decimal)
+        return parse_plan(data, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         hint = "; a plan is a TOML file that names it" if guess_format(path) else ""
         raise UsageError(f"{path} is not TOML: {error}{hint}") from None
-    return parse_plan(data, path)
+    except RecursionError:
+        raise UsageError(f"{path} cannot be read: it is nested too deeply") from None
 
 
 def failures_plan(path: Path) -> Plan:
@@ -192,7 +199,10 @@ def _children(key: str, data: object, parent: str, fields: FieldTable, files: _F
 
 
 def _rows(table: _Table, fields: FieldTable, files: _Files) -> dict[str, Any]:
-    held = files.named(table.take("file", str, "a file name"))
+    name = table.take("file", str, "a file name")
+    if not name or "\0" in name:
+        raise table.wrong("file", f"must be a file name, not {_shown(name)}")
+    held = files.named(name)
     date_format = table.take("date_format", str, "a strptime format", "")
     empty = table.choose("empty", EMPTY, "omit")
     source = _source(table, held)
@@ -221,13 +231,14 @@ def _source(table: _Table, held: Held) -> Source:
     try:
         codecs.lookup(encoding)
         "".encode(encoding)
-    except LookupError:
+    except (LookupError, ValueError):
         raise table.wrong("encoding", f'is "{encoding}", which names no text encoding') from None
     default = "\t" if ending(file) == ".tsv" else ","
     delimiter = table.take("delimiter", str, "one character", default)
     if len(delimiter) != 1 or delimiter in '"\r\n':
         raise table.wrong("delimiter", f"must be one character, not {_shown(delimiter)}")
-    return FORMATS[kind](held, encoding, delimiter)
+    most = table.take("max_unpacked_mb", int, "a whole number", UNPACKED_MB)
+    return FORMATS[kind](held, encoding, delimiter, max_unpacked_mb=most)
 
 
 def _fields(values: Mapping[str, Any], table: FieldTable, label: str) -> tuple[Field, ...]:
@@ -237,7 +248,7 @@ def _fields(values: Mapping[str, Any], table: FieldTable, label: str) -> tuple[F
 def _field(name: str, value: Any, table: FieldTable, label: str) -> Field:
     kind = table.kinds.get(name)
     if kind is None:
-        raise UsageError(f'{label} has an unknown field "{name}"{did_you_mean(name, table.kinds)}')
+        raise UsageError(f'{label} has an unknown field "{name}"{table.shape.hint((name,))}')
     place = f"{label}.{name}"
     if name == KEY and not isinstance(value, (str, list)):
         raise UsageError(f"{place} must be a template with a column, not {_shown(value)}")

@@ -11,9 +11,8 @@ from typing import Any, cast
 import msgspec
 from msgspec import UNSET
 
-from chargeover_async._hints import did_you_mean
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.mask import is_identifier, is_secret_column, mask_text
+from chargeover_async.migrate.mask import is_identifier, is_secret_column, mask_text, printable
 from chargeover_async.migrate.rows import Problem, Row
 from chargeover_async.models._json.words import convert
 from chargeover_async.operation import Operation
@@ -22,6 +21,7 @@ from chargeover_async.resources._calls.base import check_needs
 from chargeover_async.resources._calls.options import Options
 
 from .fields import KEY, FieldTable, referred_object
+from .look import look_of
 from .plan import Children, Choice, Constant, Field, Load, Nested, Rows, Several
 from .template import Template, is_empty
 
@@ -93,7 +93,10 @@ class Preparer:
                     problems += self._problems(make.file, inner, wrongs, f"{name}.")
             if entries:
                 fields[name] = entries
-        key = str(fields.get(KEY) or "")
+        key = printable(str(fields.get(KEY) or ""))
+        if key and not look_of(key):
+            message = f"nothing of the key {key!a} can be seen"
+            problems.append(Problem(self._name, row.line, message, field=KEY))
         if not problems:
             try:
                 payload, _ = self._prepare(fields, self._object)
@@ -139,10 +142,8 @@ def _hide_secret(message: str, field: str, column: str) -> str:
 
 def match_value(columns: Sequence[str], row: Row) -> tuple[str, ...]:
     """What pairs a child row with its parent: the cells of ``columns`` as text."""
-    cells = row.cells
-    return tuple(
-        "" if cells.get(column) is None else str(cells[column]).strip() for column in columns
-    )
+    cells = (row.cells.get(column) for column in columns)
+    return tuple("" if cell is None else printable(str(cell).strip()) for cell in cells)
 
 
 def list_columns(rows: Rows) -> Iterator[tuple[str, str]]:
@@ -151,17 +152,23 @@ def list_columns(rows: Rows) -> Iterator[tuple[str, str]]:
         yield from _columns_of(field, "")
 
 
+def used_columns(rows: Rows) -> frozenset[str]:
+    """The columns of a file that the plan asks for; none if it takes them all."""
+    return _pairing(rows) | {column for _, column in list_columns(rows)}
+
+
 def identifying_columns(rows: Rows) -> frozenset[str]:
     """The columns of which keys and ids are made, and those that pair children with parents."""
-    pairs: list[tuple[str, str]] = []
-    if isinstance(rows, Children):
-        pairs += rows.match
-    elif isinstance(rows, Load):
-        pairs += [(parent, child) for inner in rows.children for child, parent in inner.match]
-    found = frozenset(first for first, _ in pairs)
     if rows.fields is None:
-        return frozenset(filter(is_identifier, rows.table.kinds)) | found
-    return found | {column for field, column in list_columns(rows) if is_identifier(field)}
+        return _pairing(rows) | frozenset(filter(is_identifier, rows.table.kinds))
+    return _pairing(rows) | {column for field, column in list_columns(rows) if is_identifier(field)}
+
+
+def _pairing(rows: Rows) -> frozenset[str]:
+    if isinstance(rows, Children):
+        return frozenset(child for child, _ in rows.match)
+    children = rows.children if isinstance(rows, Load) else ()
+    return frozenset(parent for inner in children for _, parent in inner.match)
 
 
 def _columns_of(field: Field, prefix: str) -> Iterator[tuple[str, str]]:
@@ -326,7 +333,7 @@ def _as_it_is(
     for name, value in cells.items():
         kind = table.kinds.get(name)
         if kind is None:
-            hint = did_you_mean(name, table.kinds)
+            hint = table.shape.hint((name,))
             wrongs.append((prefix + name, name, f'there is no field "{name}"{hint}'))
         elif name == KEY and is_empty(value):
             wrongs.append((prefix + name, name, "the key is empty"))

@@ -28,14 +28,19 @@ class ParquetSource(Source, frozen=True):
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
         with self._file() as file:
-            return tuple(file.schema_arrow.names)
+            names = tuple(file.schema_arrow.names)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise BadFile(f'{self.name} has two columns named "{twice[0]}"')
+        return names
 
     def rows(self, skip: Skip | None = None) -> Iterator[Row | BadRow]:
-        """See `Source.rows`."""
+        """See `Source.rows`; of the ``wanted`` columns, or of all."""
         line, library = 0, arrow()
+        names = [name for name in self.columns() if name in self.wanted] or None
         try:
             with self._file() as file:
-                for batch in file.iter_batches(batch_size=BATCH):
+                for batch in file.iter_batches(batch_size=BATCH, columns=names):
                     for cells in batch.to_pylist():
                         line += 1
                         if skip is None or not skip(line):
@@ -63,7 +68,7 @@ def plain(value: Any) -> Any:
     """A value as JSON has it; raises ValueError for one that JSON has not.
 
     A decimal of a fixed scale loses its trailing zeros, and a double is the shortest number that
-    stands for it, as it would be in JSON.
+    stands for it, as it would be in JSON; a whole number is one, whatever type its column has.
     """
     if value is None or isinstance(value, (str, bool, int)):
         return value
@@ -72,8 +77,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         if not value.is_finite():
             return None if value.is_nan() else str(value)  # NaN is how some tools write "absent"
-        digits = f"{value:f}"
-        return Decimal(digits.rstrip("0").rstrip(".") if "." in digits else digits)
+        if value == value.to_integral_value():
+            return int(value)  # of up to 76 digits in a decimal, and 309 in a double
+        return Decimal(f"{value:f}".rstrip("0"))
     if isinstance(value, dt.datetime):
         return value.isoformat(" " if value.tzinfo is None else "T")
     if isinstance(value, (dt.date, dt.time)):

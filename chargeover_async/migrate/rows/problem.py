@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from chargeover_async.migrate.mask import printable
+
 
 class Problem(msgspec.Struct, frozen=True):
     """One mistake: where it is and what it is. ``row`` 0 means the file as a whole.
@@ -18,6 +20,10 @@ class Problem(msgspec.Struct, frozen=True):
     column: str = ""
     field: str = ""
     is_duplicate: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("message", "column", "field"):
+            msgspec.structs.force_setattr(self, name, printable(getattr(self, name)))
 
     def __str__(self) -> str:
         if not self.file:

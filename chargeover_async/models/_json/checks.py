@@ -123,12 +123,17 @@ def _id(value: Any, path: Path, refs: Refs) -> Any:
     if isinstance(value, Ref):
         refs.append((path, value))
         return value
-    if callable(getattr(value, "ref", None)):  # an operation
-        raise UsageError(
-            f"{dotted(path)} must be a whole number or a reference: write .ref() behind the "
-            "operation to refer to what it creates"
-        )
+    if is_operation(value):
+        raise UsageError(f"{dotted(path)} must be a whole number or a reference: {_WRITE_REF}")
     return check_id(value, dotted(path))
+
+
+_WRITE_REF = "write .ref() behind the operation to refer to what it creates"
+
+
+def is_operation(value: object) -> bool:
+    """Whether references to what a value creates can be made; operations are above this module."""
+    return callable(getattr(type(value), "ref", None))
 
 
 def _flag(value: Any, path: Path, refs: Refs) -> bool:
@@ -258,6 +263,8 @@ def check_mixed(value: Any, path: Path, refs: Refs) -> Any:
         return out
     if isinstance(held, (list, tuple)):
         return [check_mixed(entry, (*path, i), refs) for i, entry in enumerate(held)]
+    if is_operation(held):
+        raise UsageError(f"{dotted(path)} cannot be written as JSON: {_WRITE_REF}")
     raise refuse(path, value, "something that can be written as JSON")
 
 

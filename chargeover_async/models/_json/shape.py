@@ -82,7 +82,7 @@ class Shape:
                     payload[name] = value
                     continue
                 if check is None:
-                    raise unknown_name((name,), self)
+                    raise unknown_name((plain(name),), self)
                 if value is None and name in self.nullable:
                     payload[name] = None
                 else:
@@ -94,6 +94,12 @@ class Shape:
         except RecursionError:
             raise UsageError(f"{where}: a value is nested too deeply, or holds itself") from None
         return payload, refs
+
+    def hint(self, path: Path) -> str:
+        """What is to be said of a name that this does not have: see `unknown_name`."""
+        if path[-1] in self.reads:
+            return ": it can be read, but not be written here"
+        return did_you_mean(dotted(path), [dotted((*path[:-1], known)) for known in self.checks])
 
 
 def _add_extra(payload: dict[str, Any], extra: Mapping[str, Any], refs: Refs) -> None:
@@ -109,13 +115,8 @@ def _add_extra(payload: dict[str, Any], extra: Mapping[str, Any], refs: Refs) ->
 
 def unknown_name(path: Path, shape: Shape) -> UsageError:
     """The error for a name that ``shape`` does not have: known for reading, or near to another."""
-    name = dotted((*path[:-1], plain(path[-1])))
-    if path[-1] in shape.reads:
-        hint = ": it can be read, but not written by this call"
-    else:
-        hint = did_you_mean(name, [dotted((*path[:-1], known)) for known in shape.checks])
     return UsageError(
-        f'{shape.name} has no field "{name}"{hint}'
+        f'{shape.name} has no field "{dotted(path)}"{shape.hint(path)}'
         " (extra={...} sends what our tables do not know)"
     )
 
@@ -130,7 +131,9 @@ def _nested(shape: Shape) -> Check:
         for name, inner in value.items():
             inner_check = shape.checks.get(name)
             if inner_check is None:
-                raise unknown_name((*path, name if isinstance(name, str) else str(name)), shape)
+                raise unknown_name(
+                    (*path, plain(name) if isinstance(name, str) else str(name)), shape
+                )
             if inner is None and name in shape.nullable:
                 out[plain(name)] = None
             else:
@@ -186,7 +189,7 @@ def shape_of(typed_dict: type[Any], model: type[Any] | None = None) -> Shape:
     has_secret = False
     held = {} if model is None else field_types(cast("Hashable", model))
     for name, annotation in get_type_hints(typed_dict, include_extras=True).items():
-        kinds[name], checks[name], holds = _compile(name, annotation, _struct_in(held.get(name)))
+        kinds[name], checks[name], holds = _compile(name, annotation, struct_in(held.get(name)))
         has_secret = has_secret or holds
         if type(None) in _options(annotation):
             nullable.add(name)
@@ -200,11 +203,11 @@ def shape_of(typed_dict: type[Any], model: type[Any] | None = None) -> Shape:
     )
 
 
-def _struct_in(hint: Any) -> type[Any] | None:
+def struct_in(hint: Any) -> type[Any] | None:
     """The struct that a field holds: ``LineItem`` of ``list[LineItem] | None``."""
     if is_struct(hint):
         return cast("type[Any]", hint)
-    return next((found for part in get_args(hint) if (found := _struct_in(part))), None)
+    return next((found for part in get_args(hint) if (found := struct_in(part))), None)
 
 
 def _options(annotation: Any) -> tuple[Any, ...]:

@@ -59,7 +59,7 @@ def _secret(value: Any, _: str | None) -> str:
 
 
 def _whole(value: Any, _: str | None) -> int:
-    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()) and len(value) < 1_000:
         return int(value)
     number = whole(value)
     if number is not None:

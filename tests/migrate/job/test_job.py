@@ -9,13 +9,24 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 
 from chargeover_async import ChargeOver
 from chargeover_async.errors import AuthFailed, ConnectFailed, UsageError
 from chargeover_async.limits import NoLimit
-from chargeover_async.migrate import BadInput, ImportJob, Progress, Summary, read_plan, read_rows
+from chargeover_async.migrate import (
+    BadInput,
+    ImportJob,
+    Plan,
+    Progress,
+    Summary,
+    read_plan,
+    read_rows,
+    read_state,
+)
+from chargeover_async.migrate.rows import Held
 from chargeover_async.retry import RetryPolicy
 
 BOTH = CUSTOMERS + INVOICES
@@ -375,3 +386,64 @@ async def test_keys_are_kept_and_secrets_masked_in_all_that_is_written(
         assert key in text
         assert card not in text
         assert code not in text
+
+
+HALF = "a\ud83d"  # half of an emoji, as a program cuts it that counts UTF-16
+
+
+@pytest.mark.parametrize("with_journal", [False, True])
+async def test_half_a_character_spoils_its_row_alone(
+    folder: Folder, account: Account, *, with_journal: bool
+) -> None:
+    """In a key, a text, a name, a column that nobody asked for, or a pair of columns that match."""
+    rows = [
+        {"Id": "1", "Name": "A", "Other": HALF, HALF: 1},
+        {"Id": HALF, "Name": "B"},
+        {"Id": "3", "Name": HALF},
+        {"Id": HALF, "Name": HALF},
+        {"Id": "5", "Name": [HALF]},
+    ]
+    lines = [{"Invoice": HALF, "Rate": 1}, {"Invoice": "7", "Rate": 1}]
+    for name, entries in (("customers", rows), ("lines", lines)):
+        text = "".join(json.dumps(entry) + "\n" for entry in entries)
+        folder.write(f"{name}.jsonl", text)
+    text = BOTH.replace("customers.csv", "customers.jsonl").replace("lines.csv", "lines.jsonl")
+    plan = folder.plan(text, invoices_csv="Id,Customer,Date\n7,1,2026-01-01\n")
+    with pytest.raises(BadInput) as bad:
+        ImportJob(plan).check()
+    assert {problem.row for problem in bad.value.problems} == {1, 2, 3, 4, 5}
+    str(bad.value).encode()
+    summary = await account.load(
+        plan, skip_bad_rows=True, journal=account.journal if with_journal else None
+    )
+    assert (summary.created, summary.failed) == (2, 5)
+    assert len(failures(account)) == 5
+    found = [line["source"] for line in failures(account) if line["object"] == "customer"]
+    assert found[0] == {"Id": "a\\ud83d", "Name": "B"}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a name in Latin-1, where the system says UTF-8."""
+    found = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    found.mkdir()
+    return found
+
+
+async def test_names_that_are_no_text_are_written_as_escapes(place: Path, account: Account) -> None:
+    """Of a folder, the plan and its files."""
+    folder = Folder(place)
+    name = os.fsdecode(b"caf\xe9.csv")
+    folder.write(name, "Id,Name\n1,A\n,B\n")
+    plan = folder.plan(CUSTOMERS)
+    source = msgspec.structs.replace(plan.loads[0].source, held=Held(place / name))
+    load = msgspec.structs.replace(plan.loads[0], source=source)
+    plan = Plan(place / os.fsdecode(b"caf\xe9.toml"), (load,))
+    journal, failed = place / "j", place / "f.jsonl"
+    options = {"skip_bad_rows": True, "journal": journal, "failures": failed}
+    summary = await account.load(plan, **options, results=place / "r.csv")
+    assert (summary.created, summary.failed) == (1, 1)
+    again = await account.load(plan, **options)
+    assert (again.before, again.loads[0].file) == (2, "caf\\udce9.csv")
+    for text in (summary.json(), read_state(journal).path, failed.read_text("utf-8")):
+        assert "caf\\" in text

@@ -104,6 +104,18 @@ FIELDS = '[load.fields]\ncompany = "{Name}"\n'
         (LOAD + 'delimiter = ";;"\n' + FIELDS, '"delimiter" must be one character'),
         (LOAD + 'encoding = "utf-9"\n' + FIELDS, '"encoding" is "utf-9", which names no text'),
         (LOAD + 'encoding = "base64"\n' + FIELDS, '"encoding" is "base64", which names no text'),
+        (LOAD + 'encoding = "undefined"\n' + FIELDS, '"encoding" is "undefined", which names no'),
+        (LOAD + 'encoding = "utf\\u00008"\n' + FIELDS, "which names no text encoding"),
+        (LOAD + 'encoding = ""\n' + FIELDS, '"encoding" is "", which names no text encoding'),
+        (LOAD.replace("a.csv", "a\\u0000.csv") + FIELDS, '"file" must be a file name, not'),
+        (LOAD.replace("a.csv", "") + FIELDS, '"file" must be a file name, not'),
+        ("load = " + "[" * 5_000 + "]" * 5_000, "cannot be read: it is nested too deeply"),
+        (
+            LOAD + "x." * 5_000 + "x = 1\n" + FIELDS,
+            "cannot be read: it is nested too deeply|unknown key",
+        ),
+        (LOAD + "[load.fields]\ntags." + "x." * 5_000 + "x = 1\n", r"plan\.toml"),
+        ("#" * (1 << 24) + "\n", "has more than 16777216 bytes, and is no plan"),
         (
             LOAD + 'format = "xml"\n' + FIELDS,
             r'"format" must be one of csv, .*, not "xml"',
@@ -207,3 +219,9 @@ def test_objects_go_by_the_names_of_the_client_too(folder: Folder, said: str, na
     )
     assert plan.loads[0].object == name
     assert rows_plan({said: []}).loads[0].object == name
+
+
+def test_a_byte_order_mark_in_front_of_a_plan_is_none_of_it(folder: Folder) -> None:
+    """As an editor on Windows writes it."""
+    path = folder.write("plan.toml", "\ufeff" + LOAD + FIELDS)
+    assert read_plan(path).loads[0].object == "customer"

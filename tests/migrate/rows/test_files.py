@@ -15,6 +15,7 @@ from support.import_world import CUSTOMERS, Account, Folder
 from chargeover_async import _extras
 from chargeover_async.errors import UsageError
 from chargeover_async.migrate import read_plan
+from chargeover_async.migrate.plan.record import Preparer
 from chargeover_async.migrate.rows import FORMATS, BadFile, Held, Row
 
 CSV = "Id,Name\n1,Müller\n2,Zoë\n"
@@ -130,3 +131,77 @@ def test_a_missing_library_is_named_with_its_extra(
     path = folder.write("a.parquet", "x")
     with pytest.raises(UsageError, match=r"chargeover-async\[parquet\]"):
         list(FORMATS["parquet"](Held(path)).rows())
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_a_file_unpacks_to_no_more_than_the_plan_says(folder: Folder, ending: str) -> None:
+    """A few kilobytes may be gigabytes."""
+    if ending == "zst" and sys.version_info < (3, 14):
+        pytest.importorskip("backports.zstd")
+    path = folder.path / f"a.csv.{ending}"
+    path.write_bytes(squeeze(b"A\n" + b"1\n" * 600_000, ending))
+    assert path.stat().st_size < 20_000
+    source = FORMATS["csv"](Held(path), max_unpacked_mb=1)
+    with pytest.raises(BadFile, match="unpacks to more than 1 MB; if it should, say max_unpacked"):
+        list(source.rows())
+    assert len(list(FORMATS["csv"](Held(path), max_unpacked_mb=2).rows())) == 600_000
+
+
+def test_only_columns_that_are_asked_for_are_read(folder: Folder) -> None:
+    """Another may hold what no record can: bytes, or two of the same name."""
+    pytest.importorskip("pyarrow")
+    parquet(folder.path / "customers.parquet", Id=[1], Name=["A"], Blob=[b"x"])
+    plan = CUSTOMERS.replace("customers.csv", "customers.parquet")
+    assert folder.check(plan).operations == 1
+    with pytest.raises(UsageError, match="type bytes cannot be imported"):
+        folder.check(plan.replace("{Name}", "{Blob}"))
+
+
+def test_a_column_that_stands_there_twice_is_refused(folder: Folder) -> None:
+    """As in CSV."""
+    pa = pytest.importorskip("pyarrow")
+    path = folder.path / "a.parquet"
+    table = pa.table([[1], [2]], names=["A", "A"])
+    _extras.arrow().parquet.write_table(table, str(path))
+    for read in (FORMATS["parquet"](Held(path)).columns, FORMATS["parquet"](Held(path)).rows):
+        with pytest.raises(BadFile, match='has two columns named "A"'):
+            list(read())
+
+
+def test_whole_numbers_are_whole_whatever_type_holds_them(folder: Folder) -> None:
+    """Warehouses write DECIMAL(38,0), pandas a double where a column has gaps; so do lists."""
+    pa = pytest.importorskip("pyarrow")
+    path = folder.path / "a.parquet"
+    line = pa.struct([("item_id", pa.decimal128(38, 0)), ("line_rate", pa.decimal128(10, 2))])
+    lines = [[{"item_id": Decimal(1), "line_rate": Decimal("1.50")}]]
+    table = pa.table(
+        {
+            "Customer": pa.array([Decimal(345)], pa.decimal128(38, 0)),
+            "Class": pa.array([7.0]),
+            "lines": pa.array(lines, pa.list_(line)),
+        }
+    )
+    _extras.arrow().parquet.write_table(table, str(path))
+    folder.write("b.jsonl", '{"Customer": 345, "Class": 7.0, "lines": [{"item_id": 1.0, '
+                 '"line_rate": 1.50}]}')  # fmt: skip
+    for name in ("a.parquet", "b.jsonl"):
+        plan = folder.plan(f"""
+            [[load]]
+            object = "invoice"
+            file = "{name}"
+            [load.fields]
+            customer_id = "{{Customer}}"
+            class_id = "{{Class}}"
+            memo = "{{Class}}"
+            line_items = "{{lines}}"
+        """)
+        load = plan.loads[0]
+        (row,) = load.source.rows()
+        assert isinstance(row, Row)
+        made = Preparer(load)(row)
+        assert made.problems == ()
+        assert made.payload["customer_id"] == 345
+        assert made.payload["class_id"] == 7
+        entries = [{"item_id": 1, "line_rate": Decimal("1.5")}]
+        assert made.payload["line_items"] == entries
+        assert type(made.payload["line_items"][0]["item_id"]) is int

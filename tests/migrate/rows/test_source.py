@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.import_world import Folder
 
 from chargeover_async.migrate.rows import FORMATS, BadFile, BadRow, Held, Row
@@ -100,3 +104,114 @@ def test_unreadable_file_is_named(folder: Folder) -> None:
     (folder.path / "d.jsonl").mkdir()
     with pytest.raises(BadFile, match=r"d\.jsonl cannot be read: Is a directory"):
         rows(folder.path / "d.jsonl")
+
+
+# -- what spreadsheets and other programs write -------------------------------------------------
+
+
+def test_columns_without_a_name_are_nobodys(folder: Folder) -> None:
+    """Empty ones at the right, and the numbers of rows that pandas writes at the left."""
+    path = folder.write("a.csv", ",A,B,,\n0,1,x,,\n1,2,y\n2,3,,,z\n3,4,w,,,,\n")
+    assert rows(path) == [
+        Row(2, {"A": "1", "B": "x"}),
+        Row(3, {"A": "2", "B": "y"}),
+        Row(4, {"A": "3", "B": ""}),
+        Row(5, {"A": "4", "B": "w"}),
+    ]
+    assert FORMATS["csv"](Held(path)).columns() == ("A", "B")
+
+
+def test_rows_of_nothing_but_delimiters_are_blank(folder: Folder) -> None:
+    """The lines behind them keep their numbers."""
+    path = folder.write("a.csv", 'A,B\n1,x\n,\n , \n"",""\n2,y\n,\n')
+    assert rows(path) == [Row(2, {"A": "1", "B": "x"}), Row(6, {"A": "2", "B": "y"})]
+
+
+def test_the_header_again_and_cells_without_a_column_are_bad_rows(folder: Folder) -> None:
+    """Files that were put one behind the other; a delimiter too many in a text."""
+    path = folder.write("a.csv", "A,B\n1,x\n\ufeffA,B\nA,x\n2,y,z\n3,y,,\n4\n")
+    found = rows(path)
+    assert found == [
+        Row(2, {"A": "1", "B": "x"}),
+        BadRow(3, "the header stands here again; delete this line", ["\ufeffA", "B"]),
+        Row(4, {"A": "A", "B": "x"}),
+        BadRow(5, "the row has 3 cells, the header has 2", ["2", "y", "z"]),
+        Row(6, {"A": "3", "B": "y"}),
+        BadRow(7, "the row has 1 cells, the header has 2", ["4"]),
+    ]
+
+
+def test_a_long_cell_is_no_mistake(folder: Folder) -> None:
+    """The csv module's own limit is 131,072 characters."""
+    path = folder.write("a.csv", f"A\n{'x' * 140_000}\n")
+    assert rows(path) == [Row(2, {"A": "x" * 140_000})]
+
+
+def test_a_line_without_end_is_not_read_to_its_end(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is no JSON Lines may be one line of gigabytes."""
+    monkeypatch.setattr("chargeover_async.migrate.rows.json_rows.LONGEST", 100)
+    path = folder.write("a.jsonl", '{"a": 1}\n{"a": "' + "x" * 200 + '"}\n')
+    with pytest.raises(BadFile, match=r"a\.jsonl row 2 is longer than 100 characters"):
+        rows(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"A": 1, "A": 2}', 'the name "A" stands there twice'),
+        ('{"a": [{"B": 1, "B": 2}]}', 'the name "B" stands there twice'),
+        ("[" * 100_000, "nested more than 100 deep"),
+        ('{"a":' * 101 + "1" + "}" * 101, "nested more than 100 deep"),
+        ('{"a": ' + "9" * 5_000 + "}", "4300 digits"),
+    ],
+)
+def test_json_that_cannot_be_meant_is_a_bad_row(folder: Folder, text: str, message: str) -> None:
+    """And the rows behind it are read."""
+    bad, good = rows(folder.write("a.jsonl", text + '\n{"a": 1}\n'))
+    assert isinstance(bad, BadRow)
+    assert message in bad.message
+    assert good == Row(2, {"a": 1})
+
+
+def test_brackets_in_a_text_are_no_depth(folder: Folder) -> None:
+    """Nor are many objects side by side."""
+    value = {"a": '\\"' + "[{" * 200, "b": [{} for _ in range(200)]}
+    assert rows(folder.write("a.jsonl", json.dumps(value))) == [Row(1, value)]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "place"),
+    [
+        ("utf-8", b"A,B\n" + b"1,x\n" * 20_000 + b"2,M\xfcller\n", "line 20002, byte 0xfc"),
+        ("utf-16-le", "A\nx\ny".encode("utf-16-le") + b"\x00\xd8\n\x00", "line 3, byte 0x00"),
+    ],
+)
+def test_a_byte_that_is_no_text_is_named_by_its_line(
+    folder: Folder, encoding: str, content: bytes, place: str
+) -> None:
+    """However long the file is before it."""
+    path = folder.path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(BadFile, match=place):
+        rows(path, encoding=encoding)
+
+
+# Not a lone carriage return outside of quotes: that ends a row for this reader, and for no other.
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1))
+def test_any_text_comes_back_out_of_csv(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str]]
+) -> None:
+    """As the csv module, pandas or a spreadsheet write it: quoted where it must be."""
+    path = tmp_path_factory.mktemp("c") / "a.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        writer.writerow(["A", "B"])
+        writer.writerows(cells)
+    found = [row for row in rows(path) if isinstance(row, Row)]
+    kept = [cell for cell in cells if any(map(str.strip, cell)) and cell != ("A", "B")]
+    assert [(row.cells["A"], row.cells["B"]) for row in found] == kept

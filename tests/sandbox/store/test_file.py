@@ -452,6 +452,7 @@ class Server:
             self.kill()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 @pytest.mark.timeout(600 + 60 * KILLS)
 async def test_what_was_answered_survives_kill_9(path):
