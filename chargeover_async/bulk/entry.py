@@ -68,6 +68,11 @@ class Entry(Life):
         return self.seq < other.seq
 
     @property
+    def may_leave(self) -> bool:
+        """Whether it waits for nothing, and nothing that it waited for has failed."""
+        return not self.blockers and self.failed_by is None
+
+    @property
     def payload(self) -> Any:
         """What is sent, with the references that are resolved."""
         payload = self.operation.payload

@@ -17,7 +17,7 @@ from chargeover_async.observe import logger
 from chargeover_async.operation import Outcome
 from chargeover_async.retry import Fault, Next, Repeat
 
-from .batch_body import request_of
+from .batch_body import request_of, unwritable
 from .entry import Entry, Stage
 from .journal import Teller
 from .lookups import Lookups
@@ -196,12 +196,7 @@ class Sender:
 
     def _set_apart(self, batch: list[Entry], error: Exception) -> None:
         """A batch cannot be written: what cannot by itself fails, and the rest goes once more."""
-        bad = set[Entry]()
-        for entry in batch:
-            try:
-                request_of([entry])
-            except Exception:  # noqa: BLE001 - as above
-                bad.add(entry)
+        bad = unwritable(batch)
         for entry in batch:
             operation = entry.operation
             if bad and entry not in bad:
@@ -312,7 +307,7 @@ class Sender:
             # out at once, which is safe if this is wrong, for the key is taken then.
             sure = False
             if entry.found is not None or not (
-                absent and verdict is NoVerdict.SUSPECT and _may_leave(entry)
+                absent and verdict is NoVerdict.SUSPECT and entry.may_leave
             ):
                 return verdict
         if absent and self.stopped:
@@ -400,10 +395,6 @@ class Sender:
             entry.asks_later = True
         else:
             self.lookups.ask(entry)
-
-
-def _may_leave(entry: Entry) -> bool:
-    return not entry.blockers and entry.failed_by is None
 
 
 __all__ = ("Sender",)
