@@ -44,6 +44,7 @@ MODULES = {
     "migrate": ("chargeover_async.migrate", "Imports"),
     "export": ("chargeover_async.export", "Exports and syncs"),
     "cluster": ("chargeover_async.cluster", "Tasks of engines"),
+    "spark": ("chargeover_async.spark", "A data source for Spark"),
     "dlt": ("chargeover_async.dlt", "A source for dlt"),
     "sandbox": ("chargeover_async.sandbox", "The sandbox"),
     "testing": ("chargeover_async.testing", "Tests of services"),

@@ -36,7 +36,7 @@ FLOORS: dict[str, list[set[str]]] = {
         {"client"},
         {"migrate", "export"},
         {"cluster"},
-        {"dlt"},
+        {"spark", "dlt"},
         {"cli"},
         {"__init__", "__main__", "testing"},
     ],

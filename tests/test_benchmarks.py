@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 pytest.importorskip(
     "benchmarks", reason="benchmarks are part of the checkout, not of the wheel: python -m pytest"
 )

@@ -9,7 +9,7 @@ import click
 from chargeover_async.errors import ApiError, AuthFailed, ChargeOverError
 from chargeover_async.migrate.job import first_contact
 
-from .account import IMPATIENT, Opener, opener
+from .account import IMPATIENT, Opener, account_options, opener
 from .exits import fail
 from .say import say
 
@@ -17,7 +17,7 @@ from .say import say
 @click.command(
     "check", epilog="Example: chargeover-async check --url https://example.chargeover.com/api/v3"
 )
-@click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
+@account_options
 def check_command(url: str | None) -> None:
     """Try URL and credentials, with two requests that change nothing.
 

@@ -14,7 +14,7 @@ from chargeover_async.export import ExportJob, ExportSummary
 from chargeover_async.export.wanted import FORMATS
 from chargeover_async.migrate.job import first_contact
 
-from .account import IMPATIENT, Opener, opener
+from .account import IMPATIENT, Opener, account_options, opener
 from .exits import Exit, fail
 from .progress import of_export, show
 from .say import give_up, say
@@ -52,7 +52,7 @@ from .say import give_up, say
 )
 @click.option("--restart", is_flag=True, help="Start anew, whatever an earlier run has left.")
 @click.option("--json", "as_json", is_flag=True, help="Last line of stderr: the summary as JSON.")
-@click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
+@account_options
 def export_command(
     object_name: str,
     output: Path,

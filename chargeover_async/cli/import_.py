@@ -18,7 +18,7 @@ from chargeover_async.limits import NoLimit
 from chargeover_async.migrate import Forecast, ImportJob, Preview, Summary, read_plan
 from chargeover_async.sandbox import Sandbox
 
-from .account import IMPATIENT, opener
+from .account import IMPATIENT, account_options, opener
 from .exits import Exit, exit_of, fail
 from .interrupt import interruptible
 from .progress import of_import, show
@@ -61,7 +61,7 @@ SANDBOX_NOTE = "Importing into a sandbox in this process, without a quota; nothi
     help="Compare rows whose key is taken; send what refers to them in any case.",
 )
 @click.option("--update", is_flag=True, help="Change the record of a row whose key is taken.")
-@click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
+@account_options
 def import_command(
     plan: Path,
     dry_run: bool,
@@ -101,6 +101,8 @@ def import_command(
         )
         say(f"Checking {plan} and its files ...", err=True)
         forecast = job.check()
+        for problem in forecast.warnings:
+            say(f"Warning: {problem}", err=True)
         if dry_run:
             _tell_forecast(forecast, job.preview(), as_json)
             return

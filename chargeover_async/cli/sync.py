@@ -15,7 +15,7 @@ from chargeover_async.export.sync import OVERLAP
 from chargeover_async.export.wanted import FORMATS
 from chargeover_async.migrate.job import first_contact
 
-from .account import IMPATIENT, Opener, opener
+from .account import IMPATIENT, Opener, account_options, opener
 from .exits import Exit, fail
 from .progress import of_export, show
 from .say import say
@@ -47,7 +47,7 @@ from .say import say
     help="Minutes before the last change that are looked at again.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Last line of stdout: the summary as JSON.")
-@click.option("--url", help="Base URL of the API, instead of CHARGEOVER_URL.")
+@account_options
 def sync_command(
     object_name: str,
     folder: Path,

@@ -401,6 +401,7 @@ _runs = itertools.count(1)
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+@pytest.mark.process
 @given(config=CONFIG, program=PROGRAM)
 def test_the_books_agree_with_the_server_whatever_happens(
     config: dict[str, Any], program: list[tuple[Any, ...]]

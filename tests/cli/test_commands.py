@@ -18,8 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 from support.places import EXAMPLES
 
-from chargeover_async import __main__
+from chargeover_async import ChargeOver, DateFormat, __main__
 from chargeover_async.cli import cli
+from chargeover_async.errors import UsageError
 from chargeover_async.migrate import Summary
 from chargeover_async.sandbox import Faults, Sandbox
 
@@ -124,6 +125,71 @@ def test_without_the_extra_one_line_names_it(
     assert 'pip install "chargeover-async[cli]"' in __main__.NEEDS_EXTRA
 
 
+# -- the account ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "wanted"),
+    [
+        ([], {}, None),
+        (["--date-format", "%d.%m.%Y"], {}, DateFormat(date="%d.%m.%Y")),
+        ([], {"CHARGEOVER_DATE_FORMAT": "%m/%d/%Y"}, DateFormat(date="%m/%d/%Y")),
+        (
+            ["--date-format", "%d.%m.%Y"],
+            {"CHARGEOVER_DATE_FORMAT": "%m/%d/%Y", "CHARGEOVER_DATETIME_FORMAT": "%m/%d/%y %H:%M"},
+            DateFormat(date="%d.%m.%Y", datetime="%m/%d/%y %H:%M"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "export", "import", "sync"])
+@pytest.mark.parametrize("with_url", [False, True])
+def test_every_command_can_be_told_how_the_account_writes_dates(
+    command: str,
+    options: list[str],
+    variables: dict[str, str],
+    wanted: DateFormat | None,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    with_url: bool,
+) -> None:
+    """An option goes before the environment."""
+    made: list[DateFormat | None] = []
+
+    def refuse(
+        _: object, url: str, *given: object, dates: DateFormat | None = None, **more: object
+    ):
+        made.append(dates)
+        raise UsageError("seen")
+
+    monkeypatch.setattr(ChargeOver, "__init__", refuse)
+    for name in ENV:
+        monkeypatch.setenv(name, "http://127.0.0.1/api/v3")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    write_plan(many(1))
+    arguments = {
+        "check": [],
+        "export": ["customer"],
+        "import": ["plan.toml"],
+        "sync": ["customer", "--folder", "s"],
+    }[command]
+    if with_url:
+        arguments += ["--url", "http://127.0.0.1/api/v3"]
+    result = run(command, *arguments, *options)
+    assert (result.exit_code, made) == (4, [wanted]), result.output
+
+
+def test_a_format_of_dates_that_is_none_is_refused_before_anything_is_sent(
+    account: Sandbox,
+) -> None:
+    """With an example of one."""
+    write_plan(many(1))
+    result = run("import", "plan.toml", "--date-format", "%Q")
+    assert result.exit_code == 4
+    assert "'%Q' is no pattern of dates such as %d.%m.%Y" in result.stderr
+    assert not account.log
+
+
 # -- import -----------------------------------------------------------------------------------
 
 
@@ -149,6 +215,14 @@ def test_summary_for_people_ends_with_the_counts() -> None:
     assert re.fullmatch(
         r"30 operations: 30 created, 0 failed, 0 unknown; 3 requests, \d+\.\d s", last
     )
+
+
+def test_keys_that_look_alike_are_warned_of_on_the_error_output() -> None:
+    """And sent: it may be meant."""
+    write_plan("Id,Name\n1,A\n1\u200b,B\n")
+    result = run("import", "plan.toml", "--sandbox", "--json")
+    assert summary_of(result)["created"] == 2
+    assert "Warning: customers.csv row 3, field external_key: the key 'c-1\\u200b'" in result.stderr
 
 
 def test_dry_run_tells_the_price_and_sends_nothing(account: Sandbox) -> None:
@@ -354,6 +428,7 @@ def test_check_refuses_wrong_credentials(account: Sandbox, monkeypatch: pytest.M
 # -- sandbox ----------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_sandbox_command_serves_until_it_is_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line is URL, user name and password of an account; stderr has its page's URL."""
     command = [sys.executable, "-m", "chargeover_async", "sandbox", "--port", "0"]
@@ -446,6 +521,7 @@ def test_sandbox_names_a_store_that_is_something_else(tmp_path: Path) -> None:
     assert other.read_text() == "not a database\n" * 100
 
 
+@pytest.mark.process
 def test_quickstart_runs_and_prints_the_total() -> None:
     """The shortest true program is true."""
     done = subprocess.run(  # noqa: S603 - our own program

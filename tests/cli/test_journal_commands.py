@@ -174,6 +174,7 @@ def test_dry_run_counts_what_the_journal_has_settled(account: Sandbox) -> None:
     assert len(account.log) == requests
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_drains_and_says_how_to_go_on(account: Sandbox) -> None:
     """SIGINT in the middle: what is under way is settled, the rest not reached."""
@@ -205,6 +206,7 @@ def test_ctrl_c_drains_and_says_how_to_go_on(account: Sandbox) -> None:
     journal.close()
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_second_ctrl_c_stops_at_once_and_the_journal_is_whole(account: Sandbox) -> None:
     """Answers that would take ten minutes are not awaited; the next run finds out about each."""

@@ -161,10 +161,24 @@ reports = [write_part(rows, "customer", Connect.from_env(), attempt=0)]
     session.write("accounts.toml", f"[acme]\n{account}")
 
 
+async def spark(session: Session) -> None:
+    """A session of Spark, on Sail, and customers in a table."""
+    await acme(session)
+    session.before = """
+from pysail.spark import SparkConnectServer
+from pyspark.sql import SparkSession
+
+server = SparkConnectServer(ip="127.0.0.1", port=0)
+server.start(background=True)
+spark = SparkSession.builder.remote(f"sc://127.0.0.1:{server.listening_address[1]}").getOrCreate()
+customers = spark.createDataFrame([(7, "Cedar"), (8, "Birch")], "id int, company string")
+"""
+
+
 WORLDS: dict[str, dict[str, World]] = {
     "README.md": {"": acme, "program": nothing},
     "docs/api.md": {"": nothing},
-    "docs/engines.md": {"": cluster, "program": cluster},
+    "docs/engines.md": {"": cluster, "program": cluster, "spark": spark},
     "docs/errors.md": {"": nothing, "files": imported},
     "docs/explanation/journal.md": {"": nothing},
     "docs/explanation/operation.md": {"": tea_only},

@@ -17,6 +17,8 @@ from chargeover_async import (
 from chargeover_async.limits import NoLimit
 from chargeover_async.sandbox import Sandbox
 
+pytestmark = pytest.mark.process
+
 QUICK = RetryPolicy(attempts=3, base_s=0.001, cap_s=0.002)
 
 

@@ -25,7 +25,7 @@ PAGE = 500
 # The highest id, the number before, and the end behind the last page; and what tells the account.
 MORE = 10
 
-pytestmark = pytest.mark.timeout(7_200)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(7_200)]
 
 
 @pytest.mark.parametrize(("gap", "more"), [(0, 1.0), (7, 1.15)], ids=["dense", "gaps"])

@@ -49,6 +49,7 @@ line_items = "{Lines}"
 """
 
 pytestmark = [
+    pytest.mark.process,
     pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9"),
     pytest.mark.timeout(3_600 if KILLS >= 100 else 900),
 ]

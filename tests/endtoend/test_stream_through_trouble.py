@@ -23,6 +23,8 @@ from chargeover_async import (
 )
 from chargeover_async.sandbox import Faults, Sandbox, Variant
 
+pytestmark = pytest.mark.process
+
 SIZE = int(os.environ.get("CHARGEOVER_STREAM_OPERATIONS", "5000"))
 TROUBLE = {
     "lost": 0.10,

@@ -15,6 +15,7 @@ FIGURES = {
 BESIDE = ["aiolimiter", "plain_retry", "one_call_each"]
 
 
+@pytest.mark.process
 def test_a_tiny_run_prints_one_json_object_on_its_last_line(capsys):
     """A hundred operations: every figure is there, every client does every operation."""
     quota.main(["--json", "--operations", "100"])

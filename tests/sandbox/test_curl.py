@@ -59,6 +59,7 @@ COMPLETED: dict[str, tuple[dict[str, Any], str]] = {
 UNESCAPED = "/api/v3/item?where=external_key:EQUALS:Example:ID"
 
 pytestmark = [
+    pytest.mark.process,
     pytest.mark.skipif(TEXT is None, reason="the vendor's text is absent"),
     pytest.mark.skipif(CURL is None, reason="curl is absent"),
 ]

@@ -10,6 +10,8 @@ import sys
 import pytest
 from support.places import ROOT
 
+pytestmark = pytest.mark.process
+
 pytest_plugins = ["pytester"]
 
 DOCS = (ROOT / "docs" / "testing.md").read_text("utf-8")

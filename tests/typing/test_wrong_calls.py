@@ -17,6 +17,8 @@ import pytest
 
 import chargeover_async
 
+pytestmark = pytest.mark.process
+
 PARENT = Path(chargeover_async.__file__).resolve().parents[1]
 
 HEAD = """\

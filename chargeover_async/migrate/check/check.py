@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterator, Sequence
 
 from chargeover_async._hints import did_you_mean
+from chargeover_async.migrate.plan.look import look_of
 from chargeover_async.migrate.plan.plan import Load, Plan, Rows
 from chargeover_async.migrate.plan.record import list_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem
 
-from .found import BadInput, Checked, Remembered
+from .found import SHOWN, BadInput, Checked, Remembered
 from .load import LoadCheck
 
-SHOWN = 50  # problems in one message; enough to see the pattern
 HINTS = 50  # unknown references for which a near key is looked for
 
 
@@ -145,6 +145,8 @@ def _read(checked: Checked, found: LoadCheck) -> None:
             found.claim(row, children)
         if prepared.key:
             scratch.add_key(number, prepared.key, row.line)
+            if (look := look_of(prepared.key)) != prepared.key:
+                scratch.add_look(number, load.object, look, prepared.key, row.line)
         for target, key, field in prepared.references:
             if target in targets:
                 scratch.add_reference(number, target, key, row.line, field)
@@ -177,6 +179,15 @@ def _compare(checked: Checked, found: LoadCheck, targets: set[str]) -> None:
         message = f'the key "{key}" is taken by {loads[other].source.name} row {first}'
         problem = Problem(name, line, message, field="external_key", is_duplicate=True)
         scratch.add_problem(number, line, problem)
+    for line, key, other, second, twin in scratch.lookalikes(number, load.object, same):
+        late, early = (line, key), (second, twin)
+        if other == number and second > line:
+            late, early = early, late
+        message = (
+            f"the key {late[1]!a} looks like {early[1]!a} of {loads[other].source.name} row "
+            f"{early[0]}: two records are made of them"
+        )
+        checked.warn(Problem(name, late[0], message, field="external_key"))
     hints = HINTS
     if load.unknown_references == "refuse":
         for target in sorted(targets):

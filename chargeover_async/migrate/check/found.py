@@ -19,6 +19,8 @@ from .scratch import Scratch
 BATCH = 25  # operations in one _bulk request (vendor's text, "Batch requests")
 REQUESTS_PER_MINUTE = 250  # the default quota (vendor's text, "Rate limiting")
 
+SHOWN = 50  # problems in one message; enough to see the pattern
+
 R = TypeVar("R", bound=Rows)
 
 
@@ -40,7 +42,8 @@ class BadInput(UsageError):
 class Forecast(msgspec.Struct, frozen=True):
     """What an import will take: ``requests`` in full batches, ``seconds`` at 250 a minute.
 
-    ``before`` of the operations were settled by earlier runs with the same journal.
+    ``before`` of the operations were settled by earlier runs with the same journal. ``warnings``
+    are the first of what is sent although it may not be meant.
     """
 
     operations: int
@@ -48,6 +51,7 @@ class Forecast(msgspec.Struct, frozen=True):
     seconds: float
     bad_rows: int
     before: int = 0
+    warnings: tuple[Problem, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -78,6 +82,12 @@ class Checked:
         self.fatal: list[Problem] = []
         self.scratch = Scratch(len(plan.loads))
         self._measured: dict[Held, Held] = {}
+        self._warnings: list[Problem] = []
+
+    def warn(self, problem: Problem) -> None:
+        """Something is as likely a mistake as not."""
+        if len(self._warnings) < SHOWN:
+            self._warnings.append(problem)
 
     def close(self) -> None:
         """Give the temporary file back."""
@@ -175,7 +185,7 @@ class Checked:
         bad = sum(load.bad + sum(load.orphans) for load in self.loads)
         seconds = requests * 60 / REQUESTS_PER_MINUTE
         before = sum(load.rows for load in done)
-        return Forecast(self.operations, requests, seconds, bad, before)
+        return Forecast(self.operations, requests, seconds, bad, before, tuple(self._warnings))
 
 
-__all__ = ("BadInput", "Checked", "Finding", "Forecast", "Remembered")
+__all__ = ("SHOWN", "BadInput", "Checked", "Finding", "Forecast", "Remembered")

@@ -35,6 +35,7 @@ CREATE TABLE rounds (load INTEGER, line INTEGER, round INTEGER, PRIMARY KEY (loa
 CREATE TABLE ready (line INTEGER PRIMARY KEY);
 CREATE TABLE children (load INTEGER, value TEXT, line INTEGER, cells BLOB);
 CREATE TABLE claims (load INTEGER, value TEXT, line INTEGER);
+CREATE TABLE looks (object TEXT, look TEXT, key TEXT, load INTEGER, line INTEGER);
 CREATE TABLE failed (object TEXT, key TEXT, cause TEXT, final INTEGER, PRIMARY KEY (object, key))
   WITHOUT ROWID;
 BEGIN;
@@ -97,6 +98,10 @@ class Scratch:
     def add_key(self, load: int, key: str, line: int) -> None:
         """A row has this external key."""
         self._add(f"INSERT INTO keys_{load:d} VALUES (?, ?)", (key, line))
+
+    def add_look(self, load: int, name: str, look: str, key: str, line: int) -> None:
+        """A key of an object ``name`` looks like this, which it is not."""
+        self._add("INSERT INTO looks VALUES (?, ?, ?, ?, ?)", (name, look, key, load, line))
 
     def add_reference(self, load: int, target: str, key: str, line: int, field: str) -> None:
         """A row names the record of ``target`` with this key."""
@@ -183,6 +188,35 @@ class Scratch:
             f"FROM keys_{load:d} GROUP BY key HAVING count(*) > 1) d "
             f"JOIN keys_{load:d} k ON k.key = d.key AND k.line > d.first "
             f"WHERE 1{_in_none('k', same)}"
+        )
+
+    def lookalikes(
+        self, load: int, name: str, same: Sequence[int]
+    ) -> Iterator[tuple[int, str, int, int, str]]:
+        """(line, key, load, line, key) of rows whose key looks like another row's.
+
+        ``same`` are the other loads of the object ``name`` so far.
+        """
+        if not self._ask("SELECT 1 FROM looks WHERE object = ? LIMIT 1", name).fetchone():
+            return
+        self._ask("CREATE INDEX IF NOT EXISTS looks_by ON looks (object, look)")
+        for other in (*same, load):
+            yield from self._ask(
+                f"SELECT l.line, l.key, {other:d}, o.line, o.key FROM looks l "
+                f"JOIN keys_{other:d} o ON o.key = l.look WHERE l.load = ?",
+                load,
+            )
+        yield from self._ask(
+            f"SELECT k.line, k.key, l.load, l.line, l.key FROM looks l "
+            f"JOIN keys_{load:d} k ON k.key = l.look WHERE l.object = ? AND l.load <> ?",
+            name,
+            load,
+        )
+        yield from self._ask(
+            "SELECT b.line, b.key, a.load, a.line, a.key FROM looks b JOIN looks a "
+            "ON a.object = b.object AND a.look = b.look AND a.key <> b.key AND a.rowid < b.rowid "
+            "WHERE b.load = ?",
+            load,
         )
 
     def unknown_references(

@@ -21,6 +21,7 @@ from chargeover_async.resources._calls.base import check_needs
 from chargeover_async.resources._calls.options import Options
 
 from .fields import KEY, FieldTable, referred_object
+from .look import look_of
 from .plan import Children, Choice, Constant, Field, Load, Nested, Rows, Several
 from .template import Template, is_empty
 
@@ -93,6 +94,9 @@ class Preparer:
             if entries:
                 fields[name] = entries
         key = printable(str(fields.get(KEY) or ""))
+        if key and not look_of(key):
+            message = f"nothing of the key {key!a} can be seen"
+            problems.append(Problem(self._name, row.line, message, field=KEY))
         if not problems:
             try:
                 payload, _ = self._prepare(fields, self._object)

@@ -12,7 +12,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from chargeover_async._refs import Ref
 from chargeover_async.errors import UsageError
@@ -31,6 +31,13 @@ Money = Annotated[Decimal | int | str | None, "money"]
 Day = Annotated[dt.date | str | None, "day"]
 Moment = Annotated[dt.datetime | dt.date | str | None, "moment"]
 MixedIn = Annotated[str | int | bool | Decimal | list[Any] | dict[str, Any] | None, "mixed"]
+
+
+class Short(NamedTuple):
+    """Marks an object that may be written as the value of one of its fields alone."""
+
+    field: str
+
 
 Path = tuple[str | int, ...]
 Check = Callable[[Any, Path, "Refs"], Any]

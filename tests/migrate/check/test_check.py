@@ -6,7 +6,9 @@ import pytest
 from support.import_world import CUSTOMERS, INVOICES, Folder
 
 from chargeover_async.migrate import BadInput, rows_plan
-from chargeover_async.migrate.check.check import SHOWN, check
+from chargeover_async.migrate.check.check import check
+from chargeover_async.migrate.check.found import SHOWN
+from chargeover_async.migrate.rows import Row
 
 BOTH = CUSTOMERS + INVOICES
 GOOD = {
@@ -227,3 +229,63 @@ def test_what_only_a_create_can_check_is_checked_by_it() -> None:
     """A quote's own rules are those of ``quotes.create``."""
     with pytest.raises(BadInput, match=r"row 1: .*quotes.create needs one of customer_id"):
         check(rows_plan({"quote": [{"line_items": [{"item_id": 1}]}]}))
+
+
+ALIKE = [("A1", "A1 "), ("A1", "A1\u00a0"), ("A1", "A\u200b1"), ("Caf\u00e9", "Cafe\u0301"),
+         ("A 1", "A  1"), ("A1 ", "A1\u00a0"), ("A1", "\ufeffA1"), ("A1", "A1\ufe0f")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), ALIKE)
+@pytest.mark.parametrize("apart", [False, True])
+def test_keys_that_nobody_can_tell_apart_are_warned_of(
+    folder: Folder, first: str, second: str, *, apart: bool
+) -> None:
+    """Whichever comes first, in one file or in two; both rows are named, and the signs shown."""
+    load = CUSTOMERS.replace("c-{Id}", "{Id}")
+    for one, other in ((first, second), (second, first)):
+        text = load + (load.replace("customers.csv", "more.csv") if apart else "")
+        plan = folder.plan(
+            text,
+            customers_csv=f"Id,Name\n{one},A\n" + ("" if apart else f"{other},B\n"),
+            more_csv=f"Id,Name\n{other},B\n",
+        )
+        checked = check(plan)
+        (warning,) = checked.forecast().warnings
+        checked.close()
+        assert str(warning) == (
+            f"{'more.csv row 2' if apart else 'customers.csv row 3'}, field external_key: "
+            f"the key {other!a} looks like {one!a} of customers.csv row 2: two records "
+            "are made of them"
+        )
+
+
+def test_keys_that_differ_to_the_eye_are_not_warned_of(folder: Folder) -> None:
+    """Nor the same key for two objects."""
+    checked = folder.check(
+        CUSTOMERS.replace("c-{Id}", "{Id}") + CUSTOMERS.replace("customer", "user").replace(
+            "company", "first_name").replace("c-{Id}", "{Id} x").replace(" x", ""),
+        customers_csv="Id,Name\nA1,A\na1,B\nA 1,C\n\u00c91,D\nE1,E\n",
+        users_csv="Id,Name\nA1\u00a0,A\n",
+    )  # fmt: skip
+    assert checked.forecast().warnings == ()
+    checked.close()
+
+
+@pytest.mark.parametrize("key", ["\u200b", "\ufeff\u00ad", "\u3164", "\u2800 "])
+def test_a_key_of_which_nothing_can_be_seen_is_refused(folder: Folder, key: str) -> None:
+    """It is not empty, and nobody would find it."""
+    with pytest.raises(BadInput, match=r"nothing of the key .* can be seen"):
+        folder.check(CUSTOMERS.replace("c-{Id}", "{Id}"), customers_csv=f"Id,Name\n{key},A\n")
+
+
+def test_blanks_around_cells_that_pair_children_make_no_orphans(folder: Folder) -> None:
+    """Spreadsheets pad them."""
+    checked = folder.check(
+        CUSTOMERS + INVOICES,
+        customers_csv="Id,Name\n1,A\n",
+        invoices_csv="Id,Customer,Date\n 7 ,1,2026-01-01\n",
+        lines_csv="Invoice,Rate\n7,1\n\u00a07\u00a0,2\n",
+    )
+    children = checked.loads[1].children_of(Row(2, {"Id": "7"}))
+    assert (checked.operations, len(children["line_items"])) == (2, 2)
+    checked.close()
