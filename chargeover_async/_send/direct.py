@@ -17,8 +17,9 @@ from chargeover_async.observe import logger
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.retry import Next
 
-from .life import End, Life, Result, result_of
+from .life import End, Life
 from .pipeline import Pipeline, retry_after
+from .result import Result, result_of
 
 
 class Direct:

@@ -29,7 +29,8 @@ from chargeover_async.observe import (
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.retry import Fault, Next, RetryBudget, RetryPolicy, retry_after_s
 
-from .life import Life, Result
+from .life import Life
+from .result import Result
 from .transport import Transport
 
 

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from chargeover_async._hints import describe
-from chargeover_async._send.life import End, Result
+from chargeover_async._send.life import End
 from chargeover_async._send.pipeline import Pipeline, retry_after
+from chargeover_async._send.result import Result
 from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async.errors import AlreadyExists, ChargeOverError, UsageError
 from chargeover_async.limits import Permit, Priority
