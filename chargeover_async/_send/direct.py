@@ -17,9 +17,9 @@ from chargeover_async.observe import logger
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.retry import Next
 
-from .life import End, Life
+from .life import Life
 from .pipeline import Pipeline, retry_after
-from .result import Result, result_of
+from .result import End, Result, result_of
 
 
 class Direct:
@@ -135,14 +135,9 @@ class _Call:
                 step = life.answered(operation, result, pipeline.policy, loop.time())
             else:
                 result = await self._send(life.question(operation), question)
+                question.dates = pipeline.dates
                 step = life.looked_up(
-                    operation,
-                    question,
-                    result,
-                    sent,
-                    pipeline.policy,
-                    loop.time(),
-                    dates=pipeline.dates,
+                    operation, question, result, sent, pipeline.policy, loop.time()
                 )
             if isinstance(step, End):
                 return step

@@ -57,20 +57,13 @@ from chargeover_async.models import DateFormat
 from chargeover_async.operation import Operation, Outcome, state_of
 from chargeover_async.retry import TABLE, Fault, Next, Repeat, RetryPolicy
 
-from .result import Result
+from .result import End, Result
 from .same import Found
 
 READ, KEYED = Repeat.READ, Repeat.KEYED
 NEVER_LEFT, THROTTLED, REFUSED = Fault.NEVER_LEFT, Fault.THROTTLED, Fault.REFUSED
 AGAIN, LOOK_UP = Next.AGAIN, Next.LOOK_UP
 _TRUE = Reply(200, "OK", response=msgspec.Raw(b"true"))
-
-
-class End(msgspec.Struct, frozen=True, gc=False):
-    """How an operation ended, and the answer that references to it are read from."""
-
-    outcome: Outcome[Any]
-    answer: msgspec.Raw | None = None
 
 
 class Life:
@@ -83,6 +76,7 @@ class Life:
     sent_before: bool = False  # some send got no answer: never taken back
     in_doubt: bool = False  # the server may hold its effect, as far as is known now
     lost: Result | None = None  # the latest send that got no answer
+    dates: DateFormat | None = None  # of a question: how the account writes them
     existing: AlreadyExists | None = None  # its key is taken, and is looked up to learn by which
     found: Found | None = None  # a record that has its key, while it is not known to be ours
 
@@ -144,20 +138,18 @@ class Life:
         now: float,
         *,
         sure: bool = True,
-        dates: DateFormat | None = None,
     ) -> Next | End:
         """The ``question`` for its key brought ``result``: its end, or what is next.
 
         That is to send it again, at once, or (LOOK_UP) to ask again, after a pause, or (LOOK_ON) to
         ask the next question, at once (`question`).
-        ``sent`` is the payload that was sent, by which a record is known as ours, whose dates are
-        written as ``dates`` says. A 404 that is not ``sure`` does not end the doubt; sending again
-        is safe, as the key is taken if it is wrong.
+        ``sent`` is the payload that was sent, by which a record is known as ours. A 404 that is not
+        ``sure`` does not end the doubt; sending again is safe, as the key is taken if it is wrong.
         """
         fault, elapsed_s = result.fault, now - self.since
         question._count(fault)
         if fault is None or (fault is REFUSED and self.found is not None):
-            return self._found(operation, result, sent, dates)
+            return self._found(operation, result, sent, question.dates)
         if fault is REFUSED and result.status == 404 and self.existing is None:
             if policy.may_repeat(Fault.LOST, AGAIN, self.tries, elapsed_s):
                 self.in_doubt = not sure

@@ -1,4 +1,4 @@
-"""What one send brought for one operation, as its life is told it."""
+"""What one send brought for one operation, as its life is told it, and how an operation ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chargeover_async._wire.envelope import (
     fault_of,
     parse,
 )
-from chargeover_async.operation import Reader
+from chargeover_async.operation import Outcome, Reader
 from chargeover_async.retry import Fault
 
 
@@ -74,3 +74,10 @@ def result_of(
     if reply is not None and fault is not None and 200 <= status < 300:
         status = reply.code
     return Result(fault, reply, status, reason, answer.body, None, retry_after)
+
+
+class End(msgspec.Struct, frozen=True, gc=False):
+    """How an operation ended, and the answer that references to it are read from."""
+
+    outcome: Outcome[Any]
+    answer: msgspec.Raw | None = None

@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any
 
 from chargeover_async._hints import describe
-from chargeover_async._send.life import End
 from chargeover_async._send.pipeline import Pipeline, retry_after
-from chargeover_async._send.result import Result
+from chargeover_async._send.result import End, Result
 from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async.errors import AlreadyExists, ChargeOverError, UsageError
 from chargeover_async.limits import Permit, Priority
@@ -73,7 +72,7 @@ class Sender:
             on_settled=on_settled,
         )
         self.waiting = Waiting(assumptions, settings.max_batch_ops, settings.max_batch_bytes)
-        self.lookups = Lookups(assumptions, self.ready, self.waiting.drop)
+        self.lookups = Lookups(assumptions, pipeline.dates, self.ready, self.waiting.drop)
         self._goes_on = assumptions.later_items == "run"
         self.waiting.suspects_lead = not self._goes_on
         self._batches = 0
@@ -314,17 +313,8 @@ class Sender:
         if absent and self.stopped:
             self.give_up(lookup, self.stopped)
             return None
-        operation, pipeline = entry.operation, self._pipeline
-        step = entry.looked_up(
-            operation,
-            lookup,
-            result,
-            entry.payload,
-            pipeline.policy,
-            now,
-            sure=sure,
-            dates=pipeline.dates,
-        )
+        policy, operation = self._pipeline.policy, entry.operation
+        step = entry.looked_up(operation, lookup, result, entry.payload, policy, now, sure=sure)
         if step is Next.LOOK_UP:
             if not self.stopped:
                 return Next.AGAIN  # the question
