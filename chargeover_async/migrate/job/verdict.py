@@ -60,6 +60,11 @@ class Verdict(msgspec.Struct, frozen=True):
                 for name, (sent, held) in sorted(error.differences.items())
             )
             text += f"; record {error.existing_id} holds other values: {held}"
+        elif isinstance(error, AlreadyExists) and error.unseen and self.became == "refused":
+            text += (
+                f"; record {error.existing_id} does not tell whether it holds what was sent in "
+                f"{', '.join(error.unseen)}"
+            )
         return text
 
 
@@ -90,7 +95,7 @@ def verdict(
         if existing == "update":
             return Verdict("to_update", identity, error, there=True)
         if existing == "continue" and identity is not None and not error.may_have_happened:
-            same = not error.differences
+            same = not error.differences and not error.unseen
             return Verdict("existing" if same else "refused", identity, error, there=True)
     if updating and isinstance(error, NotFound) and not went:
         return Verdict("to_create", error=error)
