@@ -153,19 +153,28 @@ def _resource(
     account = parts[0].account_column
     key = [cls.primary] if account is None else [account, cls.primary]
 
+    def read(part: Part, clauses: Sequence[Clause], loop: Loop, co: ChargeOver) -> Iterator[Any]:
+        asked = msgspec.structs.replace(part, where=(*part.where, *clauses))
+        if part.nested:
+            yield from _dicts(asked, loop, co, columns)
+        else:
+            for batch in batches_of(asked, loop, co):
+                yield _with_key(batch, key)
+
     def rows() -> Iterator[Any]:
         state: dict[str, str] = dlt.current.resource_state(name)
         for part in parts:
             with shared[part.connect.url].opened() as (loop, co):
                 newest = _newest(part, loop, co)
                 since = state.get(part.connect.account)
-                for clauses in _questions(since, overlap):
-                    asked = msgspec.structs.replace(part, where=(*part.where, *clauses))
-                    if part.nested:
-                        yield from _dicts(asked, loop, co, columns)
-                    else:
-                        for batch in batches_of(asked, loop, co):
-                            yield _with_key(batch, key)
+                try:
+                    for clauses in _questions(since, overlap):
+                        yield from read(part, clauses, loop, co)
+                except BadRequest as error:
+                    if since is None:
+                        raise
+                    logger.warning("%s are read whole: %s", name, error)
+                    yield from read(part, [], loop, co)
                 if newest is not None:
                     state[part.connect.account] = newest.isoformat()
 
@@ -220,7 +229,7 @@ def _newest(part: Part, loop: Loop, co: ChargeOver) -> dt.datetime | None:
 
 def _dicts(part: Part, loop: Loop, co: ChargeOver, columns: Sequence[Column]) -> Iterator[Any]:
     """Records with their nested parts, as rows of dicts."""
-    resource: Any = getattr(co, resource_class(part.object).attribute)
+    resource = part.resource_of(co)
     given = records(resource, where=part.clauses() or None, nested=True)
 
     async def some() -> list[dict[str, Any]]:

@@ -130,6 +130,23 @@ async def test_a_change_while_the_account_is_read_belongs_to_the_next_run(lake: 
         }
 
 
+async def test_an_object_that_is_not_filtered_by_its_changes_is_read_whole(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+):
+    """It may be put in the order of a field by which the API does not filter."""
+    refused = [[F["no_such_field"] > 1]]
+    async with account() as (sandbox, connect):
+        change(sandbox, 1, NOON, company="old")
+        await lake.run(connect, ["customers"])
+        change(sandbox, 2, NOON, company="new")
+        monkeypatch.setattr(
+            "chargeover_async.dlt._questions", lambda since, _: refused if since else [[]]
+        )
+        await lake.run(connect, ["customers"])
+        assert lake.rows("select customer_id from customers order by 1") == [(1,), (2,)]
+        assert sum("no_such_field" in entry.query for entry in sandbox.log) >= 1
+
+
 async def test_nested_parts_are_tables_with_exact_amounts(lake: Lake):
     """And a line that is gone from an invoice is gone from its table."""
     async with account() as (sandbox, connect):
