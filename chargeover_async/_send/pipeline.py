@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from chargeover_async._hints import describe
 from chargeover_async._wire.envelope import Answer, NoAnswer
-from chargeover_async._wire.request import Request, segment
+from chargeover_async._wire.request import Request
 from chargeover_async.errors import ChargeOverError, NotSent
 from chargeover_async.limits import Limiter, Permit, Priority
 from chargeover_async.observe import (
@@ -202,9 +202,3 @@ def retry_after(answer: Answer | NoAnswer | None) -> float | None:
         return None
     headers = {name.lower(): value for name, value in answer.headers.items()}
     return retry_after_s(headers.get("retry-after"))
-
-
-def lookup_request(operation: Operation[Any]) -> Request:
-    """The request that finds a keyed create's record by its external key."""
-    assert operation.key is not None
-    return Request("GET", f"/{operation.object}/external_key:{segment(operation.key)}")

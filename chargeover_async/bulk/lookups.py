@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chargeover_async._send.pipeline import lookup_request
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
@@ -37,8 +36,8 @@ class Lookups:
         self._on_dropped = on_dropped
 
     def ask(self, entry: Entry) -> None:
-        """Ask for the record that has the key of a create."""
-        asked = lookup_request(entry.operation)
+        """Ask for the record that has the key of a create, or more about one that was found."""
+        asked = entry.question(entry.operation)
         operation: Operation[Any] = Operation(
             entry.operation.runner,
             entry.operation.object,

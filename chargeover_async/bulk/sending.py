@@ -17,7 +17,7 @@ from chargeover_async.observe import logger
 from chargeover_async.operation import Outcome
 from chargeover_async.retry import Fault, Next, Repeat
 
-from .batch_body import request_of
+from .batch_body import request_of, unwritable
 from .entry import Entry, Stage
 from .journal import Teller
 from .lookups import Lookups
@@ -104,6 +104,10 @@ class Sender:
 
     def ready(self, entry: Entry) -> None:
         """It waits for nothing but a permit."""
+        if entry.asks_later:
+            entry.asks_later = False
+            self._look_up(entry)
+            return
         if entry.ask_first and self._ask_first(entry):
             return
         self.waiting.add(entry)
@@ -192,12 +196,7 @@ class Sender:
 
     def _set_apart(self, batch: list[Entry], error: Exception) -> None:
         """A batch cannot be written: what cannot by itself fails, and the rest goes once more."""
-        bad = set[Entry]()
-        for entry in batch:
-            try:
-                request_of([entry])
-            except Exception:  # noqa: BLE001 - as above
-                bad.add(entry)
+        bad = unwritable(batch)
         for entry in batch:
             operation = entry.operation
             if bad and entry not in bad:
@@ -234,7 +233,7 @@ class Sender:
             self._pipeline.throttled(permit=flight.permit)
         steps: list[tuple[Entry, Next, Result]] = []
         for entry, (result, verdict) in zip(batch, reading.results, strict=True):
-            if reading.mismatch:
+            if reading.halves:
                 # One of them may be what the server stumbles over: it is found by halves.
                 entry.cap = max(1, len(batch) // 2)
             try:
@@ -307,7 +306,9 @@ class Sender:
             # Taken for what it says, or 25 absent keys would cost 25 requests. The create goes
             # out at once, which is safe if this is wrong, for the key is taken then.
             sure = False
-            if not (absent and verdict is NoVerdict.SUSPECT and _may_leave(entry)):
+            if entry.found is not None or not (
+                absent and verdict is NoVerdict.SUSPECT and entry.may_leave
+            ):
                 return verdict
         if absent and self.stopped:
             self.give_up(lookup, self.stopped)
@@ -322,6 +323,8 @@ class Sender:
         self.lookups.end(lookup)
         if isinstance(step, End):
             self.books.settle(entry, step)
+        elif step is Next.LOOK_ON:
+            self._look_up(entry)
         else:
             self._again(entry)
         return None
@@ -388,12 +391,10 @@ class Sender:
         entry.stage = PAUSED
         if self.stopped:
             self.give_up(entry, self.stopped)
+        elif entry.blockers:  # what it sent is known, and can be compared, when these are settled
+            entry.asks_later = True
         else:
             self.lookups.ask(entry)
-
-
-def _may_leave(entry: Entry) -> bool:
-    return not entry.blockers and entry.failed_by is None
 
 
 __all__ = ("Sender",)

@@ -22,7 +22,7 @@ from chargeover_async.models._json.read import untyped
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat, RetryPolicy
 
-ANSWER = Result(None, Reply(201, response=msgspec.Raw(b'{"id":7}')))
+ANSWER = Result(None, Reply(201, "OK", response=msgspec.Raw(b'{"id":7}')))
 
 
 class Bench:

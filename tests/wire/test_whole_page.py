@@ -147,7 +147,7 @@ def test_any_other_answer_is_judged_as_without_it(answer: Answer):
     "text",
     [
         '{"code":"200","status":"OK","message":null,"response":[{"invoice_id":7}],"more":{}}',
-        ' {"response":[{"invoice_id":7}],"code":201} ',
+        ' {"response":[{"invoice_id":7}],"status":"OK","code":201} ',
     ],
 )
 def test_the_envelope_is_read_leniently(text: str):

@@ -48,6 +48,11 @@ class Verdict(msgspec.Struct, frozen=True):
                 for name, (sent, held) in sorted(error.differences.items())
             )
             text += f"; record {error.existing_id} holds other values: {held}"
+        elif isinstance(error, AlreadyExists) and error.unseen and self.became == "refused":
+            text += (
+                f"; record {error.existing_id} does not tell whether it holds what was sent in "
+                f"{', '.join(error.unseen)}"
+            )
         return text
 
 
@@ -76,7 +81,7 @@ def verdict(
         if existing == "update":
             return Verdict("to_update", identity, error, there=True)
         if existing == "continue" and identity is not None and not error.may_have_happened:
-            same = not error.differences
+            same = not error.differences and not error.unseen
             return Verdict("existing" if same else "refused", identity, error, there=True)
     if outcome.state in {"unknown", "done"}:
         # "done" with an error is an answer that could not be read: it must be looked at.

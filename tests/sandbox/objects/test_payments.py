@@ -754,6 +754,7 @@ async def test_client_moves_money(sandbox):
         assert (await co.invoices.get(bills[1])).balance == Decimal(18)
         assert await co.transactions.change_applied_amounts(credit.id, [bills[1]])
         assert (await co.invoices.get(bills[1])).balance == Decimal("15.5")
+        assert await co.transactions.change_applied_amounts(credit.id, applied)
         back = await co.transactions.create_refund(
             customer_id=customer,
             amount=Decimal(-10),
