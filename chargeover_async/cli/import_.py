@@ -18,13 +18,15 @@ from chargeover_async.limits import NoLimit
 from chargeover_async.migrate import Forecast, ImportJob, Preview, Summary, read_plan
 from chargeover_async.sandbox import Sandbox
 
-from .account import IMPATIENT, account_options, opener
+from .account import IMPATIENT, PATIENT, account_options, opener
 from .exits import Exit, exit_of, fail
 from .interrupt import interruptible
+from .outage import Outage
 from .progress import of_import, show
 from .say import say
 
-Clients = tuple[ChargeOver, ChargeOver]  # the second makes the first contact
+# The second makes the first contact; what happens to the first one is told.
+Clients = tuple[ChargeOver, ChargeOver, Outage]
 Account = AbstractAsyncContextManager[Clients]
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -129,20 +131,21 @@ def import_command(
 
 
 async def _run(job: ImportJob, account: Account) -> None:
-    async with account as (co, contact):
+    async with account as (co, contact, outage):
         with interruptible(), show(sys.stderr, of_import) as observe:
-            await job.run(co, contact=contact, observe=observe)
+            async with outage.watch(co.stats):
+                await job.run(co, contact=contact, observe=observe)
 
 
 @contextlib.asynccontextmanager
 async def _account(url: str | None) -> AsyncGenerator[Clients]:
     """The real account: a patient client, and one for the first contact that gives up soon."""
-    open_account = opener(url)
+    open_account, outage = opener(url), Outage()
     async with (
-        open_account() as co,
+        open_account(retry=PATIENT, on_event=outage) as co,
         open_account(limiter=co.limiter, retry=IMPATIENT) as contact,
     ):
-        yield co, contact
+        yield co, contact, outage
 
 
 @contextlib.asynccontextmanager
@@ -152,7 +155,7 @@ async def _sandbox() -> AsyncGenerator[Clients]:
         Sandbox(quota=None) as sandbox,
         ChargeOver(sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit()) as co,
     ):
-        yield co, co
+        yield co, co, Outage()
 
 
 def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) -> None:
