@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 from chargeover_async.client import ChargeOver
 from chargeover_async.errors import ChargeOverError
 from chargeover_async.limits import NoLimit
-from chargeover_async.migrate import Forecast, ImportJob, Preview, Summary, read_plan
+from chargeover_async.migrate import Forecast, ImportJob, LoadSummary, Preview, Summary, read_plan
 from chargeover_async.sandbox import Sandbox
 
 from .account import IMPATIENT, PATIENT, account_options, opener
@@ -174,6 +175,10 @@ def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) 
         f"{forecast.requests} requests, {forecast.seconds / 60:.1f} minutes at the default quota "
         "of 250 requests a minute. Nothing was sent."
     )
+    for problem in forecast.problems:
+        say(f"Bad: {problem}")
+    if forecast.bad_rows > len(forecast.problems):
+        say(f"... and more: {forecast.bad_rows} bad rows in all")
     for row in first:
         say(f"{row.file} row {row.row} as {row.object}: {_encoder.encode(row.data).decode()}")
 
@@ -190,11 +195,11 @@ def _tell_how_to_go_on(summary: Summary, journal: Path) -> None:
 
 
 def _tell(summary: Summary, as_json: bool) -> None:
+    files = Counter(load.file for load in summary.loads)
     for load in summary.loads:
-        text = f"{load.created} created, {load.failed} failed, {load.unknown} unknown"
-        if load.updated:
-            text += f", {load.updated} updated"
-        say(f"{load.file} ({load.object}): {load.rows} rows, {text}")
+        if load.rows or files[load.file] == 1:  # a failure file is read for every object
+            rows = f"{load.rows} row" + "s" * (load.rows != 1)
+            say(f"{load.file} ({load.object}): {rows}, {_counts(load)}")
     if summary.stopped:
         say(f"Stopped: {summary.stopped}", err=True)
     if summary.failures:
@@ -204,17 +209,19 @@ def _tell(summary: Summary, as_json: bool) -> None:
             'correct "data" in it and import that file.',
             err=True,
         )
-    text = f"{summary.created} created, {summary.failed} failed, {summary.unknown} unknown"
-    if summary.updated:
-        text += f", {summary.updated} updated"
-    if summary.existing:
-        text += f", {summary.existing} existing"
-    if summary.not_reached:
-        text += f", {summary.not_reached} not reached"
     took = f"{summary.requests} requests, {summary.seconds:.1f} s"
-    found = summary.json() if as_json else f"{summary.operations} operations: {text}; {took}"
+    text = f"{summary.operations} operations: {_counts(summary)}; {took}"
+    found = summary.json() if as_json else text
     if not say(found):
         say(found, err=True)
+
+
+def _counts(found: Summary | LoadSummary) -> str:
+    text = f"{found.created} created, {found.failed} failed, {found.unknown} unknown"
+    for name in ("updated", "existing", "not_reached"):
+        if count := getattr(found, name):
+            text += f", {count} {name.replace('_', ' ')}"
+    return text
 
 
 __all__ = ("import_command",)
