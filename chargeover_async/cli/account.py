@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from chargeover_async.client import ChargeOver, quota_share_of_env
+from chargeover_async.client import ChargeOver, options_of_env
 from chargeover_async.errors import UsageError
 from chargeover_async.models import DateFormat
 from chargeover_async.retry import RetryPolicy
@@ -47,9 +47,10 @@ def _keep(context: click.Context, option: click.Parameter, value: str | None) ->
 
 def _dates() -> dict[str, DateFormat]:
     """The formats that were given, as an option of `ChargeOver`."""
-    said = click.get_current_context().meta
+    context = click.get_current_context(silent=True)
+    said = {} if context is None else context.meta
     found = {name: said.get(f"{__name__}.{name}_format") for name, *_ in DATES}
-    given = {name: pattern for name, pattern in found.items() if pattern}
+    given = {name: pattern for name, pattern in found.items() if pattern and pattern.strip()}
     return {"dates": DateFormat(**given)} if given else {}
 
 
@@ -68,7 +69,7 @@ def opener(url: str | None) -> Opener:
     username, password = (os.environ[name] for name in names)
 
     def open_account(**options: Any) -> ChargeOver:
-        options = {**quota_share_of_env(options), **dates, **options}
+        options = {**options_of_env(options), **dates, **options}
         return ChargeOver(url, username, password, **options)
 
     return open_account

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -17,6 +17,7 @@ from chargeover_async.migrate.job import first_contact
 from .account import IMPATIENT, Opener, account_options, opener
 from .exits import Exit, fail
 from .progress import of_export, show
+from .say import give_up, say
 
 
 @click.command(
@@ -70,13 +71,12 @@ def export_command(
     codes: 0 all written; 1 stopped, or fewer records than the API counts; 2 wrong usage; 4 bad
     input, nothing was sent; 5 no connection or wrong credentials, nothing was read.
     """
-    to_stdout = str(output) == "-"
     job: ExportJob | None = None
     interrupted = False
     try:
         job = ExportJob(
             object_name,
-            sys.stdout.buffer if to_stdout else output,
+            _standard_output() if str(output) == "-" else output,
             format=format_name,
             where=where or None,
             since=since,
@@ -93,16 +93,25 @@ def export_command(
             fail(error, "Nothing was read")
         _stopped(job, str(error), as_json)
     except BrokenPipeError:  # who reads our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        give_up(sys.stdout)
         raise SystemExit(Exit.SOME_FAILED) from None
     except OSError as error:
         assert job is not None
+        if str(output) == "-":
+            output = Path("standard output")
+            give_up(sys.stdout)
         _stopped(job, f"{output} cannot be written: {error.strerror or error}", as_json)
     if interrupted:
         assert job is not None
         _stopped(job, "interrupted", as_json)
     assert job is not None
     _tell(job.summary(), as_json)
+
+
+def _standard_output() -> BinaryIO:
+    if sys.stdout is None:
+        raise UsageError("standard output is closed: name a file with --output")
+    return sys.stdout.buffer
 
 
 async def _run(job: ExportJob, open_account: Opener) -> None:
@@ -115,14 +124,12 @@ async def _run(job: ExportJob, open_account: Opener) -> None:
 
 def _stopped(job: ExportJob, why: str, as_json: bool) -> None:
     summary = job.summary()
-    click.echo(f"Stopped: {why}", err=True)
+    say(f"Stopped: {why}", err=True)
     if job.part is not None and job.part.exists():
-        click.echo(
-            f"{summary.records} records are in {job.part}; the same command goes on from there",
-            err=True,
-        )
+        what = f"{summary.records} records are in {job.part}; the same command goes on from there"
+        say(what if job.can_go_on else "The same command begins anew.", err=True)
     if as_json:
-        click.echo(summary.json(), err=True)
+        say(summary.json(), err=True)
     raise SystemExit(Exit.SOME_FAILED)
 
 
@@ -130,9 +137,9 @@ def _tell(summary: ExportSummary, as_json: bool) -> None:
     text = f"{summary.records} records of {summary.object}: {summary.requests} requests"
     if summary.resumed_at:
         text += f", {summary.resumed_at} records were there from an earlier run"
-    click.echo(summary.json() if as_json else f"{text}, {summary.seconds:.1f} s", err=True)
+    say(summary.json() if as_json else f"{text}, {summary.seconds:.1f} s", err=True)
     if summary.is_short:
-        click.echo(
+        say(
             f"Warning: the API counts {summary.counted} records and has listed "
             f"{summary.records}; some are missing",
             err=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import TextIO
 
 import click
 
@@ -17,14 +18,18 @@ def say(text: str | bytes, *, err: bool = False) -> bool:
     try:
         click.echo(text, err=err)
     except (OSError, ValueError):
-        # What is left in its buffer is not tried again at exit, where it would be a traceback.
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
+        give_up(stream)
         setattr(sys, "stderr" if err else "stdout", None)
         return False
     return True
+
+
+def give_up(stream: TextIO) -> None:
+    """What is left in its buffer is not tried again at exit, where it would be a traceback."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def take_any_text() -> None:
@@ -35,4 +40,4 @@ def take_any_text() -> None:
             reconfigure(errors="backslashreplace")
 
 
-__all__ = ("say", "take_any_text")
+__all__ = ("give_up", "say", "take_any_text")

@@ -18,6 +18,7 @@ from chargeover_async.migrate.job import first_contact
 from .account import IMPATIENT, Opener, account_options, opener
 from .exits import Exit, fail
 from .progress import of_export, show
+from .say import say
 
 
 @click.command("sync", epilog="Example: chargeover-async sync invoice --folder invoices")
@@ -96,7 +97,7 @@ def sync_command(
         why = f"{folder} cannot be written: {error.strerror or error}"
     except KeyboardInterrupt:
         pass
-    click.echo(f"Stopped: {why}\nThe next run does all of it once more.", err=True)
+    say(f"Stopped: {why}\nThe next run does all of it once more.", err=True)
     raise SystemExit(Exit.SOME_FAILED)
 
 
@@ -109,19 +110,19 @@ def _minutes(overlap: float) -> dt.timedelta:
 
 def _tell(summary: SyncSummary, as_json: bool) -> None:
     if summary.by == "id":
-        click.echo(
+        say(
             f"Warning: the API does not tell when a {summary.object} was changed: these are new "
             "ones only",
             err=True,
         )
     if as_json:
-        click.echo(summary.json())
+        say(summary.json())
     else:
         what = f"{summary.records} records of {summary.object}"
         where = f" in {summary.file}" if summary.file else ""
-        click.echo(f"{what}{where}: {summary.requests} requests, {summary.seconds:.1f} s")
+        say(f"{what}{where}: {summary.requests} requests, {summary.seconds:.1f} s")
     if summary.is_short:
-        click.echo(
+        say(
             "Warning: the API counts more records than it has listed; some are missing, and the "
             "next run begins where this one did",
             err=True,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -17,7 +19,7 @@ from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.query import Where
 
 from .formats import Format
-from .part import Part
+from .part import Part, behind_links, is_stream, open_stream
 from .reader import Reader, can_page_by_key
 from .wanted import Wanted, form_of
 
@@ -72,12 +74,12 @@ class ExportJob:
     """One object into one output.
 
     ``output`` is a path, whose file is replaced in one step once all is read, or an open binary
-    file, which is written as pages come. ``format`` is ``"jsonl"``, ``"csv"`` or
-    ``"parquet"`` (extra ``parquet``); left out, it is that of the path's ending. A path that ends
-    in ``.gz`` or ``.zst`` (extra ``zstd``) is compressed. ``where`` takes filters as text
-    (`columns.parse_where`) or clauses (``F.total > 100``), ``since`` a date or datetime: what was
-    changed then or later. ``fields`` picks columns. ``nested`` reads each record by itself, so that
-    the parts are there which lists leave out.
+    file, which is written as pages come, as is a path of a pipe or a device. ``format`` is
+    ``"jsonl"``, ``"csv"`` or ``"parquet"`` (extra ``parquet``); left out, it is that of the path's
+    ending. A path that ends in ``.gz`` or ``.zst`` (extra ``zstd``) is compressed. ``where`` takes
+    filters as text (`columns.parse_where`) or clauses (``F.total > 100``), ``since`` a date or
+    datetime: what was changed then or later. ``fields`` picks columns. ``nested`` reads each record
+    by itself, so that the parts are there which lists leave out.
 
     A run that ended early left ``OUTPUT.part``: the same job goes on behind it, unless ``restart``
     is given. All checks are made here and by the start of `run`, before anything is sent; they
@@ -98,9 +100,10 @@ class ExportJob:
         pages_per_request: int = MAX_ITEMS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._is_stream = not isinstance(output, Path) or is_stream(output)
         self._wanted = Wanted(
             object_name,
-            form=form_of(format, output),
+            form=form_of(format, output, is_stream=self._is_stream),
             where=where,
             since=since,
             fields=fields,
@@ -120,8 +123,15 @@ class ExportJob:
     @property
     def part(self) -> Path | None:
         """Where an unfinished export waits to go on; None for a stream."""
-        output = self._output
-        return output.with_name(f"{output.name}.part") if isinstance(output, Path) else None
+        if self._is_stream or not isinstance(self._output, Path):
+            return None
+        output = behind_links(self._output)
+        return output.with_name(f"{output.name}.part")
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the same job goes on where it was stopped, or begins anew."""
+        return self.part is not None and can_page_by_key(self._wanted.resource)
 
     async def run(
         self,
@@ -139,7 +149,7 @@ class ExportJob:
         wanted = self._wanted
         resource = wanted.resource_of(co)
         made = wanted.make_format(resource._options.dates)
-        part = self._open_part(co)
+        part, stream = self._open_part(co), await self._open_stream()
         if part is not None and can_page_by_key(self._wanted.resource):
             self._after = part.state.after
             self._records = self._resumed_at = part.state.records
@@ -151,7 +161,7 @@ class ExportJob:
                 nested=wanted.nested,
                 pages_per_request=self._pages_per_request,
             )
-            await self._write(reader, made, part, observe)
+            await self._write(reader, made, part, stream, observe)
             if reader.counted is not None:
                 self._counted = reader.counted + self._resumed_at
             if part is not None:
@@ -159,6 +169,9 @@ class ExportJob:
         finally:
             if part is not None:
                 part.close()
+            if stream is not None and stream is not self._output:
+                with contextlib.suppress(OSError):  # what it did not take was said before
+                    stream.close()
         return self.summary()
 
     def summary(self) -> ExportSummary:
@@ -178,21 +191,27 @@ class ExportJob:
     # -- writing -----------------------------------------------------------------------------
 
     def _open_part(self, co: ChargeOver) -> Part | None:
-        if not isinstance(self._output, Path):
+        if self._is_stream or not isinstance(self._output, Path):
             return None
         # Where reading cannot begin in the middle, it begins anew.
         restart = self._restart or not can_page_by_key(self._wanted.resource)
         return Part(self._output, self._wanted.question(co), restart=restart)
+
+    async def _open_stream(self) -> BinaryIO | None:
+        if not isinstance(self._output, Path):
+            return self._output
+        return await open_stream(self._output) if self._is_stream else None
 
     async def _write(
         self,
         reader: Reader,
         made: Format,
         part: Part | None,
+        stream: BinaryIO | None,
         observe: Callable[[ExportProgress], None] | None,
     ) -> None:
         """Write every page."""
-        append = part.append if part is not None else cast("BinaryIO", self._output).write
+        append = part.append if part is not None else partial(_write_now, cast("BinaryIO", stream))
         if part is None or part.size == 0:
             append(made.head())
         else:
@@ -212,6 +231,8 @@ class ExportJob:
             if part is not None:
                 with contextlib.suppress(OSError):
                     self._save(made, part)
+                # What did not get to the disk does not count.
+                self._records, self._after = part.state.records, part.state.after
             raise
 
     def _save(self, made: Format, part: Part) -> None:
@@ -226,6 +247,11 @@ class ExportJob:
             seconds=self._clock() - self._began,
             resumed_at=self._resumed_at,
         )
+
+
+def _write_now(stream: BinaryIO, data: bytes) -> None:
+    stream.write(data)
+    stream.flush()  # what is counted has left
 
 
 def tell(observe: Callable[[ExportProgress], None] | None, progress: ExportProgress) -> None:
@@ -245,8 +271,13 @@ async def finish(made: Format, part: Part) -> None:
         return
     part.flush()
     whole = part.output.with_name(f"{part.output.name}.tmp")
-    await asyncio.to_thread(made.rewrite, part.path, whole)
-    part.finish_as(whole)
+    os.close(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))  # for its owner only
+    try:
+        await asyncio.to_thread(made.rewrite, part.path, whole)
+        part.finish_as(whole)
+    except BaseException:
+        whole.unlink(missing_ok=True)
+        raise
 
 
 __all__ = ("ExportJob", "ExportProgress", "ExportSummary", "finish", "tell")

@@ -3,12 +3,20 @@
 ``OUTPUT.part`` holds the data, ``OUTPUT.part.json`` the state as of its last safe byte. What lies
 behind that byte (a torn line, after a kill) is cut off before anything is added. When all is read,
 the part becomes the output in one step, so the output is always whole: the old one or the new one.
+An output that is a link is what the link names. One that is a pipe or a device has no part: it is
+written to as it is (`is_stream`, `open_stream`), and never replaced.
+
+New files are for their owner only, as they hold what customers would not show to everybody; one
+that takes the place of another has the other's rights.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 import os
+import stat
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -46,6 +54,9 @@ class Part:
     def __init__(self, output: Path, question: dict[str, Any], *, restart: bool = False) -> None:
         if output.is_dir():
             raise UsageError(f"{output} is a folder: name a file")
+        if is_stream(output):
+            raise UsageError(f"{output} is no regular file: name one")
+        output = behind_links(output)
         self.output = output
         self.path = output.with_name(f"{output.name}.part")
         self.note = output.with_name(f"{output.name}.part.json")
@@ -55,7 +66,7 @@ class Part:
         try:
             # Without O_TRUNC: what is there is ours only once the lock is.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-            self._file: BinaryIO = os.fdopen(os.open(self.path, flags, 0o666), "rb+")
+            self._file: BinaryIO = os.fdopen(_open_regular(self.path, flags), "rb+")
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror or error}") from None
         try:
@@ -127,6 +138,7 @@ class Part:
     def finish(self) -> None:
         """Make the part the output."""
         self.flush()
+        self._take_rights(self.path)
         if os.name == "posix":
             # Before the lock is let go, or another process could take the output for a part.
             self.path.replace(self.output)
@@ -141,11 +153,17 @@ class Part:
         """Make another file, made from the part, the output; the part is removed."""
         with whole.open("rb+") as file:
             os.fsync(file.fileno())
+        self._take_rights(whole)
         whole.replace(self.output)
         self._file.close()
         self.note.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
         _sync_folder(self.output.parent)
+
+    def _take_rights(self, path: Path) -> None:
+        """Give the file that takes the output's place the output's rights, if there is one."""
+        with contextlib.suppress(OSError):
+            path.chmod(stat.S_IMODE(self.output.stat().st_mode))
 
     def discard(self) -> None:
         """Remove the part; the output stays as it was."""
@@ -160,8 +178,10 @@ class Part:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a small file so that it is always whole: the old one or the new one."""
+    path = behind_links(path)
     beside = path.with_name(f"{path.name}.tmp")
-    with beside.open("wb") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+    with os.fdopen(_open_regular(beside, flags), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -182,12 +202,55 @@ def _sync_folder(folder: Path) -> None:
 def held(path: Path) -> Generator[None]:
     """Hold the lock that ``path`` stands for; raises UsageError if another process has it."""
     try:
-        file = path.open("ab")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        file: BinaryIO = os.fdopen(_open_regular(path, flags), "ab")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
     with file:
         _lock(file, path)
         yield
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    """Open a file of ours, for its owner only if it is new; raises OSError if it is none."""
+    if is_stream(path):
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return os.open(path, flags, 0o600)
+
+
+def behind_links(path: Path) -> Path:
+    """What a path names, links followed, so that it is written and not the link replaced."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def is_stream(path: Path) -> bool:
+    """Whether there is something that is written to as it is: a pipe, a device, a descriptor."""
+    for _ in range(40):  # as many links as Linux follows
+        if Path("/proc") in path.absolute().parents:
+            return True  # /dev/stdout and the like, whatever they are
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+async def open_stream(path: Path) -> BinaryIO:
+    """Open what `is_stream`; waits until a pipe has a reader. Raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
+    while True:
+        try:
+            handle = os.open(path, flags)
+        except OSError as error:
+            if error.errno != errno.ENXIO or not path.is_fifo():  # noqa: ASYNC240 - at once
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            os.set_blocking(handle, True)
+            return os.fdopen(handle, "wb")
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
@@ -202,4 +265,4 @@ def _lock(file: BinaryIO, path: Path) -> None:
         raise UsageError(f"{path} is being written by another export") from None
 
 
-__all__ = ("Part", "PartState", "held", "write_whole")
+__all__ = ("Part", "PartState", "behind_links", "held", "is_stream", "open_stream", "write_whole")

@@ -101,22 +101,20 @@ def resource_class(name: str) -> type[BaseResource[Any]]:
     return by_name[name]
 
 
-def form_of(name: str | None, output: Path | BinaryIO) -> tuple[str, str]:
-    """Format and compression, as given or as the ending says."""
+def form_of(name: str | None, output: Path | BinaryIO, *, is_stream: bool) -> tuple[str, str]:
+    """Format and compression, as given or as the ending says; JSON Lines for a stream without."""
     suffixes = [suffix.lower() for suffix in output.suffixes] if isinstance(output, Path) else []
     compression = COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
     if compression:
         suffixes.pop()
-    if name is None and not isinstance(output, Path):
-        name = "jsonl"
-    elif name is None:
-        name = _ENDINGS.get(suffixes[-1] if suffixes else "")
+    if name is None:
+        name = _ENDINGS.get(suffixes[-1] if suffixes else "", "jsonl" if is_stream else None)
         if name is None:
             known = ", ".join(FORMATS)
             raise UsageError(f"the ending of {str(output)!r} tells no format: give one of {known}")
     if name not in FORMATS:
         raise UsageError(f'format must be one of {", ".join(FORMATS)}, not "{name}"')
-    if name == "parquet" and not isinstance(output, Path):
+    if name == "parquet" and is_stream:
         raise UsageError("Parquet cannot be written to a stream: give the name of a file")
     if name == "parquet" and compression:
         raise UsageError("Parquet is compressed by itself: leave the second ending out")

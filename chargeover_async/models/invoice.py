@@ -19,7 +19,9 @@ from ._json.fields import Addresses, AddressesIn, CustomFieldsIn
 class LineItem(Record, frozen=True, kw_only=True):
     """A line of an invoice.
 
-    ``is_taxed`` is the string ``"0"`` in every recording and read as a boolean here.
+    ``is_taxed`` is the string ``"0"`` or ``"1"`` in recordings and read as a boolean here. The
+    amounts ``tax_taxable``, ``tax_taxed`` and ``tax_total`` are those of the recordings
+    `invoice_attempt_payment` and others of the vendor's Ruby client; no page names them.
     """
 
     invoice_id: int | None = None
@@ -29,6 +31,9 @@ class LineItem(Record, frozen=True, kw_only=True):
     line_rate: Decimal | None = None
     line_quantity: Decimal | None = None
     line_usage: Decimal | None = None
+    tax_taxable: Decimal | None = None
+    tax_taxed: Decimal | None = None
+    tax_total: Decimal | None = None
     is_base: bool | None = None
     is_free: bool | None = None
     is_setup: bool | None = None
@@ -218,20 +223,6 @@ InvoiceEmail = TypedDict(
 )
 """What `Invoices.email` may override; two clients of the vendor disagree on the names, so both
 sets are passed as given. UNVERIFIED: no recording sends any of them."""
-
-__all__ = (
-    "AchPayment",
-    "CardPayment",
-    "Invoice",
-    "InvoiceCreate",
-    "InvoiceEmail",
-    "InvoiceUpdate",
-    "LineItem",
-    "LineItemCreate",
-    "LineItemUpdate",
-    "ScheduledPayment",
-)
-
 
 __all__ = (
     "AchPayment",

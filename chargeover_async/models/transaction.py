@@ -10,10 +10,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TypedDict
+from typing import Annotated, TypedDict
+
+from chargeover_async._refs import Ref
 
 from ._json.base import Mixed, Record
-from ._json.checks import Day, Id, Integer, MixedIn, Moment, Money, Secret, Text
+from ._json.checks import Day, Id, IdOrText, Integer, MixedIn, Moment, Money, Secret, Short, Text
 
 
 class AppliedAmount(Record, frozen=True, kw_only=True):
@@ -86,10 +88,15 @@ class Transaction(Record, frozen=True, kw_only=True):
 class AppliedAmountIn(TypedDict, total=False):
     """An invoice to apply to; without ``applied`` as much as there is (recording)."""
 
-    invoice_id: Id
+    invoice_id: IdOrText
     invoice_external_key: Text
     invoice_token: Text
     applied: Money
+
+
+# The vendor's Ruby client sends ids alone, as numbers and as text (recordings
+# `invoice_attempt_payment`, `attempt_payment_of_invoice`); here they are sent in full.
+AppliedIn = Annotated[AppliedAmountIn | int | str | Ref, Short("invoice_id")]
 
 
 class NewPayMethod(TypedDict, total=False):
@@ -128,7 +135,7 @@ class _Paying(TypedDict, total=False):
     customer_external_key: Text
     customer_token: Text
     amount: Money
-    applied_to: Sequence[AppliedAmountIn]
+    applied_to: Sequence[AppliedIn]
 
 
 class TransactionPay(_Paying, total=False):
@@ -185,7 +192,7 @@ class TransactionRefunding(TypedDict, total=False):
 class TransactionApply(TypedDict, total=False):
     """What `Transactions.change_applied_amounts` sends."""
 
-    applied_to: Sequence[AppliedAmountIn]
+    applied_to: Sequence[AppliedIn]
 
 
 TransactionEmail = TypedDict(
@@ -203,22 +210,6 @@ TransactionEmail = TypedDict(
     total=False,
 )
 """What `Transactions.email` may override; ``message_id`` picks the template."""
-
-__all__ = (
-    "AppliedAmount",
-    "AppliedAmountIn",
-    "CreditCreate",
-    "NewPayMethod",
-    "RefundCreate",
-    "Transaction",
-    "TransactionApply",
-    "TransactionCreate",
-    "TransactionEmail",
-    "TransactionPay",
-    "TransactionRefund",
-    "TransactionRefunding",
-)
-
 
 __all__ = (
     "AppliedAmount",

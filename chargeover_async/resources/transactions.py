@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Unpack
 
+from chargeover_async._refs import Ref
 from chargeover_async.errors import UsageError
 from chargeover_async.models import (
     AppliedAmountIn,
@@ -188,7 +189,7 @@ class Transactions(Resource[Transaction]):
     def change_applied_amounts(
         self,
         target: Target,
-        applied_to: Sequence[AppliedAmountIn],
+        applied_to: Sequence[AppliedAmountIn | int | str | Ref],
         *,
         extra: Mapping[str, Any] | None = None,
         form: ActionForm = "query",

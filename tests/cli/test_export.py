@@ -20,6 +20,7 @@ from support.waiting import wait_until
 
 from chargeover_async import __main__
 from chargeover_async.cli import cli
+from chargeover_async.export.reader import Reader
 from chargeover_async.sandbox import Sandbox, Variant
 
 ENV = ("CHARGEOVER_URL", "CHARGEOVER_USERNAME", "CHARGEOVER_PASSWORD")
@@ -221,3 +222,77 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(account: Sandbox) -> None
     words = process.stderr.read()
     process.stderr.close()
     assert (process.wait(600), words) == (1, b"")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize(
+    ("redirection", "code", "words"),
+    [
+        (">/dev/full", 1, "Stopped: standard output cannot be written: No space left on device"),
+        (">&-", 4, "standard output is closed: name a file with --output"),
+        (">/dev/null 2>&-", 0, ""),
+        (">/dev/null 2>/dev/full", 0, ""),
+    ],
+)
+def test_standard_streams_that_are_closed_or_full(
+    account: Sandbox, redirection: str, code: int, words: str
+) -> None:
+    """Never a traceback, always the code; what can be said is said."""
+    fill(account, 3)
+    process = shell(f"{COMMAND} {redirection}")
+    found = process.stderr.decode()
+    assert (process.returncode, words in found) == (code, True), found
+    assert "Traceback" not in found
+    assert "Exception ignored" not in found
+
+
+COMMAND = f"{sys.executable} -m chargeover_async export customer"
+
+
+def shell(command: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # noqa: S603 - our own command
+        ["/bin/sh", "-c", command],
+        stderr=subprocess.PIPE,
+        env=environment(),
+        check=False,
+        timeout=600,
+    )
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform == "win32", reason="as POSIX has it")
+def test_a_file_that_grows_too_large(account: Sandbox) -> None:
+    """As on a full disk: the file of before stays, and the command says how much is safe."""
+    fill(account, 3_000)
+    Path("c.jsonl").write_text("old\n")
+    process = shell(f"ulimit -f 1000; {COMMAND} --output c.jsonl --json")
+    found = process.stderr.decode()
+    assert process.returncode == 1, found
+    assert "Traceback" not in found
+    assert "c.jsonl cannot be written: File too large" in found
+    assert Path("c.jsonl").read_text() == "old\n"
+    assert json.loads(found.splitlines()[-1])["records"] == saved()
+    result = run("customer", "--output", "c.jsonl")
+    assert result.exit_code == 0, result.stderr
+    assert Path("c.jsonl").read_bytes().count(b"\n") == 3_000
+
+
+def test_sync_says_when_records_are_missing(
+    account: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the code of what is not whole."""
+    fill(account, 3)
+    monkeypatch.setattr(Reader, "is_short", property(lambda _: True))
+    result = sync("customer", "--folder", "news", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["is_short"]) == (1, True)
+    assert "the next run begins where this one did" in result.stderr
+
+
+def test_an_export_that_cannot_go_on_says_so(account: Sandbox) -> None:
+    """Notes are read by offset: what is there of them is begun anew."""
+    for number in range(1, 700):
+        account.store.seed("note", {"note": f"{number}"})
+    account.faults.script([None, None, *["500"] * 9])
+    result = run("note", "--output", "n.jsonl")
+    assert (result.exit_code, "The same command begins anew." in result.stderr) == (1, True)

@@ -20,7 +20,13 @@ from hypothesis import strategies as st
 from support.scripted import World, created
 
 from chargeover_async import Ref, UsageError
-from chargeover_async.models import CustomerCreate, InvoiceCreate, ItemCreate, UserCreate
+from chargeover_async.models import (
+    CustomerCreate,
+    InvoiceCreate,
+    ItemCreate,
+    TransactionPay,
+    UserCreate,
+)
 from chargeover_async.models._json.checks import MAX_ID, Flag, Integer, Moment, check_json
 from chargeover_async.models._json.read import encode
 from chargeover_async.models._json.shape import shape_of
@@ -395,6 +401,36 @@ def test_lines_may_come_in_any_sequence(lines: Any):
     call = World().co.invoices.create(customer_id=1, line_items=lines)
     call.close()
     assert call.payload["line_items"] == [{"item_id": 1}]
+
+
+@pytest.mark.parametrize(
+    ("entry", "sent"),
+    [
+        (10088, {"invoice_id": 10088}),
+        ("10064", {"invoice_id": 10064}),
+        ({"invoice_id": 7, "applied": "1.50"}, {"invoice_id": 7, "applied": "1.50"}),
+        ({"invoice_external_key": "10064"}, {"invoice_external_key": "10064"}),
+    ],
+)
+def test_an_invoice_to_pay_may_be_its_id_alone(entry: Any, sent: Any):
+    """As the vendor's Ruby client has it; what is sent is the documented form."""
+    payload, refs = shape_of(TransactionPay).prepare({"applied_to": [entry]}, "test")
+    assert (payload, refs) == ({"applied_to": [sent]}, [])
+
+
+def test_an_invoice_of_the_same_batch_may_stand_alone():
+    """A reference keeps its place, so that a batch can write it."""
+    reference = Ref("x")
+    payload, refs = shape_of(TransactionPay).prepare({"applied_to": [reference]}, "test")
+    assert payload == {"applied_to": [{"invoice_id": reference}]}
+    assert refs == [(("applied_to", 0, "invoice_id"), reference)]
+
+
+@pytest.mark.parametrize("entry", ["a key", "", "-1", "1.0", "٣", True, 1.5, None, [1], -1])
+def test_what_is_no_invoice_is_refused(entry: Any):
+    """By the name of the field that it stands for."""
+    with pytest.raises(UsageError, match=r"applied_to\[0\]"):
+        shape_of(TransactionPay).prepare({"applied_to": [entry]}, "test")
 
 
 @pytest.mark.parametrize(

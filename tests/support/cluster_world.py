@@ -8,6 +8,7 @@ it without a word (`os._exit`), anything else lets it go on.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -15,8 +16,11 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.request import urlopen
 
 import msgspec
+from support.places import TESTS
+from support.waiting import wait_until
 
 from chargeover_async import QuotaSettings, RetryPolicy
 from chargeover_async.cluster import Connect, PartReport, write_part
@@ -70,6 +74,17 @@ def keys(sandbox: Sandbox, name: str = "customer") -> list[str]:
     return [str(record["external_key"]) for record in sandbox.store.records(name)]
 
 
+def wait_for_customers(url: str, count: int) -> None:
+    """Come back when a sandbox in another process holds that many."""
+    state = url.replace("/api/v3", "/_sandbox/state")
+
+    def there() -> bool:
+        with urlopen(state) as answer:  # noqa: S310 - loopback
+            return bool(json.load(answer)["records"]["customer"] >= count)
+
+    wait_until(there)
+
+
 def start_part(
     sandbox: Sandbox,
     share: Path,
@@ -81,7 +96,7 @@ def start_part(
     """`write_part` in a process of its own."""
     import chargeover_async
 
-    root = str(Path(chargeover_async.__file__).parents[1])
+    root = Path(chargeover_async.__file__).parents[1]
     arguments = (sandbox.url, share, attempt, rows, stop_at)
     return subprocess.Popen(  # noqa: S603 - the interpreter that runs this, and this file
         [sys.executable, __file__, *map(str, arguments)],
@@ -91,7 +106,7 @@ def start_part(
         text=True,
         env={
             **os.environ,
-            "PYTHONPATH": root,
+            "PYTHONPATH": f"{root}{os.pathsep}{TESTS}",
             "CHARGEOVER_USERNAME": sandbox.username,
             "CHARGEOVER_PASSWORD": sandbox.password,
         },

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
+from support.cluster_world import wait_for_customers
 
 from chargeover_async.sandbox import Sandbox
 from chargeover_async.spark import ChargeOverSource
@@ -66,12 +64,7 @@ class _Killed(Writer):
         )
         for number, rows in enumerate(slices):
             if number == 4 and current_task().partition == 1 and not self._flag.exists():
-                self._wait_until_some_are_there()
+                wait_for_customers(self._connect.url, 250)
                 self._flag.touch()
                 os._exit(9)
             yield rows
-
-    def _wait_until_some_are_there(self) -> None:
-        url = self._connect.url.replace("/api/v3", "/_sandbox/state")
-        while json.load(urlopen(url))["records"]["customer"] < 250:  # noqa: S310 - loopback
-            time.sleep(0.01)

@@ -20,6 +20,7 @@ from .checks import (
     Check,
     Path,
     Refs,
+    Short,
     check_key_at,
     check_mapping,
     check_mixed,
@@ -143,6 +144,19 @@ def _nested(shape: Shape) -> Check:
     return check
 
 
+def _short(field: str, nested: Check) -> Check:
+    def check(value: Any, path: Path, refs: Refs) -> dict[str, Any]:
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+            value = int(value)
+        if value is None:
+            raise refuse(path, value, f"a mapping, or {field} alone")
+        full = value if isinstance(value, Mapping) else {field: value}
+        checked: dict[str, Any] = nested(full, path, refs)
+        return checked
+
+    return check
+
+
 def _each(check_entry: Check, *, has_secret: bool) -> Check:
     def check(value: Any, path: Path, refs: Refs) -> list[Any]:
         if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
@@ -155,10 +169,14 @@ def _each(check_entry: Check, *, has_secret: bool) -> Check:
 def _compile(name: str, annotation: Any, model: Any) -> tuple[str, Check, bool]:
     """The kind of a field, its check, and whether a secret may be in it."""
     if get_origin(annotation) is Annotated:
-        kind = str(get_args(annotation)[1])
+        kind = get_args(annotation)[1]
+        if isinstance(kind, Short):
+            (typed_dict,) = filter(is_typeddict, _options(annotation))
+            shape = shape_of(typed_dict, model)
+            return "object", _short(kind.field, _nested(shape)), shape.has_secret
         if kind == "text" and is_key(name):
             kind = "key"
-        return kind, CHECKS[kind], kind == "secret"
+        return kind.removesuffix(" or text"), CHECKS[kind], kind == "secret"
     if is_typeddict(annotation):
         shape = shape_of(annotation, model)
         return "object", _nested(shape), shape.has_secret

@@ -262,6 +262,8 @@ def _json(entry: LogEntry, answer: Answer, request: web.Request) -> web.Response
     if answer.record is not None:
         name, id_ = answer.record
         headers["Location"] = f"{request.scheme}://{request.host}{PREFIX}/{name}/{id_}"
+    if answer.code == 401:  # clients such as httplib2 send nothing until they are asked
+        headers["WWW-Authenticate"] = 'Basic realm="ChargeOver"'
     return web.Response(status=answer.code, body=encode(answer.envelope()), headers=headers)
 
 

@@ -7,7 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from chargeover_async.models import Customer
-from chargeover_async.sandbox.objects.account.shared import DEFAULT_CURRENCY, DEFAULT_TERMS, SHARED
+from chargeover_async.sandbox.objects.account.shared import (
+    BLOCKS,
+    DEFAULT_CURRENCY,
+    DEFAULT_TERMS,
+    SHARED,
+)
 from chargeover_async.sandbox.objects.account.user import set_name
 from chargeover_async.sandbox.objects.money.applying import counts, held_by, touching
 from chargeover_async.sandbox.objects.money.due import RECURRING, STATUS, TOTALS
@@ -294,6 +299,7 @@ CUSTOMER = Spec(
     choices={"terms_id": "terms", "currency_id": "currency"},
     derived={
         **SHARED,
+        **BLOCKS,
         **{name: _contact(own) for name, own in _CONTACT.items()},
         "superuser_token": _contact("token"),
         "display_as": lambda _store, row: row.data.get("company") or "",

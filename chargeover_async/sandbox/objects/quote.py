@@ -16,6 +16,7 @@ from chargeover_async.sandbox.objects.account.pricing import new_tierset, take, 
 from chargeover_async.sandbox.objects.account.shared import (
     DEFAULT_CURRENCY,
     DEFAULT_TERMS,
+    PRINTED_BLOCKS,
     SHARED,
     terms_days,
 )
@@ -186,6 +187,7 @@ QUOTE = Spec(
     },
     derived={
         **{name: derive for name, derive in SHARED.items() if name != "terms_days"},
+        **PRINTED_BLOCKS,
         "due_date": _due,
         "quote_status_name": _status(0),
         "quote_status_state": _status(1),

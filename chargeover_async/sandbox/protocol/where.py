@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
-from .answers import INVALID, Refused
+from .answers import Refused
 from .values import DATE, FLAG, INTEGER, MOMENT, NUMBER, moment
 
 DEFAULT_LIMIT = 10  # vendor's text, "Paging"
@@ -105,15 +105,18 @@ def _split(where: str) -> list[list[str]]:
 
 
 def parse_order(order: str) -> list[Order]:
-    """The fields to sort by; a missing direction is ascending (UNVERIFIED)."""
+    """The fields to sort by; a missing direction is ascending (UNVERIFIED).
+
+    A field with a direction that is none counts nothing (recording `package_latest_invoice` of the
+    vendor's Ruby client: ``order=invoice_date:DESClimit=1?offset=0`` was answered with 200).
+    """
     orders: list[Order] = []
     for part in order.split(","):
         if not part.strip():
             continue
         field, _, direction = part.strip().partition(":")
-        if direction.upper() not in ("", "ASC", "DESC"):
-            raise Refused(INVALID)
-        orders.append(Order(field, direction.upper() == "DESC"))
+        if direction.upper() in ("", "ASC", "DESC"):
+            orders.append(Order(field, direction.upper() == "DESC"))
     return orders
 
 

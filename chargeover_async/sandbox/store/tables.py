@@ -65,7 +65,7 @@ class Spec:
     references: Mapping[str, str] = field(default_factory=dict[str, str])  # prefix -> object
     choices: Mapping[str, str] = field(default_factory=dict[str, str])  # field -> object it names
     derived: Mapping[str, Derive] = field(default_factory=dict[str, Derive])
-    through: frozenset[str] = frozenset()  # derived, yet taken from the caller by a hook
+    through: frozenset[str] = frozenset()  # derived, yet a hook takes what is given
     sticky: frozenset[str] = frozenset()  # derived, and a given value outlives an update
     nested: Mapping[str, NestedField] = field(default_factory=dict[str, NestedField])
     indexes: tuple[str, ...] = ()

@@ -8,6 +8,11 @@ import signal
 import sys
 from io import StringIO
 from pathlib import Path
+from urllib.request import (
+    HTTPBasicAuthHandler,
+    HTTPPasswordMgrWithDefaultRealm,
+    build_opener,
+)
 
 import aiohttp
 import pytest
@@ -124,6 +129,32 @@ async def test_wrong_credentials_are_refused(sandbox, header):
     """Anything but the right name and password is a 401, and nothing is done."""
     status, _ = await get(sandbox, {"Authorization": header})
     assert status == 401
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic ???"}])
+async def test_a_401_says_how_to_come_in(sandbox, headers):
+    """Every 401 does; a success has no such header."""
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{sandbox.url}/customer", headers=headers) as response:
+            assert response.status == 401
+            assert response.headers["WWW-Authenticate"].startswith('Basic realm="')
+        auth = {"Authorization": aiohttp.encode_basic_auth("sandbox", "sandbox")}
+        async with session.get(f"{sandbox.url}/customer", headers=auth) as response:
+            assert "WWW-Authenticate" not in response.headers
+
+
+async def test_client_that_waits_to_be_asked_gets_in(sandbox):
+    """As httplib2 does, and with it the vendor's Python client."""
+    passwords = HTTPPasswordMgrWithDefaultRealm()
+    passwords.add_password(None, sandbox.url, "sandbox", "sandbox")
+    opener = build_opener(HTTPBasicAuthHandler(passwords))
+
+    def ask():
+        with opener.open(f"{sandbox.url}/customer", timeout=300) as answer:
+            return answer.status
+
+    assert await asyncio.to_thread(ask) == 200
+    assert [entry.status for entry in sandbox.log] == [401, 200]
 
 
 async def test_wrong_credentials_do_nothing(sandbox):

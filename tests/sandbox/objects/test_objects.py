@@ -533,6 +533,66 @@ def test_harmless_invoice_actions_answer_true(account, name):
 
 
 @pytest.mark.parametrize(
+    ("address", "printed"),
+    [
+        (
+            ("72 E Blue Grass Road", "Burlington", "VT", "05401", "United States"),
+            "72 E Blue Grass Road\r\nBurlington, VT 05401\r\nUnited States",
+        ),
+        (
+            ("144 Ross Hill", "Huntington", "Vermont", "05462", ""),
+            "144 Ross Hill\r\nHuntington, Vermont 05462",
+        ),
+        (("", "Burlington", "", "", "US"), "Burlington\r\nUS"),
+        ((None, None, "VT", "05401", None), "VT 05401"),
+        (("", "", "", "", ""), ""),
+    ],
+)
+def test_address_of_an_invoice_is_printed_as_recorded(account, address, printed):
+    """With a comma and CRLF; that of its customer with blanks and LF. Quotes are like invoices."""
+    names = ("addr1", "city", "state", "postcode", "country")
+    fields = {f"bill_{name}": part for name, part in zip(names, address, strict=True)}
+    account.customer(**fields)
+    line = {"item_id": account.item()}
+    account.invoice(1, line, **fields)
+    account.ok(
+        "POST", "/quote", {"customer_id": 1, "paycycle": "one", "line_items": [line], **fields}
+    )
+    for path in ("/invoice/10000", "/quote/1"):
+        assert account.ok("GET", path)["bill_block"] == printed
+    own = account.ok("GET", "/customer/1")["bill_block"]
+    assert own == printed.replace("\r\n", "\n").replace(",", "")
+
+
+def test_lines_have_the_recorded_amounts_of_taxes(account):
+    """All of an untaxed line is taxable; a seeded tax stays with its line until that changes."""
+    account.customer()
+    account.item(name="Thing")
+    account.invoice(1, {"item_id": 1, "line_rate": "16.50", "line_quantity": 2})
+    names = ("tax_taxable", "tax_taxed", "tax_total")
+    (line,) = account.ok("GET", "/invoice/10000")["line_items"]
+    assert [line[name] for name in names] == [33, 0, 0]
+    taxed = {"item_id": 1, "line_rate": 500, "is_taxed": "1", "line_item_id": 90}
+    taxed |= dict(zip(names, (500, 0, 35), strict=True))
+    lines = [taxed, {"item_id": 1, "line_rate": 1, "line_item_id": 91}]
+    account.store.seed(
+        "invoice", {"customer_id": 1, "total": 536, "taxes": 35, "line_items": lines}
+    )
+    read = account.ok("GET", "/invoice/10001")
+    assert (read["subtotal"], read["sum_onetime"], read["taxes"]) == (501, 501, 35)
+    account.ok("PUT", "/invoice/10001", {"line_items": read["line_items"]})
+    again = account.ok("GET", "/invoice/10001")
+    assert {**again, "mod_datetime": 0} == {**read, "mod_datetime": 0}
+    change = [{"line_item_id": 90}, {"line_item_id": 91, "line_rate": 2}]
+    account.ok("PUT", "/invoice/10001", {"line_items": change})
+    changed = account.ok("GET", "/invoice/10001")
+    assert (changed["total"], changed["taxes"], changed["sum_onetime"]) == (537, 35, 502)
+    assert [line["tax_taxable"] for line in changed["line_items"]] == [500, 2]
+    account.ok("PUT", "/invoice/10001", {"line_items": [{"line_item_id": 90, "line_rate": 100}]})
+    assert account.ok("GET", "/invoice/10001")["total"] == 100  # no tax is ever added
+
+
+@pytest.mark.parametrize(
     "schedule",
     [
         [{"amount": 5, "date": "2026-04-01"}, {"amount": "5", "date": "2026-05-01"}],

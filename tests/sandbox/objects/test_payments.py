@@ -83,7 +83,7 @@ def test_recorded_payment_reads_as_recorded(shop):
         "currency_symbol": "$",
         "currency_iso4217": "USD",
         "customer_id": 1,
-        "applied_to": [{"invoice_id": "10000", "applied": 30}],
+        "applied_to": [{"invoice_id": 10000, "applied": 30}],
         "applied": 30,
         "unapplied": 0,
         "transaction_status_name": "Success",
@@ -159,9 +159,9 @@ def test_invoices_are_found_by_their_transaction(shop):
 def test_an_amount_is_split_in_order(shop):
     """As much as there is and is due; the rest stays unapplied."""
     first = pay(shop, 45, 10000, 10001, 10002)
-    assert applied(shop, first) == {"10000": 30, "10001": 15}
+    assert applied(shop, first) == {10000: 30, 10001: 15}
     second = pay(shop, 60, {"invoice_id": 10002, "applied": "49.99"}, {"invoice_id": 10001})
-    assert applied(shop, second) == {"10002": Decimal("49.99"), "10001": 5}
+    assert applied(shop, second) == {10002: Decimal("49.99"), 10001: 5}
     assert transaction(shop, second)["unapplied"] == Decimal("5.01")
     assert balances(shop) == [0, 0, Decimal("0.01")]
 
@@ -177,7 +177,7 @@ def test_invoices_are_named_by_key_or_token(shop, key):
 
 @pytest.mark.parametrize(
     ("amount", "found"),
-    [(50, {"10002": 50}), (45, {"10000": 30, "10001": 15}), (20, {"10001": 20})],
+    [(50, {10002: 50}), (45, {10000: 30, 10001: 15}), (20, {10001: 20})],
 )
 def test_best_fit_is_by_amount_then_date(shop, amount, found):
     """auto_apply picks the invoice of just that amount, else the oldest ones."""
@@ -201,7 +201,7 @@ def test_best_fit_is_by_amount_then_date(shop, amount, found):
         {"customer_id": 1, "transaction_type": "ref", "amount": 5},
         {"customer_id": 1, "transaction_type": "cre", "gateway_method": "check", "amount": 5},
         {"customer_id": 1, **CHECK, "amount": 5, "applied_to": "10000"},
-        {"customer_id": 1, **CHECK, "amount": 5, "applied_to": [10000]},
+        {"customer_id": 1, **CHECK, "amount": 5, "applied_to": [[10000]]},
         {"customer_id": 1, **CHECK, "amount": 5, "applied_to": [{}]},
         {"customer_id": 1, **CHECK, "amount": 5, "applied_to": [{"invoice_id": 9}]},
         {"customer_id": 1, **CHECK, "amount": 5, "applied_to": {"a": {"invoice_id": 10000}}},
@@ -270,7 +270,7 @@ def test_applied_amounts_are_replaced(shop, form, keyed):
     sent = {str(i): each for i, each in enumerate(entries)} if keyed else entries
     path = form.format("changeAppliedAmounts")
     assert shop.ok("POST", path, {"applied_to": sent}) is True
-    assert applied(shop, 1) == {"10002": 40, "10000": 5}
+    assert applied(shop, 1) == {10002: 40, 10000: 5}
     assert balances(shop) == [25, 20, 10]
     assert shop.ok("GET", "/invoice/10000")["paid_date"] is None
     assert shop.ok("POST", path, {"applied_to": {} if keyed else []}) is True
@@ -301,7 +301,7 @@ def test_what_an_invoice_held_is_free_again(shop, gone):
         shop.ok("POST", "/invoice/10000?action=void")
     else:
         shop.ok("DELETE", "/invoice/10000")
-    assert applied(shop, 1) == {"10001": 10}
+    assert applied(shop, 1) == {10001: 10}
     assert transaction(shop, 1)["unapplied"] == 30
     assert shop.ok("GET", "/customer/1")["paid"] == 40
 
@@ -313,7 +313,7 @@ def test_a_smaller_invoice_gives_back_the_excess(shop):
     lines = [{"line_item_id": line, "line_rate": 35}]
     shop.ok("PUT", "/invoice/10002", {"line_items": lines})
     assert shop.ok("GET", "/invoice/10002")["balance"] == 0
-    assert (applied(shop, 1), transaction(shop, 1)["unapplied"]) == ({"10002": 35}, 5)
+    assert (applied(shop, 1), transaction(shop, 1)["unapplied"]) == ({10002: 35}, 5)
 
 
 # Refunds and voids
@@ -322,20 +322,65 @@ def test_a_smaller_invoice_gives_back_the_excess(shop):
 def test_refund_takes_the_unapplied_part_first(shop):
     """All of it without an amount; the invoice is open again, and the two name each other."""
     pay(shop, 40, 10000)
-    first = shop.ok("POST", "/transaction/1?action=refund", {"amount": "15"})["id"]
-    record = transaction(shop, first)
+    answered = shop.ok("POST", "/transaction/1?action=refund", {"amount": "15"})
+    assert answered == {"id": "2"}  # text, as recorded
+    record = transaction(shop, 2)
     assert (record["amount"], record["transaction_type_name"]) == (-15, "Refund")
-    assert record["applied_to"] == [{"invoice_id": "10000", "applied": -5}]
+    assert record["applied_to"] == [{"invoice_id": 10000, "applied": -5}]
     assert record["payments"] == [{"transaction_id": 1}]
     assert (balances(shop), transaction(shop, 1)["unapplied"]) == ([5, 20, 50], 0)
-    second = shop.ok("POST", "/transaction/1/_action/refund", {})["id"]
-    assert transaction(shop, second)["amount"] == -25
+    assert shop.ok("POST", "/transaction/1/_action/refund", {}) == {"id": "3"}
+    assert transaction(shop, 3)["amount"] == -25
     refunds = transaction(shop, 1)["refunds"]
-    assert refunds == [{"transaction_id": first}, {"transaction_id": second}]
+    assert refunds == [{"transaction_id": 2}, {"transaction_id": 3}]
     invoice = shop.ok("GET", "/invoice/10000")
-    assert (invoice["payments"], invoice["invoice_status_state"]) == (0, "o")
+    assert (invoice["payments"], invoice["applied"], invoice["balance"]) == (30, 60, 30)
+    assert invoice["invoice_status_state"] == "o"
     assert shop.ok("GET", "/customer/1")["paid"] == 0
     assert "only 0" in shop.refused("POST", "/transaction/1?action=refund", {})
+
+
+@pytest.mark.parametrize("form", [[10000], ["10000"], {"0": 10000}, [{"invoice_id": "10000"}]])
+@pytest.mark.parametrize("path", ["/transaction", "/transaction?action=pay"])
+def test_an_invoice_may_be_named_by_its_id_alone(shop, form, path):
+    """As the vendor's Ruby client does, which was recorded to be taken."""
+    shop.card(1)
+    shop.ok("POST", path, {"customer_id": 1, "amount": 30, **CHECK, "applied_to": form})
+    assert (applied(shop, 1), balances(shop)) == ({10000: 30}, [0, 20, 50])
+    shop.ok("POST", "/transaction/1?action=changeAppliedAmounts", {"applied_to": ["10001"]})
+    assert balances(shop) == [30, 0, 50]
+
+
+@pytest.mark.parametrize("form", [[True], [None], [[10000]], ["x"], [""], 10000, "10000", [-1]])
+def test_what_names_no_invoice_is_refused(shop, form):
+    """And nothing is paid."""
+    shop.refused(
+        "POST", "/transaction", {"customer_id": 1, "amount": 5, **CHECK, "applied_to": form}
+    )
+
+
+@pytest.mark.parametrize(
+    ("given_back", "shown"), [(None, (99, 198, 99)), (10, (99, 109, 10))], ids=["all", "a part"]
+)
+def test_what_was_paid_stays_when_it_is_given_back(account, given_back, shown):
+    """Payments, applied and balance of the recorded invoices 10085 and 10090."""
+    account.customer()
+    account.invoice(1, {"item_id": account.item(99)})
+    pay(account, 99, 10000)
+    fields = {} if given_back is None else {"amount": given_back}
+    account.ok("POST", "/transaction/1?action=refund", fields)
+    payment, refund = (transaction(account, id_) for id_ in (1, 2))
+    assert refund["gateway_transid"] == payment["gateway_transid"]
+    invoice = account.ok("GET", "/invoice/10000")
+    assert (invoice["payments"], invoice["applied"], invoice["balance"]) == shown
+    assert account.ok("GET", "/customer/1")["paid"] == 99 - (given_back or 99)
+    assert account.ok("GET", "/invoice?where=payments:EQUALS:99")[0]["invoice_id"] == 10000
+    account.store.seed("invoice", {**invoice, "customer_id": 1})  # as somebody exported it
+    again = account.ok("GET", "/invoice/10000")
+    assert (again["payments"], again["applied"], again["balance"]) == shown
+    account.ok("POST", "/transaction/2?action=void", {})
+    after = account.ok("GET", "/invoice/10000")
+    assert (after["payments"], after["applied"], after["balance"]) == (99, 99, 0)
 
 
 @pytest.mark.parametrize("amount", [41, 0, -5, "1.001"])
@@ -642,18 +687,17 @@ def test_money_is_neither_lost_nor_made(make_account, steps):
     invoices = account.store.records("invoice")
     rows = account.store.records("transaction")
     for invoice in invoices:
-        held = {"payments": 0, "credits": 0}
+        held = dict.fromkeys(("pay", "ref", "cre"), 0)
         for row in rows:
             for entry in row["applied_to"]:
-                if int(entry["invoice_id"]) == invoice["invoice_id"]:
-                    held["credits" if row["transaction_type"] == "cre" else "payments"] += entry[
-                        "applied"
-                    ]
-        assert (invoice["payments"], invoice["credits"]) == (held["payments"], held["credits"])
-        assert min(invoice["payments"], invoice["credits"]) >= 0
+                if entry["invoice_id"] == invoice["invoice_id"]:
+                    held[row["transaction_type"]] += entry["applied"]
+        assert (invoice["payments"], invoice["credits"]) == (held["pay"], held["cre"])
+        assert invoice["applied"] == held["pay"] + held["cre"] - held["ref"]
+        assert min(held["pay"] + held["ref"], held["cre"]) >= 0
         assert invoice["balance"] >= 0
         if invoice["void_datetime"] is None:
-            assert invoice["balance"] == invoice["total"] - held["payments"] - held["credits"]
+            assert invoice["balance"] == invoice["total"] - sum(held.values())
     moved = [row for row in rows if row["gateway_status"] and row["void_datetime"] is None]
     for row in rows:
         assert row["applied"] == sum(entry["applied"] for entry in row["applied_to"])
@@ -666,7 +710,10 @@ def test_money_is_neither_lost_nor_made(make_account, steps):
         kinds = ("pay", "ref") if kind == "pay" else ("cre",)
         amounts = sum(row["amount"] for row in moved if row["transaction_type"] in kinds)
         free = sum(row["unapplied"] for row in moved if row["transaction_type"] in kinds)
-        assert amounts == free + sum(invoice[column] for invoice in invoices)
+        kept = sum(invoice[column] for invoice in invoices)
+        if kind == "pay":
+            kept -= sum(each["applied"] - each["payments"] - each["credits"] for each in invoices)
+        assert amounts == free + kept
     paid = sum(row["amount"] for row in moved if row["transaction_type"] in ("pay", "ref"))
     customer = account.store.find("customer", 1)
     assert customer["paid"] == paid
@@ -705,6 +752,9 @@ async def test_client_moves_money(sandbox):
         for form in ("query", "path"):
             assert await co.transactions.change_applied_amounts(credit.id, applied, form=form)
         assert (await co.invoices.get(bills[1])).balance == Decimal(18)
+        assert await co.transactions.change_applied_amounts(credit.id, [bills[1]])
+        assert (await co.invoices.get(bills[1])).balance == Decimal("15.5")
+        assert await co.transactions.change_applied_amounts(credit.id, applied)
         back = await co.transactions.create_refund(
             customer_id=customer,
             amount=Decimal(-10),

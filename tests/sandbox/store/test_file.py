@@ -130,6 +130,9 @@ def test_file_of_the_first_version_is_opened(path):
     assert customer["custom_1"] == {"deep": [1, Decimal("2.50"), None]}
     assert store.find("customer", 50)["total"] == 7
     assert post(store, "customer", {"external_key": "gone"}).code == 400
+    assert store.find("invoice", 10000)["payments"] == Decimal("34.50")  # less the refund, as then
+    assert post(store, "transaction/2?action=void", {}).response is True
+    assert store.find("invoice", 10000)["payments"] == 40
     card = {"number": "4111111111111111", "expdate": "2099-01-01"}
     assert post(store, "invoice/10000?action=pay", card).response is True
     assert store.find("invoice", 10000)["balance"] == 0

@@ -32,21 +32,22 @@ def _of(object_: str, key: str, default: int, name: str, unknown: Any) -> _Deriv
     return derive
 
 
-def block(prefix: str) -> _Derive:
+def block(prefix: str, *, after_city: str = " ", line_end: str = "\n") -> _Derive:
     """Derives a whole address as printable text.
 
-    Lines that are empty vanish; city, state and postcode share one, joined by blanks without a
-    comma (recordings `one_customer`, `new_customer`).
+    Lines that are empty vanish; city, state and postcode share one (recordings `one_customer`,
+    `new_customer`).
     """
     addresses = tuple(f"{prefix}_addr{number}" for number in (1, 2, 3))
-    places = tuple(f"{prefix}_{name}" for name in ("city", "state", "postcode"))
-    country = f"{prefix}_country"
+    city, country = f"{prefix}_city", f"{prefix}_country"
+    places = tuple(f"{prefix}_{name}" for name in ("state", "postcode"))
 
     def derive(_store: Tables, row: Record) -> str:
         get = row.data.get
         place = " ".join(part for name in places if (part := get(name)))
+        place = after_city.join(part for part in (get(city), place) if part)
         lines = [get(name) for name in addresses]
-        return "\n".join(line for line in (*lines, place, get(country)) if line)
+        return line_end.join(line for line in (*lines, place, get(country)) if line)
 
     return derive
 
@@ -58,8 +59,12 @@ SHARED: Mapping[str, _Derive] = {
     "terms_days": terms_days,
     "currency_iso4217": currency("iso4217"),
     "currency_symbol": currency("symbol"),
-    "bill_block": block("bill"),
-    "ship_block": block("ship"),
+}
+# Of customers, and of what is printed for them: invoices (recordings `query_invoices`,
+# `invoice_customer` of the vendor's Ruby client) and quotes (page "Get a specific quote").
+BLOCKS: Mapping[str, _Derive] = {f"{kind}_block": block(kind) for kind in ("bill", "ship")}
+PRINTED_BLOCKS: Mapping[str, _Derive] = {
+    f"{kind}_block": block(kind, after_city=", ", line_end="\r\n") for kind in ("bill", "ship")
 }
 
 

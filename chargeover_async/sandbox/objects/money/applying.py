@@ -2,13 +2,16 @@
 
 Invariants, whatever is done in whatever order:
 
-1. What an invoice shows as payments and credits is what a seed gave it plus what the transactions
-   that are applied to it hold for it.
+1. What an invoice shows as payments and credits is what a seed gave it plus what the payments and
+   credits that are applied to it hold for it. Refunds take nothing from what it shows as payments,
+   though they do from what it is stored as; ``applied`` counts them once more (recording
+   `query_invoices` of the vendor's Ruby client: 99 paid and given back are payments of 99, applied
+   198 and a balance of 99).
 2. An invoice's balance does not fall below zero: what is too much becomes unapplied again.
 3. ``applied`` and ``unapplied`` of a transaction add up to its amount, less what was refunded of
    the part that was not applied (``returned``).
 4. A payment stays applied with at least what its own refunds took from an invoice, and the payments
-   and credits of an invoice do not fall below zero.
+   of an invoice less its refunds, and its credits, do not fall below zero.
 
 No source shows how the real account splits a payment: where it is not stated otherwise the rules
 here are UNVERIFIED.
@@ -32,8 +35,8 @@ from .due import balance_of, forget_amounts, status_of
 _ZERO = Decimal(0)
 _CENTS = -2
 
-# Where each type shows on an invoice (recordings: payments and credits).
-COLUMN = {"pay": "payments", "ref": "payments", "spl": "payments", "cre": "credits"}
+# What each type moves on an invoice.
+COLUMN = {"pay": "payments", "ref": "refunded", "spl": "payments", "cre": "credits"}
 
 
 class Wish(NamedTuple):
@@ -61,6 +64,8 @@ def cents(sent: object) -> Decimal:
 def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
     """What an ``applied_to`` asks for: a list, or an object with the keys "0", "1", ...
 
+    An entry may be an invoice's id alone, number or text (recordings `invoice_attempt_payment`,
+    `attempt_payment_of_invoice` of the vendor's Ruby client).
     The invoices must be the customer's own or those of its children, whom a parent may pay for.
     Source of the two shapes: page "Adjust applied amounts" and the vendor's PHP sample.
     """
@@ -75,6 +80,8 @@ def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
         raise Refused(INVALID)
     found: dict[int, Wish] = {}
     for entry in sent:
+        if isinstance(entry, (int, str)):
+            entry = {"invoice_id": entry}
         if not is_object(entry):
             raise Refused(INVALID)
         invoice = need_named(store, entry, "invoice", "invoice")
@@ -182,11 +189,9 @@ def touching(store: Tables, invoice: Row) -> Iterator[Row]:
 
 
 def entries(held: dict[int, Decimal]) -> list[dict[str, Any]]:
-    """``applied_to`` as it is stored and shown: the id as a string (recordings)."""
+    """``applied_to`` as it is stored and shown; the id is a number in 9 of 11 recordings."""
     return [
-        {"invoice_id": str(id_), "applied": amount(applied)}
-        for id_, applied in held.items()
-        if applied
+        {"invoice_id": id_, "applied": amount(applied)} for id_, applied in held.items() if applied
     ]
 
 
@@ -197,9 +202,14 @@ def hold(store: Tables, row: Row, held: dict[int, Decimal], **changes: Any) -> N
 
 
 def move(store: Tables, invoice: Row, column: str, by: Decimal) -> None:
-    """Change an invoice's payments or credits, and what follows from them."""
+    """Change an invoice's payments, refunds or credits, and what follows from them."""
     before = status_of(store, invoice)
-    store.change(invoice, **{column: Decimal(invoice.data.get(column) or 0) + by})
+    changes: dict[str, Decimal] = {}
+    if column == "refunded":
+        changes[column] = max(Decimal(invoice.data.get(column) or 0) - by, _ZERO)
+        column = "payments"  # which are stored less what was refunded of them
+    changes[column] = Decimal(invoice.data.get(column) or 0) + by
+    store.change(invoice, **changes)
     store.forget(invoice)
     if invoice.data.get("void_datetime") is not None:
         return
@@ -254,7 +264,7 @@ def detach(store: Tables, refund: Row, invoice: Row) -> None:
             held_by(payment),
             returned=(payment.data.get("returned") or 0) - part,
         )
-    move(store, invoice, "payments", -part)
+    move(store, invoice, COLUMN["ref"], -part)
 
 
 def _give_back(store: Tables, invoice: Row, excess: Decimal | None) -> None:

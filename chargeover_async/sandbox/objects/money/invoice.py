@@ -10,6 +10,7 @@ from chargeover_async.models import Invoice
 from chargeover_async.sandbox.objects.account.shared import (
     DEFAULT_CURRENCY,
     DEFAULT_TERMS,
+    PRINTED_BLOCKS,
     SHARED,
     terms_days,
 )
@@ -32,7 +33,7 @@ from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
 from .applying import Part, release, settle, touching
 from .charging import charge, on_file, take_given
 from .due import balance_of, days_overdue, forget_amounts, is_overdue, is_paid, status
-from .lines import CUSTOM, KINDS, take_lines, total_of, values_of
+from .lines import CUSTOM, KINDS, costs_of, settle_amounts, take_lines, total_of, values_of
 from .transaction import apply_balance
 
 _ZERO = Decimal(0)
@@ -62,11 +63,13 @@ CUSTOMER_DEFAULTS = {"terms_id": DEFAULT_TERMS, "currency_id": DEFAULT_CURRENCY}
 def _update(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     data = draft.data
     if "line_items" in fields:
-        data["line_items"] = take_lines(
-            store, draft.id, fields["line_items"], data.get("line_items") or []
-        )
-        data["total"] = total_of(data["line_items"])
-        data["sum_base"] = data["sum_usage"] = _ZERO
+        before = data.get("line_items") or []
+        lines = data["line_items"] = take_lines(store, draft.id, fields["line_items"], before)
+        if costs_of(lines) != costs_of(before):  # else a seed may have had reasons for its amounts
+            data["taxes"] = sum((line["tax_total"] for line in lines), _ZERO)
+            data["total"] = total_of(lines) + data["taxes"]
+            for name in ("base", "usage"):
+                data[f"sum_{name}"] = total_of([line for line in lines if line.get(f"is_{name}")])
     if "date" in fields or "terms_id" in fields:
         if data.get("date") is None:
             data["date"] = store.today().isoformat()
@@ -90,14 +93,21 @@ def _delete(store: Tables, row: Row) -> None:
     forget_amounts(store, row.data.get("customer_id"))
 
 
-def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
+def _seed(store: Tables, draft: Draft, record: dict[str, Any]) -> None:
     data = draft.data
+    if record.get("payments") is not None:
+        paid, applied = (Decimal(str(record.get(n) or 0)) for n in ("payments", "applied"))
+        back = max(applied - paid - (data.get("credits") or 0), _ZERO)
+        data |= {"payments": paid - back, "refunded": back}
+        draft.forget(("payments",))
     lines: list[dict[str, Any]] = []
     for line in data.get("line_items") or ():
-        kept = {"line_quantity": 1, **line}
+        kept = {"line_quantity": 1, "invoice_id": draft.id, **line}
         for name, kind in KINDS.items():
             if kind == NUMBER:
                 kept[name] = amount(Decimal(str(kept.get(name) or 0)))
+        if line.get("tax_taxable") is None:
+            kept = settle_amounts(kept)
         if kept.get("line_item_id") is None:
             kept["line_item_id"] = store.number("line_item_id")
         store.used("line_item_id", kept["line_item_id"])
@@ -115,8 +125,19 @@ def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
 # Derived fields.
 
 
-def _applied(_store: Tables, row: Row) -> Decimal:
-    return _ZERO + (row.data.get("payments") or 0) + (row.data.get("credits") or 0)
+def _payments(_store: Tables, row: Row) -> Decimal:
+    return _ZERO + (row.data.get("payments") or 0) + (row.data.get("refunded") or 0)
+
+
+def _applied(store: Tables, row: Row) -> Decimal:
+    """Payments, credits and refunds, all of them added (see `applying`)."""
+    return _payments(store, row) + (row.data.get("refunded") or 0) + (row.data.get("credits") or 0)
+
+
+def _onetime(_store: Tables, row: Row) -> Decimal:
+    """What is neither recurring nor usage, without taxes (recording `query_invoices`)."""
+    total: Decimal = row.data["total"]
+    return total - sum(row.data.get(name) or 0 for name in ("taxes", "sum_base", "sum_usage"))
 
 
 def _transaction_ids(store: Tables, row: Row) -> list[int]:
@@ -235,16 +256,18 @@ INVOICE = Spec(
     ),
     create_only=frozenset(("customer_id", "currency_id", "class_id")),
     single_only=("line_items",),
+    private=frozenset(("refunded",)),
+    through=frozenset(("payments",)),
     references={"customer": "customer"},
     choices={"terms_id": "terms", "currency_id": "currency"},
     derived={
         **SHARED,
+        **PRINTED_BLOCKS,
         "subtotal": lambda _store, row: row.data["total"] - (row.data.get("taxes") or 0),
         "balance": balance_of,
+        "payments": _payments,
         "applied": _applied,
-        "sum_onetime": lambda _store, row: (
-            row.data["total"] - (row.data.get("sum_base") or 0) - (row.data.get("sum_usage") or 0)
-        ),
+        "sum_onetime": _onetime,
         "is_paid": is_paid,
         "is_void": lambda _store, row: row.data.get("void_datetime") is not None,
         "is_overdue": is_overdue,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -47,6 +48,20 @@ def line_total(line: dict[str, Any]) -> Decimal:
     return exact.quantize(CENT, ROUND_HALF_UP, EXACT)
 
 
+def settle_amounts(line: dict[str, Any]) -> dict[str, Any]:
+    """The line with what follows from its rate and quantity.
+
+    Recording `invoice_recurring_package_not_present` of the vendor's Ruby client, of a line without
+    a tax: all of it is taxable, and the tax is 0. No tax is ever added here.
+    """
+    return line | {"tax_taxable": amount(line_total(line)), "tax_taxed": 0, "tax_total": 0}
+
+
+def costs_of(lines: Iterable[dict[str, Any]]) -> list[tuple[int | None, Decimal]]:
+    """Number and total of each line: whether an update changed what they come to."""
+    return [(line["line_item_id"], line_total(line)) for line in lines]
+
+
 def total_of(lines: list[dict[str, Any]]) -> Decimal:
     """The sum of the lines; taxes are not modelled."""
     return sum((line_total(line) for line in lines), _ZERO)
@@ -76,6 +91,7 @@ def _take_line(store: Tables, sent: Any, known: dict[int, dict[str, Any]]) -> di
         raise Refused(INVALID)
     fields = sent
     line_item_id = fields.get("line_item_id")
+    present = None
     if line_item_id is None:
         line = _new_line(store, _item(store, fields))
     else:
@@ -94,7 +110,8 @@ def _take_line(store: Tables, sent: Any, known: dict[int, dict[str, Any]]) -> di
     for name, value in fields.items():
         if KINDS.get(name) == MIXED:
             line[name] = mixed(value)
-    return line
+    is_same = present is not None and costs_of([present]) == costs_of([line])
+    return line if is_same and "tax_total" in line else settle_amounts(line)
 
 
 def _item(store: Tables, fields: dict[str, Any]) -> Row:

@@ -14,7 +14,7 @@ from typing import Any
 from chargeover_async.sandbox.objects.account.cycles import times
 from chargeover_async.sandbox.objects.account.pricing import charges
 from chargeover_async.sandbox.objects.money.invoice import due_date
-from chargeover_async.sandbox.objects.money.lines import BLANK_LINE, total_of
+from chargeover_async.sandbox.objects.money.lines import BLANK_LINE, settle_amounts, total_of
 from chargeover_async.sandbox.protocol.answers import amount
 from chargeover_async.sandbox.records.events import tell_hooks
 from chargeover_async.sandbox.store.row import Row
@@ -47,6 +47,7 @@ def issue(store: Tables, package: Row, day: dt.date) -> Row:
     draft = store.draft("invoice", {k: v for k, v in fields.items() if v is not None})
     total = total_of(lines)  # refuses an amount beyond all bounds before anything is numbered
     draft.data["due_date"] = due_date(store, draft)
+    lines = [settle_amounts(line) for line in lines]
     for made in lines:
         made["line_item_id"] = store.number("line_item_id")
         made["invoice_id"] = draft.id

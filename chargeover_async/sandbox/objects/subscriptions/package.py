@@ -139,7 +139,7 @@ PACKAGE = Spec(
     },
     choices={"terms_id": "terms"},
     derived={
-        **{name: derive for name, derive in SHARED.items() if not name.endswith("_block")},
+        **SHARED,
         "paycycle_name": lambda _store, row: cycles.NAMES.get(row.data["paycycle"], ""),
         "paymethod_detail": paymethod_detail,
         "paymethod_name": lambda _store, row: METHODS.get(row.data.get("paymethod", "inv"), ""),
