@@ -150,3 +150,25 @@ async def test_right_ids_with_other_contents_are_not_trusted() -> None:
         found = [row.company async for row in records(co.customers)]
     assert found == [f"c {number}" for number in range(1, 2_000)]
     assert server.requests.count("/_bulk") <= 2
+
+
+@pytest.mark.parametrize("wrong", ["another's", "nobody's", "all swapped"])
+async def test_a_wrong_nested_record_is_never_handed_out(wrong: str) -> None:
+    """A single GET that answers another record, inside ``_bulk`` or alone, is an error."""
+
+    class Confused(ListServer):
+        def _answer(self, target: str, *, in_bulk: bool) -> Any:
+            _, _, number = target.partition("/customer/")
+            if not number:
+                return super()._answer(target, in_bulk=in_bulk)
+            row = self.rows[int(number)]
+            if wrong == "all swapped":
+                return self.rows[len(self.rows) + 1 - int(number)]
+            if int(number) != 7:
+                return row
+            return self.rows[8] if wrong == "another's" else {"company": "c 7"}
+
+    server = Confused(range(1, 40))
+    async with server.client() as co:
+        with pytest.raises(DecodeError, match=r"asked for customer|not a list of records"):
+            await read(co, nested=True)
