@@ -133,7 +133,8 @@ class AlreadyExists(BadRequest):
     """The external key is taken by a record that is not the one we sent.
 
     ``existing_id`` is that record's id where it is known, ``differences`` maps each field that was
-    sent and is held with another value to ``(sent, held)``.
+    sent and is held with another value to ``(sent, held)``, ``unseen`` names the fields that were
+    sent and are not shown, so that nobody can tell.
     """
 
     def __init__(
@@ -142,11 +143,13 @@ class AlreadyExists(BadRequest):
         *,
         existing_id: int | None = None,
         differences: dict[str, tuple[Any, Any]] | None = None,
+        unseen: tuple[str, ...] = (),
         **context: Any,
     ) -> None:
         super().__init__(message, **context)
         self.existing_id = existing_id
         self.differences = differences or {}
+        self.unseen = unseen
 
 
 class AuthFailed(ApiError):

@@ -38,6 +38,7 @@ class Next(enum.Enum):
     AGAIN = "send again"
     AFTER_500 = "send again, but few times"
     LOOK_UP = "look the key up: found is done, absent is sent again"
+    LOOK_ON = "look up what a found record is compared by"
     UNKNOWN = "it may have happened; never sent again by itself"
     FAIL = "the error stands"
 

@@ -17,8 +17,9 @@ from chargeover_async.observe import logger
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.retry import Next
 
-from .life import End, Life, Result, result_of
-from .pipeline import Pipeline, lookup_request, retry_after
+from .life import Life
+from .pipeline import Pipeline, retry_after
+from .result import End, Result, result_of
 
 
 class Direct:
@@ -127,14 +128,14 @@ class _Call:
             return life.failed(operation, UsageError(text))
         request = Request(operation.method, path, operation.query, body)
         loop = asyncio.get_running_loop()
-        asked = lookup_request(operation) if operation.key is not None else request
         question: Life | None = None  # for its key, while that is looked up
         while True:
             if question is None:
                 result = await self._send(request, life)
                 step = life.answered(operation, result, pipeline.policy, loop.time())
             else:
-                result = await self._send(asked, question)
+                result = await self._send(life.question(operation), question)
+                question.dates = pipeline.dates
                 step = life.looked_up(
                     operation, question, result, sent, pipeline.policy, loop.time()
                 )
@@ -144,10 +145,12 @@ class _Call:
                 delay = pipeline.plan_retry(operation.label, step, result, life)
                 question = Life() if step is Next.LOOK_UP else None
             elif step is Next.LOOK_UP:
+                asked = life.question(operation)
                 label = f"{asked.method} {asked.path}"
                 delay = pipeline.plan_retry(label, Next.AGAIN, result, question)
-            else:  # no record has its key
-                question, delay = None, 0.0
+            else:  # no record has its key, or there is more to ask about that record
+                delay = 0.0
+                question = Life() if step is Next.LOOK_ON else None
             await asyncio.sleep(delay)
 
     async def _send(self, request: Request, life: Life) -> Result:

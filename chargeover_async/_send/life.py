@@ -38,16 +38,11 @@ import msgspec
 
 from chargeover_async._hints import describe
 from chargeover_async._wire.envelope import (
-    Answer,
-    Decoded,
-    NoAnswer,
     Reply,
-    WholeReader,
     error_of,
-    fault_of,
     is_taken_key,
-    parse,
 )
+from chargeover_async._wire.request import Request, segment
 from chargeover_async.errors import (
     AlreadyExists,
     ChargeOverError,
@@ -58,74 +53,17 @@ from chargeover_async.errors import (
     RateLimited,
     TransportError,
 )
-from chargeover_async.operation import Operation, Outcome, Reader, state_of
+from chargeover_async.models import DateFormat
+from chargeover_async.operation import Operation, Outcome, state_of
 from chargeover_async.retry import TABLE, Fault, Next, Repeat, RetryPolicy
 
-from .same import compare
+from .result import End, Result
+from .same import Found
 
 READ, KEYED = Repeat.READ, Repeat.KEYED
 NEVER_LEFT, THROTTLED, REFUSED = Fault.NEVER_LEFT, Fault.THROTTLED, Fault.REFUSED
 AGAIN, LOOK_UP = Next.AGAIN, Next.LOOK_UP
-_TRUE = Reply(200, response=msgspec.Raw(b"true"))
-
-
-class Result(msgspec.Struct, frozen=True):
-    """What one send brought for one operation: a reply, or a fault with its story.
-
-    A good answer that was read as a whole is in ``whole``, and there is no ``reply``.
-    """
-
-    fault: Fault | None
-    reply: Reply | None = None
-    status: int = 0
-    reason: str = ""
-    body: bytes = b""
-    cause: BaseException | None = None
-    retry_after_s: float | None = None
-    whole: Decoded[Any] | None = None
-
-    @property
-    def story(self) -> str:
-        """A fault in words."""
-        if self.reason or self.reply is None:
-            return self.reason or (self.fault.value if self.fault else "")
-        who = "the server failed" if self.fault is Fault.SERVER else "the API said"
-        return f"{who}: {self.reply.message}"
-
-
-def result_of(
-    answer: Answer | NoAnswer, retry_after: float | None = None, reader: Reader | None = None
-) -> Result:
-    """The result of a request that carried one operation.
-
-    A good answer is read as a whole if a ``reader`` is given that can do so.
-    """
-    if isinstance(answer, NoAnswer):
-        return Result(answer.fault, reason=answer.reason, cause=answer.cause)
-    if isinstance(reader, WholeReader) and 200 <= answer.status < 300:
-        try:
-            whole = reader.whole(answer)
-        except Exception:  # noqa: BLE001 - it comes again, and is told, when it is read apart
-            whole = None
-        if whole is not None and whole.ok:
-            return Result(None, None, answer.status, whole=whole)
-    reply = parse(answer)
-    fault = fault_of(answer.status, reply)
-    reason = ""
-    if fault is Fault.LOST:
-        what = "an answer that is not the API's" if reply is None else "an error of the server"
-        reason = f"HTTP {answer.status} with {what}"
-    status = answer.status
-    if reply is not None and fault is not None and 200 <= status < 300:
-        status = reply.code
-    return Result(fault, reply, status, reason, answer.body, None, retry_after)
-
-
-class End(msgspec.Struct, frozen=True, gc=False):
-    """How an operation ended, and the answer that references to it are read from."""
-
-    outcome: Outcome[Any]
-    answer: msgspec.Raw | None = None
+_TRUE = Reply(200, "OK", response=msgspec.Raw(b"true"))
 
 
 class Life:
@@ -138,7 +76,9 @@ class Life:
     sent_before: bool = False  # some send got no answer: never taken back
     in_doubt: bool = False  # the server may hold its effect, as far as is known now
     lost: Result | None = None  # the latest send that got no answer
+    dates: DateFormat | None = None  # of a question: how the account writes them
     existing: AlreadyExists | None = None  # its key is taken, and is looked up to learn by which
+    found: Found | None = None  # a record that has its key, while it is not known to be ours
 
     def __init__(self) -> None:
         self.attempts = 0  # sends that left
@@ -201,15 +141,15 @@ class Life:
     ) -> Next | End:
         """The ``question`` for its key brought ``result``: its end, or what is next.
 
-        That is to send it again, at once, or (LOOK_UP) to ask again, after a pause.
+        That is to send it again, at once, or (LOOK_UP) to ask again, after a pause, or (LOOK_ON) to
+        ask the next question, at once (`question`).
         ``sent`` is the payload that was sent, by which a record is known as ours. A 404 that is not
         ``sure`` does not end the doubt; sending again is safe, as the key is taken if it is wrong.
         """
         fault, elapsed_s = result.fault, now - self.since
         question._count(fault)
-        if fault is None:
-            assert result.reply is not None
-            return self._found(operation, result.reply.response, sent)
+        if fault is None or (fault is REFUSED and self.found is not None):
+            return self._found(operation, result, sent, question.dates)
         if fault is REFUSED and result.status == 404 and self.existing is None:
             if policy.may_repeat(Fault.LOST, AGAIN, self.tries, elapsed_s):
                 self.in_doubt = not sure
@@ -224,6 +164,13 @@ class Life:
         return self.given_up(
             operation, f"its key could not be looked up: {result.story or error.message}", error
         )
+
+    def question(self, operation: Operation[Any]) -> Request:
+        """What is to be asked next, when it is to be looked up."""
+        if self.found is not None and self.found.asking is not None:
+            return Request("GET", self.found.asking[2])
+        assert operation.key is not None
+        return Request("GET", f"/{operation.object}/external_key:{segment(operation.key)}")
 
     # -- what ends otherwise than by an answer of its own ------------------------------------------
 
@@ -300,11 +247,17 @@ class Life:
         error.__cause__ = cause or (self.lost.cause if self.lost is not None else None)
         return self.failed(operation, error)
 
-    def _found(self, operation: Operation[Any], record: msgspec.Raw, sent: Any) -> End:
-        """A record has its key: ours, or another's."""
+    def _found(
+        self, operation: Operation[Any], result: Result, sent: Any, dates: DateFormat | None
+    ) -> Next | End:
+        """A record has its key: ours, another's, or one of which that cannot be told (yet)."""
+        found = self.found = self.found or Found(operation.object, dates)
         try:
-            identity, other = compare(operation.object, record, sent)
-            answer = msgspec.Raw(b'{"id":%d}' % identity)
+            found.read(
+                result.reply.response if result.fault is None and result.reply else None, sent
+            )
+            other = found.comparison.differs
+            answer = msgspec.Raw(b'{"id":%d}' % found.identity)
             shown = ", ".join(f"{k} sent {a!r} held {b!r}" for k, (a, b) in sorted(other.items()))
         except Exception as error:  # noqa: BLE001 - whatever a record may hold
             return self.given_up(
@@ -313,16 +266,23 @@ class Life:
                 f"({type(error).__name__})",
                 error,
             )
+        if not other and found.asking is not None:
+            return Next.LOOK_ON
         if self.existing is not None:
-            self.existing.existing_id, self.existing.differences = identity, other
+            self.existing.existing_id, self.existing.differences = found.identity, other
+            self.existing.unseen = found.unseen
             return self.failed(operation, self.existing)
+        if not other and not found.unseen:
+            return self._done(operation, Reply(201, "OK", response=answer))
+        what = f"holds other values: {shown}"
         if not other:
-            return self._done(operation, Reply(201, response=answer))
+            what = f"does not tell whether it holds what was sent in {', '.join(found.unseen)}"
         taken = AlreadyExists(
-            f"{operation.object} {identity} has this external_key and holds other values: {shown}. "
+            f"{operation.object} {found.identity} has this external_key and {what}. "
             "It is either somebody else's, or ours and changed since",
-            existing_id=identity,
+            existing_id=found.identity,
             differences=other,
+            unseen=found.unseen,
             status=400,
         )
         taken.may_have_happened = True

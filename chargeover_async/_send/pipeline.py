@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from chargeover_async._hints import describe
 from chargeover_async._wire.envelope import Answer, NoAnswer
-from chargeover_async._wire.request import Request, segment
+from chargeover_async._wire.request import Request
 from chargeover_async.errors import ChargeOverError, NotSent
 from chargeover_async.limits import Limiter, Permit, Priority
+from chargeover_async.models import DateFormat
 from chargeover_async.observe import (
     Observer,
     RequestSent,
@@ -28,7 +29,8 @@ from chargeover_async.observe import (
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.retry import Fault, Next, RetryBudget, RetryPolicy, retry_after_s
 
-from .life import Life, Result
+from .life import Life
+from .result import Result
 from .transport import Transport
 
 
@@ -46,6 +48,7 @@ class Pipeline:
     __slots__ = (
         "budget",
         "carriers",
+        "dates",
         "limiter",
         "observer",
         "policy",
@@ -62,6 +65,7 @@ class Pipeline:
         *,
         observer: Observer | None = None,
         source: random.Random | None = None,
+        dates: DateFormat | None = None,
     ) -> None:
         self.transport = transport
         self.limiter = limiter
@@ -69,6 +73,7 @@ class Pipeline:
         self.budget = RetryBudget(policy)
         self.carriers: list[Carrier] = []
         self.stats = Stats()
+        self.dates = dates  # how the account writes them
         self.observer = observer
         # Jitter needs no secrecy.
         self.random = source or random.Random()  # noqa: S311
@@ -202,9 +207,3 @@ def retry_after(answer: Answer | NoAnswer | None) -> float | None:
         return None
     headers = {name.lower(): value for name, value in answer.headers.items()}
     return retry_after_s(headers.get("retry-after"))
-
-
-def lookup_request(operation: Operation[Any]) -> Request:
-    """The request that finds a keyed create's record by its external key."""
-    assert operation.key is not None
-    return Request("GET", f"/{operation.object}/external_key:{segment(operation.key)}")

@@ -41,7 +41,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):  # 25 an answer, and none in 
     """What the API's envelope says of its ``response``."""
 
     code: int
-    status: str = "OK"
+    status: str = ""
     message: str | None = ""
 
     @property
@@ -169,27 +169,29 @@ _response = attrgetter("response")
 def fault_of(status: int, reply: Reply | None) -> Fault | None:
     """What an HTTP answer means for a repeat; None when it is a good one.
 
-    The API's clients decide on the envelope's ``status``, not on HTTP's, so an envelope that says
-    Error is an error under HTTP 200, too.
+    Only the API's envelope is the API's word. An answer without one (a proxy's page, a redirect),
+    or one that contradicts itself, says nothing about what was done, whatever its status. The
+    API's clients decide on the envelope's ``status``, not on HTTP's, so an envelope that says Error
+    is an error under HTTP 200, too. Source: HTTP status equals ``code`` in all recordings.
     """
-    code = status
-    if reply is not None and 200 <= status < 300:
-        if reply.ok:
-            return None
-        # "OK" under a code that is none, or "Error" under a good one: not an answer we can read.
-        code = reply.code if reply.code >= 400 else 0
+    good = 200 <= status < 300
+    if reply is None:
+        return Fault.LOST
+    if reply.ok:
+        return None if good else Fault.LOST
+    code = reply.code if good else status
+    if reply.status != "Error" or code // 100 != reply.code // 100:
+        return Fault.LOST
     if code == 429:
         return Fault.THROTTLED
-    if 300 <= code < 500:
+    if 400 <= code < 500:
         return Fault.REFUSED
-    if code == 500 and reply is not None and not reply.ok:
-        return Fault.SERVER
-    return Fault.LOST
+    return Fault.SERVER if code == 500 else Fault.LOST
 
 
 def entry_fault(entry: Reply) -> Fault | None:
     """The same for one entry of a bulk answer, which has no HTTP status of its own."""
-    return None if entry.ok else fault_of(entry.code if entry.code >= 400 else 0, entry)
+    return fault_of(200, entry)
 
 
 ERROR_OF_STATUS: dict[int, type[ApiError]] = {
@@ -208,8 +210,6 @@ def error_of(
     if cls is None:
         cls = ServerError if status >= 500 or status < 300 else BadRequest
     text = message or f"the API answered HTTP {status} without a message"
-    if 300 <= status < 400:
-        text = f"the server redirects (HTTP {status}); redirects are not followed: check the URL"
     if cls is BadRequest and is_taken_key(text):
         cls = AlreadyExists
     excerpt = bytes(body[: EXCERPT * 4] if isinstance(body, bytes) else body)

@@ -70,6 +70,17 @@ def request_of(batch: list[Entry]) -> Request:
     return Request("POST", PATH, (), encode_batch(items))
 
 
+def unwritable(batch: list[Entry]) -> set[Entry]:
+    """What keeps a batch from being written: those that cannot be written by themselves either."""
+    found = set[Entry]()
+    for entry in batch:
+        try:
+            request_of([entry])
+        except Exception:  # noqa: BLE001 - a payload holds what it likes
+            found.add(entry)
+    return found
+
+
 def _item(entry: Entry, names: set[Entry]) -> bytes:
     """One item of a batch; the names sent are the engine's own, so callers may choose alike."""
     operation = entry.operation
@@ -102,4 +113,4 @@ def jsonpath_key(name: str) -> str:
     return name.removesuffix("_id") + "_jsonpath"
 
 
-__all__ = ("jsonpath_key", "measure", "request_of")
+__all__ = ("jsonpath_key", "measure", "request_of", "unwritable")

@@ -46,6 +46,7 @@ class Entry(Life):
     path_value: str = ""
     failed_by: ChargeOverError | None = None  # why a reference will never have a value
     ask_first: bool = False  # another process sent it: before all else, what came of that?
+    asks_later: bool = False  # its key is looked up when all that it refers to is settled
     lookup: Entry | None = None  # the look-up of its key that is under way
     looks_up: Entry | None = None  # this is a look-up for that entry
 
@@ -65,6 +66,11 @@ class Entry(Life):
 
     def __lt__(self, other: Entry) -> bool:
         return self.seq < other.seq
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether it waits for nothing, and nothing that it waited for has failed."""
+        return not self.blockers and self.failed_by is None
 
     @property
     def payload(self) -> Any:

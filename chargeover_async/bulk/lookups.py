@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chargeover_async._send.pipeline import lookup_request
+from chargeover_async.models import DateFormat
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
@@ -24,21 +24,23 @@ class Lookups:
     not to leave any more.
     """
 
-    __slots__ = ("_assumptions", "_on_dropped", "_on_ready")
+    __slots__ = ("_assumptions", "_dates", "_on_dropped", "_on_ready")
 
     def __init__(
         self,
         assumptions: ServerAssumptions,
+        dates: DateFormat | None,
         on_ready: Callable[[Entry], None],
         on_dropped: Callable[[], None],
     ) -> None:
         self._assumptions = assumptions
+        self._dates = dates
         self._on_ready = on_ready
         self._on_dropped = on_dropped
 
     def ask(self, entry: Entry) -> None:
-        """Ask for the record that has the key of a create."""
-        asked = lookup_request(entry.operation)
+        """Ask for the record that has the key of a create, or more about one that was found."""
+        asked = entry.question(entry.operation)
         operation: Operation[Any] = Operation(
             entry.operation.runner,
             entry.operation.object,
@@ -49,6 +51,7 @@ class Lookups:
         )
         operation.take()
         lookup = Entry(entry.engine, operation, entry.seq)
+        lookup.dates = self._dates
         measure(lookup, self._assumptions)
         lookup.looks_up, entry.lookup = entry, lookup
         self._on_ready(lookup)

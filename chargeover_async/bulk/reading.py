@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from chargeover_async._send.life import Result, result_of
+from chargeover_async._send.result import Result, result_of
 from chargeover_async._wire.bulk import decode_entries
 from chargeover_async._wire.envelope import Answer, NoAnswer, Reply, entry_fault, is_taken_key
 from chargeover_async.retry import Fault, Repeat
@@ -34,7 +34,7 @@ class BatchAnswer(msgspec.Struct):
 
     results: list[tuple[Result, NoVerdict | None]]
     goes_on: bool = False  # the server is seen to run what is behind a failed item
-    mismatch: bool = False  # the number of entries is not that of the operations
+    halves: bool = False  # one of them may be too much: what goes on does so by halves
     throttled: bool = False  # an entry says 429
 
 
@@ -53,7 +53,12 @@ def read_batch(
     if whole.fault is not None:
         # 400 and 413 for the whole: nothing was done, and perhaps only one of them is to blame.
         split = whole.fault is Fault.REFUSED and whole.status in {400, 413}
-        return BatchAnswer([(whole, NoVerdict.SPLIT if split else None)] * len(batch))
+        # A proxy that finds it too large says so in words of its own: halves may pass.
+        too_large = (
+            whole.fault is Fault.LOST and isinstance(answer, Answer) and answer.status == 413
+        )
+        results = [(whole, NoVerdict.SPLIT if split else None)] * len(batch)
+        return BatchAnswer(results, halves=too_large)
     assert whole.reply is not None
     replies = decode_entries(whole.reply.response)
     if replies is not None and len(replies) == len(batch):
@@ -68,7 +73,7 @@ def read_batch(
             return reading
     count = "no" if replies is None else str(len(replies))
     lost = Result(Fault.LOST, reason=f"an answer with {count} entries for {len(batch)} operations")
-    return BatchAnswer([(lost, None)] * len(batch), mismatch=True)
+    return BatchAnswer([(lost, None)] * len(batch), halves=True)
 
 
 def _entries(

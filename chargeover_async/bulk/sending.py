@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from chargeover_async._hints import describe
-from chargeover_async._send.life import End, Result
 from chargeover_async._send.pipeline import Pipeline, retry_after
+from chargeover_async._send.result import End, Result
 from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async.errors import AlreadyExists, ChargeOverError, UsageError
 from chargeover_async.limits import Permit, Priority
@@ -17,7 +17,7 @@ from chargeover_async.observe import logger
 from chargeover_async.operation import Outcome
 from chargeover_async.retry import Fault, Next, Repeat
 
-from .batch_body import request_of
+from .batch_body import request_of, unwritable
 from .entry import Entry, Stage
 from .journal import Teller
 from .lookups import Lookups
@@ -72,7 +72,7 @@ class Sender:
             on_settled=on_settled,
         )
         self.waiting = Waiting(assumptions, settings.max_batch_ops, settings.max_batch_bytes)
-        self.lookups = Lookups(assumptions, self.ready, self.waiting.drop)
+        self.lookups = Lookups(assumptions, pipeline.dates, self.ready, self.waiting.drop)
         self._goes_on = assumptions.later_items == "run"
         self.waiting.suspects_lead = not self._goes_on
         self._batches = 0
@@ -104,6 +104,10 @@ class Sender:
 
     def ready(self, entry: Entry) -> None:
         """It waits for nothing but a permit."""
+        if entry.asks_later:
+            entry.asks_later = False
+            self._look_up(entry)
+            return
         if entry.ask_first and self._ask_first(entry):
             return
         self.waiting.add(entry)
@@ -192,12 +196,7 @@ class Sender:
 
     def _set_apart(self, batch: list[Entry], error: Exception) -> None:
         """A batch cannot be written: what cannot by itself fails, and the rest goes once more."""
-        bad = set[Entry]()
-        for entry in batch:
-            try:
-                request_of([entry])
-            except Exception:  # noqa: BLE001 - as above
-                bad.add(entry)
+        bad = unwritable(batch)
         for entry in batch:
             operation = entry.operation
             if bad and entry not in bad:
@@ -234,7 +233,7 @@ class Sender:
             self._pipeline.throttled(permit=flight.permit)
         steps: list[tuple[Entry, Next, Result]] = []
         for entry, (result, verdict) in zip(batch, reading.results, strict=True):
-            if reading.mismatch:
+            if reading.halves:
                 # One of them may be what the server stumbles over: it is found by halves.
                 entry.cap = max(1, len(batch) // 2)
             try:
@@ -307,7 +306,9 @@ class Sender:
             # Taken for what it says, or 25 absent keys would cost 25 requests. The create goes
             # out at once, which is safe if this is wrong, for the key is taken then.
             sure = False
-            if not (absent and verdict is NoVerdict.SUSPECT and _may_leave(entry)):
+            if entry.found is not None or not (
+                absent and verdict is NoVerdict.SUSPECT and entry.may_leave
+            ):
                 return verdict
         if absent and self.stopped:
             self.give_up(lookup, self.stopped)
@@ -322,6 +323,8 @@ class Sender:
         self.lookups.end(lookup)
         if isinstance(step, End):
             self.books.settle(entry, step)
+        elif step is Next.LOOK_ON:
+            self._look_up(entry)
         else:
             self._again(entry)
         return None
@@ -388,12 +391,10 @@ class Sender:
         entry.stage = PAUSED
         if self.stopped:
             self.give_up(entry, self.stopped)
+        elif entry.blockers:  # what it sent is known, and can be compared, when these are settled
+            entry.asks_later = True
         else:
             self.lookups.ask(entry)
-
-
-def _may_leave(entry: Entry) -> bool:
-    return not entry.blockers and entry.failed_by is None
 
 
 __all__ = ("Sender",)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chargeover_async._refs import Answered, resolve, resolve_in_path
-from chargeover_async._send.life import End
+from chargeover_async._send.result import End
 from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.operation import Operation, Outcome
 
@@ -166,17 +166,17 @@ class Unsettled:
             self._put_values(child, target)
         except ChargeOverError as error:
             child.failed_by = error.with_traceback(None)
-            child.blockers -= 1
             # In a request, or with an open question, it first learns what came of that.
             open_ = child.stage is Stage.PAUSED and child.in_doubt
             if child.stage is not Stage.FLYING and not open_:
+                child.blockers -= 1
                 self.settle(child, child.behind(child.operation, child.failed_by))
-            return
+                return
         self._unblock(child)
 
     def _unblock(self, entry: Entry) -> None:
         entry.blockers -= 1
-        if entry.blockers == 0 and entry.stage is Stage.BLOCKED:
+        if entry.blockers == 0 and (entry.stage is Stage.BLOCKED or entry.asks_later):
             self._on_ready(entry)
 
     def _put_values(self, entry: Entry, target: Answered) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargeover_async._send.life import End, Result
+from chargeover_async._send.result import End, Result
 from chargeover_async._wire.envelope import Reply
 from chargeover_async.bulk import ServerAssumptions
 from chargeover_async.bulk.batch_body import measure, request_of
@@ -22,7 +22,7 @@ from chargeover_async.models._json.read import untyped
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat, RetryPolicy
 
-ANSWER = Result(None, Reply(201, response=msgspec.Raw(b'{"id":7}')))
+ANSWER = Result(None, Reply(201, "OK", response=msgspec.Raw(b'{"id":7}')))
 
 
 class Bench:

@@ -37,7 +37,8 @@ def _send_25(plan: Any, *, keyed: bool, **options: Any) -> tuple[ServerModel, li
 
 WHOLE = [
     "lost_before", "lost_after", "502_before", "502_after", "cut", "short", "many", "no_list",
-    "500_before", "500_after",
+    "500_before", "500_after", "proxy_302_after", "proxy_404_before", "proxy_404_after",
+    "proxy_413_before", "proxy_429_before",
 ]  # fmt: skip
 
 

@@ -59,8 +59,19 @@ ANSWERS: dict[str, Callable[[], Answer | NoAnswer | Exception]] = {
     "400": refused,
     "404": missing,
     "taken": taken,
+    "proxy 302": lambda: gateway(302),
+    "proxy 303": lambda: gateway(303),
+    "proxy 400": lambda: gateway(400),
+    "proxy 401": lambda: gateway(401),
+    "proxy 404": lambda: gateway(404),
+    "proxy 413": lambda: gateway(413),
+    "proxy 429": lambda: gateway(429),
+    "gateway's JSON": lambda: Answer(404, {}, b'{"code":404,"message":"no route"}'),
+    "OK under 404": lambda: envelope(200, True, http=404),
     "raises": lambda: ZeroDivisionError("a bug"),
 }
+
+FOREIGN = [*list(ANSWERS)[list(ANSWERS).index("proxy 302") :], "502"]
 
 
 class Answering:
@@ -182,7 +193,7 @@ def test_every_script_of_up_to_four_answers(call: str, policy: RetryPolicy) -> N
     for _ in range(4):
         longer: list[Any] = []
         for script, answer in itertools.product(scripts, ANSWERS):
-            if answer in {"502", "raises"}:  # to the call, both are as if lost
+            if answer in FOREIGN:  # to the call they are as if lost
                 continue
             whole = (*script, answer)
             story = both(call, *whole, policy=policy)
@@ -224,6 +235,31 @@ def test_a_key_that_is_taken_is_no_server_that_failed() -> None:
     """The words are those of the API."""
     story = both("keyed", "lost", "404", "taken", "400")
     assert "the server failed" not in story.message
+
+
+@pytest.mark.parametrize("answer", FOREIGN)
+def test_an_answer_that_is_not_the_apis_says_nothing(answer: str) -> None:
+    """A proxy's 404 is no record that is missing, its 303 no refusal."""
+    assert both("get", answer).requests == ["GET /customer/7"] * 2
+    assert both("update", answer).state == "done"
+    assert both("create", answer).state == "unknown"
+    keyed = both("keyed", answer)
+    assert (keyed.state, len(keyed.requests)) == ("done", 2)
+    assert "external_key" in keyed.requests[1]
+    gone = both("delete", "lost", answer, "404")
+    assert (gone.state, len(gone.requests)) == ("done", 3)
+    asked = both("keyed", "lost", answer)
+    assert (asked.state, len(asked.requests)) == ("done", 3)
+    assert "external_key" in asked.requests[2]
+    policy = RetryPolicy(attempts=1, total_s=0)
+    assert both("delete", answer, policy=policy).state == "unknown"
+
+
+def test_a_redirect_says_what_to_do() -> None:
+    """Redirects are not followed; the URL is wrong."""
+    story = both("get", "proxy 302", policy=RetryPolicy(attempts=1))
+    assert story.error == "TransportError"
+    assert "redirects are not followed: check the URL" in story.message
 
 
 def test_the_time_to_try_again_begins_with_the_first_send() -> None:

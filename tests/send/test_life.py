@@ -15,7 +15,8 @@ import pytest
 from support.scripted import broken, created, envelope, lost, missing, never_left, refused, taken
 from support.scripted import throttled as too_many
 
-from chargeover_async._send.life import End, Life, Result, result_of
+from chargeover_async._send.life import Life
+from chargeover_async._send.result import End, Result, result_of
 from chargeover_async.errors import (
     AlreadyExists,
     BadRequest,
@@ -87,6 +88,7 @@ ANSWERS: dict[str, Result] = {
     "taken by a late one": result_of(taken()),
     "found": result_of(envelope(200, HELD)),
     "found other": result_of(envelope(200, {**HELD, "company": "Other"})),
+    "found and more to ask": result_of(envelope(200, {"customer_id": 7, "external_key": "k-1"})),
     "found unreadable": result_of(envelope(200, ["?"])),
     "404 not sure": result_of(missing()),
     "lost": result_of(lost()),
@@ -132,9 +134,9 @@ def to_question(server: Server) -> Iterator[str]:
     """Each answer to the question for the key."""
     yield from ("never left", "429", "lost", "500", "400", "401", "404 not sure")
     if server.done:
-        yield from ("found", "found other", "found unreadable")
+        yield from ("found", "found other", "found unreadable", "found and more to ask")
     elif server.others:
-        yield from ("found other", "found unreadable")
+        yield from ("found other", "found unreadable", "found and more to ask")
     else:
         yield "404"
 
@@ -167,7 +169,7 @@ class Play:
         self.cut(life, server)
         count = 0
         for kind, after in to_operation(self.call, server):
-            own = copy.copy(life)
+            own = _copy(life)
             result = GOOD[self.method] if kind == "good" else ANSWERS[kind]
             step = own.answered(self.operation, result, self.policy, now + STEP_S)
             assert own.attempts == life.attempts + (kind != "never left")
@@ -186,7 +188,7 @@ class Play:
         self.cut(life, server, flying=False)
         count = 0
         for kind in to_question(server):
-            own, asked = copy.copy(life), copy.copy(question)
+            own, asked = _copy(life), _copy(question)
             step = own.looked_up(
                 self.operation,
                 asked,
@@ -218,7 +220,7 @@ class Play:
         if isinstance(step, End):
             self.check(step, server)
             return 0
-        if step is Next.LOOK_UP:
+        if step in {Next.LOOK_UP, Next.LOOK_ON}:
             assert self.repeat is Repeat.KEYED
         self.cut(life, server, flying=False)
         if left == 0:
@@ -226,6 +228,8 @@ class Play:
             return 0
         if step is Next.LOOK_UP:
             return self.ask(life, asked or Life(), server, now, left, may=may)
+        if step is Next.LOOK_ON:
+            return self.ask(life, Life(), server, now, left, may=may)
         return self.send(life, server, now, left, may=may)
 
     def check(self, end: End, server: Server) -> None:
@@ -251,11 +255,11 @@ class Play:
         """It is cancelled, closed or withdrawn here: what is said then is true as well."""
         if flying:
             for after in {server, *(after for _, after in to_operation(self.call, server))}:
-                self.check(copy.copy(life).cut_off(self.operation, "cancelled"), after)
+                self.check(_copy(life).cut_off(self.operation, "cancelled"), after)
             return
-        self.check(copy.copy(life).given_up(self.operation, "closed"), server)
-        self.check(copy.copy(life).stopped_by(self.operation, UsageError("no"), "no"), server)
-        withdrawn = copy.copy(life).withdrawn(self.operation)
+        self.check(_copy(life).given_up(self.operation, "closed"), server)
+        self.check(_copy(life).stopped_by(self.operation, UsageError("no"), "no"), server)
+        withdrawn = _copy(life).withdrawn(self.operation)
         if withdrawn is None:
             assert life.in_doubt
         else:
@@ -264,12 +268,12 @@ class Play:
     def settles(self, life: Life, step: Next | End, now: float) -> None:
         """Whatever goes on for ever ends."""
         for kind in ("never left", "429", "lost", "500", "400", "404", "taken", "404 not sure"):
-            own, asked, then, at = copy.copy(life), Life(), step, now
+            own, asked, then, at = _copy(life), Life(), step, now
             for _ in range(64):
                 if isinstance(then, End):
                     break
                 at += STEP_S
-                if then is Next.LOOK_UP:
+                if then in {Next.LOOK_UP, Next.LOOK_ON}:
                     sure = kind != "404 not sure"
                     answer = ANSWERS[kind]
                     then = own.looked_up(
@@ -281,9 +285,17 @@ class Play:
             assert isinstance(then, End), (kind, "never ends")
 
 
+def _copy(life: Life) -> Life:
+    own = copy.copy(life)
+    if life.found is not None:
+        own.found = copy.copy(life.found)
+    return own
+
+
 def _state(life: Life) -> tuple[Any, ...]:
     lost_ = life.lost.story if life.lost is not None else None
-    return (life.attempts, life.tries, life.since, life.sent_before, life.in_doubt, lost_)
+    asking = life.found.asking if life.found is not None else None
+    return (life.attempts, life.tries, life.since, life.sent_before, life.in_doubt, lost_, asking)
 
 
 @pytest.mark.parametrize(("policy", "fewest"), [(PATIENT, 36_000), (HASTY, 1_400)])
@@ -356,6 +368,7 @@ def test_the_table(before: str, answer: str, call: str, expected: Any) -> None:
         ("found", PATIENT, ("done", None)),
         ("found other", PATIENT, ("unknown", AlreadyExists)),
         ("found unreadable", PATIENT, UNKNOWN),
+        ("found and more to ask", PATIENT, Next.LOOK_ON),
         ("404", PATIENT, AGAIN),
         ("404 not sure", PATIENT, AGAIN),
         ("404", NO_MORE, UNKNOWN),
@@ -488,3 +501,91 @@ def _meets(step: Next | End, expected: Any) -> None:
     state, error = expected
     assert step.outcome.state == state
     assert type(step.outcome.error) is (error or type(None))
+
+
+# -- what a found record is compared by ------------------------------------------------------------
+
+
+def _asked(sent: dict[str, Any], *answers: Any) -> tuple[list[str], Next | End]:
+    """The paths of the questions, and what came of the answers to them."""
+    life, operation, asked = Life(), operation_of("keyed create"), list[str]()
+    life.answered(operation, ANSWERS["lost"], PATIENT, 1.0)
+    step: Next | End = LOOK_UP
+    for answer in answers:
+        asked.append(life.question(operation).path)
+        result = answer if isinstance(answer, Result) else result_of(envelope(200, answer))
+        step = life.looked_up(operation, Life(), result, sent, PATIENT, 2.0)
+    return asked, step
+
+
+@pytest.mark.parametrize(
+    ("held_by", "expected"), [(5, ("done", None)), (6, ("unknown", AlreadyExists))]
+)
+def test_a_reference_by_key_is_compared_by_the_record_that_has_the_key(
+    held_by: int, expected: Any
+) -> None:
+    """The found record shows an id: whose key that is must be asked."""
+    sent = {"external_key": "k-1", "parent_customer_external_key": "a/b"}
+    held = {"customer_id": 7, "external_key": "k-1", "parent_customer_id": held_by}
+    asked, step = _asked(sent, held, {"customer_id": 5})
+    assert asked == ["/customer/external_key:k-1", "/customer/external_key:a%2Fb"]
+    _meets(step, expected)
+
+
+def test_references_inside_of_lists_are_asked_for_as_well() -> None:
+    """Each key once; a token by its own name."""
+    lines = [{"item_external_key": "tea"}, {"item_external_key": "tea"}, {"item_token": "t"}]
+    held = [{"item_id": 1}, {"item_id": 1}, {"item_id": "2"}]
+    sent = {"external_key": "k-1", "line_items": lines}
+    asked, step = _asked(
+        sent,
+        {"customer_id": 7, "external_key": "k-1", "line_items": held},
+        {"item_id": 1},
+        {"item_id": 2},
+    )
+    assert asked[1:] == ["/item/external_key:tea", "/item/token:t"]
+    _meets(step, ("done", None))
+
+
+def test_what_an_answer_by_key_leaves_out_is_read_by_id() -> None:
+    """Shown there and equal is done, shown and other is not, and not shown is not either."""
+    sent = {"external_key": "k-1", "tags": ["a"]}
+    short = {"customer_id": 7, "external_key": "k-1"}
+    asked, step = _asked(sent, short, {**short, "tags": ["a"]})
+    assert asked[1] == "/customer/7"
+    _meets(step, ("done", None))
+    _meets(_asked(sent, short, {**short, "tags": ["b"]})[1], ("unknown", AlreadyExists))
+    _meets(_asked(sent, short, short)[1], ("unknown", AlreadyExists))
+    error = _error(_asked(sent, short, short)[1])
+    assert isinstance(error, AlreadyExists)
+    assert (error.existing_id, error.unseen) == (7, ("tags",))
+    assert "does not tell whether it holds what was sent in tags" in error.message
+
+
+@pytest.mark.parametrize("answer", ["404", "400", "401"])
+def test_a_reference_that_cannot_be_asked_for_is_not_equal(answer: str) -> None:
+    """Whatever the refusal is; the record itself is asked once more, by its id."""
+    sent = {"external_key": "k-1", "parent_customer_external_key": "a"}
+    held = {"customer_id": 7, "external_key": "k-1", "parent_customer_id": 5}
+    asked, step = _asked(sent, held, ANSWERS[answer], held)
+    assert len(asked) == 3
+    _meets(step, ("unknown", AlreadyExists))
+
+
+def test_a_secret_is_never_compared_and_keeps_nothing_from_being_ours() -> None:
+    """No answer shows one."""
+    sent = {"external_key": "k-1", "number": "4111111111111111"}
+    asked, step = _asked(sent, {"customer_id": 7, "external_key": "k-1"})
+    assert len(asked) == 1
+    _meets(step, ("done", None))
+
+
+def test_further_questions_meet_faults_as_the_first_does() -> None:
+    """They are asked again, and with no try left it is unknown."""
+    sent = {"external_key": "k-1", "tags": ["a"]}
+    short = {"customer_id": 7, "external_key": "k-1"}
+    asked, step = _asked(sent, short, ANSWERS["lost"])
+    assert step is LOOK_UP
+    asked, step = _asked(sent, short, ANSWERS["lost"], {**short, "tags": ["a"]})
+    assert asked[1] == asked[2] == "/customer/7"
+    _meets(step, ("done", None))

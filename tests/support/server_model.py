@@ -32,6 +32,11 @@ Kind = Literal[
     "500_after",
     "502_before",
     "502_after",
+    "proxy_302_after",
+    "proxy_404_before",
+    "proxy_404_after",
+    "proxy_413_before",
+    "proxy_429_before",
     "cut",
     "lost_before",
     "lost_after",
@@ -50,6 +55,14 @@ Kind = Literal[
     "raise",
 ]
 """``_before`` and ``_after`` say whether the work was done when the fault came."""
+
+
+def _page(kind: str) -> Answer | None:
+    """What somebody before the server answers in its place, in words of its own."""
+    status = kind.removeprefix("proxy_").partition("_")[0]
+    if kind.startswith(("proxy_", "502_")):
+        return Answer(int(status), {}, b"<html>Bad gateway</html>")
+    return None
 
 
 @dataclass(frozen=True)
@@ -212,8 +225,9 @@ class ServerModel:
             return self._envelope(int(kind), "the whole is refused", False)
         if kind == "500_before":
             return self._envelope(500, "It broke.", False)
-        if kind == "502_before":
-            return Answer(502, {}, b"<html>Bad gateway</html>")
+        page = _page(kind)
+        if page is not None and kind.endswith("before"):
+            return page
         if kind == "lost_before":
             return NoAnswer(Fault.LOST, "reset")
         if request.path == "/_bulk":
@@ -222,8 +236,8 @@ class ServerModel:
             answer = self._single(items[0], trouble)
         if kind == "500_after":
             return self._envelope(500, "It broke.", False)
-        if kind == "502_after":
-            return Answer(502, {}, b"<html>Bad gateway</html>")
+        if page is not None:
+            return page
         if kind == "lost_after":
             return NoAnswer(Fault.LOST, "timeout")
         if kind == "cut":

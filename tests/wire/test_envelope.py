@@ -56,9 +56,11 @@ def expected(status: int, kind: str, code: int = 0) -> Fault | None:
         if kind == NO:
             return expected(code, NO) if code >= 400 else Fault.LOST
         return Fault.LOST
+    if kind in {NEITHER, GOOD}:
+        return Fault.LOST
     if status == 429:
         return Fault.THROTTLED
-    if 300 <= status < 500:
+    if 400 <= status < 500:
         return Fault.REFUSED
     return Fault.SERVER if status == 500 and kind == NO else Fault.LOST
 
@@ -69,8 +71,8 @@ STATUSES += [429, 451, 499, 500, 501, 502, 503, 504, 520, 524, 599]
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("kind", NO_ENVELOPE)
-def test_an_answer_without_an_envelope_is_judged_by_its_status(status: int, kind: str):
-    """A success that cannot be read is a lost answer, never a success."""
+def test_an_answer_without_an_envelope_says_nothing(status: int, kind: str):
+    """Whatever its status: a proxy's 404 is not the API's, and neither is its 200."""
     reply = parse(Answer(status, {}, NO_ENVELOPE[kind]))
     assert reply is None
     assert fault_of(status, reply) is expected(status, NEITHER)
@@ -125,11 +127,14 @@ def test_an_entry_of_a_bulk_answer_is_judged_by_its_code(code: int, status: str)
     [
         (
             b'{"code":200,"status":"OK","message":"","response":[]}',
-            Reply(200, response=msgspec.Raw(b"[]")),
+            Reply(200, "OK", response=msgspec.Raw(b"[]")),
         ),
-        (b'{"code":"200","status":"OK","response":1}', Reply(200, response=msgspec.Raw(b"1"))),
-        (b'{"code":200,"status":"OK","message":null}', Reply(200, message=None)),
-        (b' {"extra":{},"details":[],"code":201,"status":"OK"} ', Reply(201)),
+        (
+            b'{"code":"200","status":"OK","response":1}',
+            Reply(200, "OK", response=msgspec.Raw(b"1")),
+        ),
+        (b'{"code":200,"status":"OK","message":null}', Reply(200, "OK", None)),
+        (b' {"extra":{},"details":[],"code":201,"status":"OK"} ', Reply(201, "OK")),
     ],
 )
 def test_an_envelope_is_read_leniently(raw: bytes, reply: Reply):
@@ -174,9 +179,34 @@ def test_a_taken_key_has_its_own_error():
     assert type(error_of(404, text, b"")) is errors.NotFound
 
 
-def test_a_redirect_says_what_to_do():
-    """Redirects are not followed; the URL is wrong."""
-    assert "check the URL" in str(error_of(302, "", b""))
+@pytest.mark.parametrize(
+    ("status", "code", "fault"),
+    [
+        (404, 400, Fault.REFUSED),
+        (429, 400, Fault.THROTTLED),
+        (404, 500, Fault.LOST),
+        (500, 400, Fault.LOST),
+        (302, 302, Fault.LOST),
+        (303, 400, Fault.LOST),
+        (400, 200, Fault.LOST),
+        (503, 500, Fault.LOST),
+    ],
+)
+def test_an_error_that_contradicts_its_status_says_nothing(status: int, code: int, fault: Fault):
+    """Both of one kind is an error, else it is no word that can be relied on."""
+    reply = parse(Answer(status, {}, body(code, "Error", "no", False)))
+    assert fault_of(status, reply) is fault
+
+
+@pytest.mark.parametrize("status", ["", "ok", "error", "Failed", None])
+def test_an_envelope_has_one_of_two_words_for_its_status(status: str | None):
+    """Anything else is somebody else's JSON: ``{"code": 404, "message": "no route"}``."""
+    for code in (200, 404, 500):
+        raw = {"code": code, "message": "no route", "response": False}
+        if status is not None:
+            raw["status"] = status
+        reply = parse(Answer(code, {}, msgspec.json.encode(raw)))
+        assert fault_of(code, reply) is Fault.LOST
 
 
 @pytest.mark.parametrize("message", ["", None])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.scripted import Gate, World, broken, created, cut, envelope, gateway, throttled
 
 from chargeover_async import DateFormat, DecodeError, Invoice, LineItem, Record
-from chargeover_async._send.life import Result, result_of
+from chargeover_async._send.result import Result, result_of
 from chargeover_async._wire.envelope import Answer
 from chargeover_async.resources._calls.answers import Reading
 
@@ -147,7 +147,7 @@ def test_any_other_answer_is_judged_as_without_it(answer: Answer):
     "text",
     [
         '{"code":"200","status":"OK","message":null,"response":[{"invoice_id":7}],"more":{}}',
-        ' {"response":[{"invoice_id":7}],"code":201} ',
+        ' {"response":[{"invoice_id":7}],"status":"OK","code":201} ',
     ],
 )
 def test_the_envelope_is_read_leniently(text: str):
