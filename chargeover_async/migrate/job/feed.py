@@ -150,7 +150,7 @@ class Feed:
             if len(held) == together:
                 yield from self._offers(held)
                 held = []
-            elif passed % BREATH == BREATH - 1:
+            elif self._readings is not None and passed % BREATH == BREATH - 1:
                 yield None
         yield from self._offers(held)
 
@@ -247,8 +247,19 @@ class Feed:
             return None
         prepared = found.prepare(row)
         if problems or state in FINAL:
-            is_duplicate = any(problem.is_duplicate for problem in problems)
-            bad = InHand(index, index, load, row, prepared.key, is_duplicate=is_duplicate)
+            # What the check of its failure would not find again is not made easy to send.
+            is_found_again = prepared.problems or all(
+                problem.is_duplicate or problem.is_unknown for problem in problems
+            )
+            bad = InHand(
+                index,
+                index,
+                load,
+                row,
+                prepared.key,
+                (prepared.payload or None) if is_found_again else None,
+                is_duplicate=any(problem.is_duplicate for problem in problems),
+            )
             if state in FINAL:
                 self.withhold(bad, state, final=True)
             else:
