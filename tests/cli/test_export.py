@@ -162,7 +162,8 @@ def test_killed_again_and_again_it_ends_whole(account: Sandbox) -> None:
 
 
 @pytest.mark.process
-def test_ctrl_c_keeps_what_was_read(account: Sandbox) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_was_read(account: Sandbox, number: signal.Signals) -> None:
     """One signal ends it with 1 and says how to go on; the next run does."""
     fill(account, 10_000)
     # After the first page nothing is answered any more: it cannot have ended when it is stopped.
@@ -170,7 +171,7 @@ def test_ctrl_c_keeps_what_was_read(account: Sandbox) -> None:
     process = start("customer", "--output", "c.jsonl", "--where", "customer_id > 5")
     part = Path("c.jsonl.part")
     wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size > 0))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, words = process.communicate(timeout=600)
     assert process.returncode == 1, words
     assert b"Stopped: interrupted" in words
