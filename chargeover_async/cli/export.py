@@ -81,7 +81,7 @@ def export_command(
             format=format_name,
             where=where or None,
             since=since,
-            fields=None if fields is None else [one.strip() for one in fields.split(",")],
+            fields=None if fields is None else [name.strip() for name in fields.split(",")],
             nested=nested,
             restart=restart,
         )

@@ -84,7 +84,7 @@ def sync_command(
             folder,
             format=format_name,
             where=where or None,
-            fields=None if fields is None else [one.strip() for one in fields.split(",")],
+            fields=None if fields is None else [name.strip() for name in fields.split(",")],
             nested=nested,
             overlap=_minutes(overlap),
         )

@@ -46,8 +46,8 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
 
 
 def fill(sandbox: Sandbox, count: int) -> None:
-    for one in range(1, count + 1):
-        sandbox.store.seed("customer", {"customer_id": one, "company": f"Ünï {one}"})
+    for number in range(1, count + 1):
+        sandbox.store.seed("customer", {"customer_id": number, "company": f"Ünï {number}"})
 
 
 def run(*arguments: str) -> Result:
@@ -157,7 +157,7 @@ def test_killed_again_and_again_it_ends_whole(account: Sandbox) -> None:
     _, words = process.communicate(timeout=600)
     assert process.returncode == 0, words
     assert json.loads(words.splitlines()[-1])["resumed_at"] > 0
-    found = [json.loads(one)["customer_id"] for one in Path("c.jsonl").read_bytes().splitlines()]
+    found = [json.loads(row)["customer_id"] for row in Path("c.jsonl").read_bytes().splitlines()]
     assert found == list(range(1, count + 1))
 
 
