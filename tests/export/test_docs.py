@@ -23,4 +23,4 @@ def test_options_in_the_text_are_those_of_the_command() -> None:
     assert told == there - {"--url"}
     sync = TEXT.partition("## Sync")[2].partition("\n## ")[0]
     for option in cli.commands["sync"].params:
-        assert option.opts[0] in sync or option.opts[0] in {"object_name", "--url"}
+        assert option.opts[0] in sync or option.opts[0] in {"object_names", "--url"}

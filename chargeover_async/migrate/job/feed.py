@@ -149,7 +149,7 @@ class Feed:
             if len(held) == together:
                 yield from self._offers(held)
                 held = []
-            elif passed % BREATH == BREATH - 1:
+            elif self._readings is not None and passed % BREATH == BREATH - 1:
                 yield None
         yield from self._offers(held)
 

@@ -499,3 +499,11 @@ async def test_names_that_are_no_text_are_written_as_escapes(place: Path, accoun
     assert (again.before, again.loads[0].file) == (2, "caf\\udce9.csv")
     for text in (summary.json(), read_state(journal).path, failed.read_text("utf-8")):
         assert "caf\\" in text
+
+
+async def test_many_bad_rows_in_a_row_stop_nothing(folder: Folder, account: Account) -> None:
+    """The good ones behind them are sent, and every row has its line."""
+    rows = "Id,Name\n" + "".join(f"{number % 3},N\n" for number in range(700)) + "9,last\n"
+    summary = await account.load(folder.plan(CUSTOMERS, customers_csv=rows), skip_bad_rows=True)
+    assert (summary.created, summary.failed, summary.stopped) == (4, 697, "")
+    assert len(failures(account)) == 697
