@@ -31,7 +31,7 @@ import pydantic
 
 from benchmarks._common import finish, options_of, rates, report
 from chargeover_async import ChargeOver, Customer, Invoice
-from chargeover_async._send.life import result_of
+from chargeover_async._send.result import result_of
 from chargeover_async._wire.envelope import Answer, Decoded, WholeReader
 from chargeover_async.limits import NoLimit
 from chargeover_async.models import Record

@@ -127,6 +127,7 @@ class ChargeOver(Resources):
             retry or RetryPolicy(),
             observer=on_event,
             source=random,
+            dates=dates,
         )
         self._direct = Direct(self._pipeline)
         self._bulk = bulk or BulkSettings()
@@ -142,7 +143,9 @@ class ChargeOver(Resources):
     def from_env(cls, **options: Any) -> Self:
         """A client from CHARGEOVER_URL, CHARGEOVER_USERNAME and CHARGEOVER_PASSWORD.
 
-        CHARGEOVER_QUOTA_SHARE, if set, is ``quota_share``, unless that or a limiter is given.
+        CHARGEOVER_QUOTA_SHARE, if set, is ``quota_share``, unless that or a limiter is given;
+        CHARGEOVER_DATE_FORMAT and CHARGEOVER_DATETIME_FORMAT (patterns as for ``strptime``) are
+        ``dates``, unless that is given.
         Raises UsageError naming every one that is missing.
         """
         names = ("CHARGEOVER_URL", "CHARGEOVER_USERNAME", "CHARGEOVER_PASSWORD")
@@ -150,7 +153,7 @@ class ChargeOver(Resources):
         missing = [name for name, value in zip(names, values, strict=True) if not value.strip()]
         if missing:
             raise UsageError(f"set {', '.join(missing)} in the environment")
-        return cls(*values, **{**quota_share_of_env(options), **options})
+        return cls(*values, **{**options_of_env(options), **options})
 
     @classmethod
     def from_auth(cls, url: str, auth: Auth, **options: Any) -> Self:
@@ -312,10 +315,24 @@ class ChargeOver(Resources):
         return f"<ChargeOver {self._url}>"
 
 
-def quota_share_of_env(options: Mapping[str, Any]) -> dict[str, str]:
-    """``quota_share`` from CHARGEOVER_QUOTA_SHARE, where ``options`` name no limiter."""
-    where = os.environ.get("CHARGEOVER_QUOTA_SHARE", "")
-    return {"quota_share": where} if where.strip() and not options.get("limiter") else {}
+def options_of_env(options: Mapping[str, Any]) -> dict[str, Any]:
+    """``quota_share`` and ``dates`` from the environment.
+
+    That is CHARGEOVER_QUOTA_SHARE, where ``options`` name no limiter, and CHARGEOVER_DATE_FORMAT
+    and CHARGEOVER_DATETIME_FORMAT. Raises UsageError for what is no pattern.
+    """
+    found: dict[str, Any] = {}
+    share_ = os.environ.get("CHARGEOVER_QUOTA_SHARE", "")
+    if share_.strip() and not options.get("limiter"):
+        found["quota_share"] = share_
+    patterns = {
+        name: pattern
+        for name in ("date", "datetime")
+        if (pattern := os.environ.get(f"CHARGEOVER_{name.upper()}_FORMAT", "")).strip()
+    }
+    if patterns:
+        found["dates"] = DateFormat(**patterns)
+    return found
 
 
 def _check_path(path: str) -> None:

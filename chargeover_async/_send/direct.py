@@ -17,8 +17,9 @@ from chargeover_async.observe import logger
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.retry import Next
 
-from .life import End, Life, Result, result_of
+from .life import Life
 from .pipeline import Pipeline, retry_after
+from .result import End, Result, result_of
 
 
 class Direct:
@@ -134,6 +135,7 @@ class _Call:
                 step = life.answered(operation, result, pipeline.policy, loop.time())
             else:
                 result = await self._send(life.question(operation), question)
+                question.dates = pipeline.dates
                 step = life.looked_up(
                     operation, question, result, sent, pipeline.policy, loop.time()
                 )

@@ -38,15 +38,9 @@ import msgspec
 
 from chargeover_async._hints import describe
 from chargeover_async._wire.envelope import (
-    Answer,
-    Decoded,
-    NoAnswer,
     Reply,
-    WholeReader,
     error_of,
-    fault_of,
     is_taken_key,
-    parse,
 )
 from chargeover_async._wire.request import Request, segment
 from chargeover_async.errors import (
@@ -59,79 +53,17 @@ from chargeover_async.errors import (
     RateLimited,
     TransportError,
 )
-from chargeover_async.operation import Operation, Outcome, Reader, state_of
+from chargeover_async.models import DateFormat
+from chargeover_async.operation import Operation, Outcome, state_of
 from chargeover_async.retry import TABLE, Fault, Next, Repeat, RetryPolicy
 
+from .result import End, Result
 from .same import Found
 
 READ, KEYED = Repeat.READ, Repeat.KEYED
 NEVER_LEFT, THROTTLED, REFUSED = Fault.NEVER_LEFT, Fault.THROTTLED, Fault.REFUSED
 AGAIN, LOOK_UP = Next.AGAIN, Next.LOOK_UP
 _TRUE = Reply(200, "OK", response=msgspec.Raw(b"true"))
-
-
-class Result(msgspec.Struct, frozen=True):
-    """What one send brought for one operation: a reply, or a fault with its story.
-
-    A good answer that was read as a whole is in ``whole``, and there is no ``reply``.
-    """
-
-    fault: Fault | None
-    reply: Reply | None = None
-    status: int = 0
-    reason: str = ""
-    body: bytes = b""
-    cause: BaseException | None = None
-    retry_after_s: float | None = None
-    whole: Decoded[Any] | None = None
-
-    @property
-    def story(self) -> str:
-        """A fault in words."""
-        if self.reason or self.reply is None:
-            return self.reason or (self.fault.value if self.fault else "")
-        who = "the server failed" if self.fault is Fault.SERVER else "the API said"
-        return f"{who}: {self.reply.message}"
-
-
-def result_of(
-    answer: Answer | NoAnswer, retry_after: float | None = None, reader: Reader | None = None
-) -> Result:
-    """The result of a request that carried one operation.
-
-    A good answer is read as a whole if a ``reader`` is given that can do so.
-    """
-    if isinstance(answer, NoAnswer):
-        return Result(answer.fault, reason=answer.reason, cause=answer.cause)
-    if isinstance(reader, WholeReader) and 200 <= answer.status < 300:
-        try:
-            whole = reader.whole(answer)
-        except Exception:  # noqa: BLE001 - it comes again, and is told, when it is read apart
-            whole = None
-        if whole is not None and whole.ok:
-            return Result(None, None, answer.status, whole=whole)
-    reply = parse(answer)
-    fault = fault_of(answer.status, reply)
-    reason = ""
-    if fault is Fault.LOST:
-        reason = f"HTTP {answer.status} with "
-        if reply is not None:
-            reason += f"an envelope that says {reply.status!r}, {reply.code}: {reply.message}"
-        elif 300 <= answer.status < 400:
-            reason += "a redirect; redirects are not followed: check the URL"
-        else:
-            reason += "an answer that is not the API's"
-    status = answer.status
-    if reply is not None and fault is not None and 200 <= status < 300:
-        status = reply.code
-    return Result(fault, reply, status, reason, answer.body, None, retry_after)
-
-
-class End(msgspec.Struct, frozen=True, gc=False):
-    """How an operation ended, and the answer that references to it are read from."""
-
-    outcome: Outcome[Any]
-    answer: msgspec.Raw | None = None
 
 
 class Life:
@@ -144,6 +76,7 @@ class Life:
     sent_before: bool = False  # some send got no answer: never taken back
     in_doubt: bool = False  # the server may hold its effect, as far as is known now
     lost: Result | None = None  # the latest send that got no answer
+    dates: DateFormat | None = None  # of a question: how the account writes them
     existing: AlreadyExists | None = None  # its key is taken, and is looked up to learn by which
     found: Found | None = None  # a record that has its key, while it is not known to be ours
 
@@ -216,7 +149,7 @@ class Life:
         fault, elapsed_s = result.fault, now - self.since
         question._count(fault)
         if fault is None or (fault is REFUSED and self.found is not None):
-            return self._found(operation, result, sent)
+            return self._found(operation, result, sent, question.dates)
         if fault is REFUSED and result.status == 404 and self.existing is None:
             if policy.may_repeat(Fault.LOST, AGAIN, self.tries, elapsed_s):
                 self.in_doubt = not sure
@@ -314,9 +247,11 @@ class Life:
         error.__cause__ = cause or (self.lost.cause if self.lost is not None else None)
         return self.failed(operation, error)
 
-    def _found(self, operation: Operation[Any], result: Result, sent: Any) -> Next | End:
+    def _found(
+        self, operation: Operation[Any], result: Result, sent: Any, dates: DateFormat | None
+    ) -> Next | End:
         """A record has its key: ours, another's, or one of which that cannot be told (yet)."""
-        found = self.found = self.found or Found(operation.object)
+        found = self.found = self.found or Found(operation.object, dates)
         try:
             found.read(
                 result.reply.response if result.fault is None and result.reply else None, sent

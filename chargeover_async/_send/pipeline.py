@@ -15,6 +15,7 @@ from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async._wire.request import Request
 from chargeover_async.errors import ChargeOverError, NotSent
 from chargeover_async.limits import Limiter, Permit, Priority
+from chargeover_async.models import DateFormat
 from chargeover_async.observe import (
     Observer,
     RequestSent,
@@ -28,7 +29,8 @@ from chargeover_async.observe import (
 from chargeover_async.operation import Operation, Outcome
 from chargeover_async.retry import Fault, Next, RetryBudget, RetryPolicy, retry_after_s
 
-from .life import Life, Result
+from .life import Life
+from .result import Result
 from .transport import Transport
 
 
@@ -46,6 +48,7 @@ class Pipeline:
     __slots__ = (
         "budget",
         "carriers",
+        "dates",
         "limiter",
         "observer",
         "policy",
@@ -62,6 +65,7 @@ class Pipeline:
         *,
         observer: Observer | None = None,
         source: random.Random | None = None,
+        dates: DateFormat | None = None,
     ) -> None:
         self.transport = transport
         self.limiter = limiter
@@ -69,6 +73,7 @@ class Pipeline:
         self.budget = RetryBudget(policy)
         self.carriers: list[Carrier] = []
         self.stats = Stats()
+        self.dates = dates  # how the account writes them
         self.observer = observer
         # Jitter needs no secrecy.
         self.random = source or random.Random()  # noqa: S311

@@ -8,6 +8,7 @@ import msgspec
 
 from chargeover_async._same import Comparison, compare
 from chargeover_async._wire.request import segment
+from chargeover_async.models import DateFormat
 from chargeover_async.models._json.checks import SECRETS
 from chargeover_async.models._json.read import untyped
 
@@ -27,10 +28,20 @@ class Found:
     (UNVERIFIED: whether an answer by key ever shows less).
     """
 
-    __slots__ = ("_by_id", "_held", "_known", "_object", "asking", "comparison", "identity")
+    __slots__ = (
+        "_by_id",
+        "_dates",
+        "_held",
+        "_known",
+        "_object",
+        "asking",
+        "comparison",
+        "identity",
+    )
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, dates: DateFormat | None = None) -> None:
         self._object = name
+        self._dates = dates  # how the account writes them
         self._by_id = False
         self._held: Any = {}
         self._known: dict[tuple[str, str], int | None] = {}
@@ -64,7 +75,7 @@ class Found:
                 wanted.append((name, value, f"/{_object_of(name)}/{how}:{segment(value)}"))
             return self._known.get(key)
 
-        self.comparison = compare(sent, self._held, resolve=resolve)
+        self.comparison = compare(sent, self._held, resolve=resolve, dates=self._dates)
         self.asking = wanted[0] if wanted else None
         if self.asking is None and not self._by_id and self.unseen:
             self._by_id = True

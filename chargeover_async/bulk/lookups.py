@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chargeover_async.models import DateFormat
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
@@ -23,15 +24,17 @@ class Lookups:
     not to leave any more.
     """
 
-    __slots__ = ("_assumptions", "_on_dropped", "_on_ready")
+    __slots__ = ("_assumptions", "_dates", "_on_dropped", "_on_ready")
 
     def __init__(
         self,
         assumptions: ServerAssumptions,
+        dates: DateFormat | None,
         on_ready: Callable[[Entry], None],
         on_dropped: Callable[[], None],
     ) -> None:
         self._assumptions = assumptions
+        self._dates = dates
         self._on_ready = on_ready
         self._on_dropped = on_dropped
 
@@ -48,6 +51,7 @@ class Lookups:
         )
         operation.take()
         lookup = Entry(entry.engine, operation, entry.seq)
+        lookup.dates = self._dates
         measure(lookup, self._assumptions)
         lookup.looks_up, entry.lookup = entry, lookup
         self._on_ready(lookup)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from chargeover_async._send.life import Result, result_of
+from chargeover_async._send.result import Result, result_of
 from chargeover_async._wire.bulk import decode_entries
 from chargeover_async._wire.envelope import Answer, NoAnswer, Reply, entry_fault, is_taken_key
 from chargeover_async.retry import Fault, Repeat

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from chargeover_async._hints import describe
-from chargeover_async._send.life import End, Result
 from chargeover_async._send.pipeline import Pipeline, retry_after
+from chargeover_async._send.result import End, Result
 from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async.errors import AlreadyExists, ChargeOverError, UsageError
 from chargeover_async.limits import Permit, Priority
@@ -72,7 +72,7 @@ class Sender:
             on_settled=on_settled,
         )
         self.waiting = Waiting(assumptions, settings.max_batch_ops, settings.max_batch_bytes)
-        self.lookups = Lookups(assumptions, self.ready, self.waiting.drop)
+        self.lookups = Lookups(assumptions, pipeline.dates, self.ready, self.waiting.drop)
         self._goes_on = assumptions.later_items == "run"
         self.waiting.suspects_lead = not self._goes_on
         self._batches = 0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chargeover_async._refs import Answered, resolve, resolve_in_path
-from chargeover_async._send.life import End
+from chargeover_async._send.result import End
 from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.operation import Operation, Outcome
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from chargeover_async.client import ChargeOver, quota_share_of_env
+from chargeover_async.client import ChargeOver, options_of_env
 from chargeover_async.errors import UsageError
 from chargeover_async.models import DateFormat
 from chargeover_async.retry import RetryPolicy
@@ -22,6 +22,9 @@ DATES = (("date", "a date", "%m/%d/%Y"), ("datetime", "a date with time", "%m/%d
 # Somebody is waiting at a terminal: a wrong URL shall show within seconds, not after a minute of
 # patience that is right in the middle of a long import.
 IMPATIENT = RetryPolicy(attempts=2, attempts_after_500=1, base_s=0.2, total_s=10)
+# In the middle of an import nobody shall wait for long once the server is back. It is the time that
+# ends it, not the number of tries.
+PATIENT = RetryPolicy(attempts=1_000, cap_s=2.0, total_s=300.0)
 
 
 def account_options(command: F) -> F:
@@ -44,9 +47,10 @@ def _keep(context: click.Context, option: click.Parameter, value: str | None) ->
 
 def _dates() -> dict[str, DateFormat]:
     """The formats that were given, as an option of `ChargeOver`."""
-    said = click.get_current_context().meta
+    context = click.get_current_context(silent=True)
+    said = {} if context is None else context.meta
     found = {name: said.get(f"{__name__}.{name}_format") for name, *_ in DATES}
-    given = {name: pattern for name, pattern in found.items() if pattern}
+    given = {name: pattern for name, pattern in found.items() if pattern and pattern.strip()}
     return {"dates": DateFormat(**given)} if given else {}
 
 
@@ -65,10 +69,10 @@ def opener(url: str | None) -> Opener:
     username, password = (os.environ[name] for name in names)
 
     def open_account(**options: Any) -> ChargeOver:
-        options = {**quota_share_of_env(options), **dates, **options}
+        options = {**options_of_env(options), **dates, **options}
         return ChargeOver(url, username, password, **options)
 
     return open_account
 
 
-__all__ = ("IMPATIENT", "Opener", "account_options", "opener")
+__all__ = ("IMPATIENT", "PATIENT", "Opener", "account_options", "opener")

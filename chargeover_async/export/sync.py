@@ -36,6 +36,7 @@ from chargeover_async.query import Clause, Field, Where
 from chargeover_async.resources._calls.base import BaseResource
 
 from .columns import columns_of, picked_struct
+from .fetch import MAX_BYTES_IN_FLIGHT
 from .job import ExportProgress, finish, tell
 from .page import Page, joined
 from .part import Part, held, write_whole
@@ -122,6 +123,7 @@ class SyncJob:
         nested: bool = False,
         overlap: dt.timedelta = OVERLAP,
         pages_per_request: int = MAX_ITEMS,
+        max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
@@ -144,6 +146,7 @@ class SyncJob:
         self._note = folder / f"{self._name}.sync.json"
         self._overlap = overlap
         self._pages_per_request = pages_per_request
+        self._max_bytes = max_bytes_in_flight
         self._clock = clock
         self._now = now
         columns = [column for column in columns_of(resource.model) if column.name == CHANGED]
@@ -321,6 +324,7 @@ class SyncJob:
             after=after,
             nested=self._wanted.nested,
             pages_per_request=self._pages_per_request,
+            max_bytes_in_flight=self._max_bytes,
         )
 
 

@@ -49,6 +49,3 @@ class AchAccountCreate(TypedDict, total=False):
 
 
 __all__ = ("AchAccount", "AchAccountCreate")
-
-
-__all__ = ("AchAccount", "AchAccountCreate")

@@ -70,6 +70,3 @@ class CreditCardCreate(TypedDict, total=False):
 
 
 __all__ = ("CreditCard", "CreditCardCreate")
-
-
-__all__ = ("CreditCard", "CreditCardCreate")

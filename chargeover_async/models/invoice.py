@@ -236,17 +236,3 @@ __all__ = (
     "LineItemUpdate",
     "ScheduledPayment",
 )
-
-
-__all__ = (
-    "AchPayment",
-    "CardPayment",
-    "Invoice",
-    "InvoiceCreate",
-    "InvoiceEmail",
-    "InvoiceUpdate",
-    "LineItem",
-    "LineItemCreate",
-    "LineItemUpdate",
-    "ScheduledPayment",
-)

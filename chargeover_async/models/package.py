@@ -234,17 +234,3 @@ __all__ = (
     "SubscriptionUpdate",
     "SubscriptionUpgrade",
 )
-
-
-__all__ = (
-    "PayMethodFields",
-    "Subscription",
-    "SubscriptionCancel",
-    "SubscriptionCreate",
-    "SubscriptionLine",
-    "SubscriptionLineCreate",
-    "SubscriptionLineUpgrade",
-    "SubscriptionSuspend",
-    "SubscriptionUpdate",
-    "SubscriptionUpgrade",
-)

@@ -132,6 +132,3 @@ class QuoteCreate(CustomFieldsIn, AddressesIn, total=False):
 
 
 __all__ = ("Quote", "QuoteCreate", "QuoteLine", "QuoteLineCreate")
-
-
-__all__ = ("Quote", "QuoteCreate", "QuoteLine", "QuoteLineCreate")

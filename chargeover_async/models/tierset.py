@@ -71,6 +71,3 @@ class TiersetCreate(TypedDict, total=False):
 
 
 __all__ = ("Tier", "TierCreate", "Tierset", "TiersetCreate")
-
-
-__all__ = ("Tier", "TierCreate", "Tierset", "TiersetCreate")

@@ -48,6 +48,3 @@ class TokenizedPayMethodCreate(TypedDict, total=False):
 
 
 __all__ = ("TokenizedPayMethod", "TokenizedPayMethodCreate")
-
-
-__all__ = ("TokenizedPayMethod", "TokenizedPayMethodCreate")

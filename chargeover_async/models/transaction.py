@@ -15,7 +15,7 @@ from typing import Annotated, TypedDict
 from chargeover_async._refs import Ref
 
 from ._json.base import Mixed, Record
-from ._json.checks import Day, Id, Integer, MixedIn, Moment, Money, Secret, Short, Text
+from ._json.checks import Day, Id, IdOrText, Integer, MixedIn, Moment, Money, Secret, Short, Text
 
 
 class AppliedAmount(Record, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class Transaction(Record, frozen=True, kw_only=True):
 class AppliedAmountIn(TypedDict, total=False):
     """An invoice to apply to; without ``applied`` as much as there is (recording)."""
 
-    invoice_id: Id
+    invoice_id: IdOrText
     invoice_external_key: Text
     invoice_token: Text
     applied: Money
@@ -210,22 +210,6 @@ TransactionEmail = TypedDict(
     total=False,
 )
 """What `Transactions.email` may override; ``message_id`` picks the template."""
-
-__all__ = (
-    "AppliedAmount",
-    "AppliedAmountIn",
-    "CreditCreate",
-    "NewPayMethod",
-    "RefundCreate",
-    "Transaction",
-    "TransactionApply",
-    "TransactionCreate",
-    "TransactionEmail",
-    "TransactionPay",
-    "TransactionRefund",
-    "TransactionRefunding",
-)
-
 
 __all__ = (
     "AppliedAmount",

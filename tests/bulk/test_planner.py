@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chargeover_async._send.life import End, Result
+from chargeover_async._send.result import End, Result
 from chargeover_async._wire.envelope import Reply
 from chargeover_async.bulk import ServerAssumptions
 from chargeover_async.bulk.batch_body import measure, request_of

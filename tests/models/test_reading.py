@@ -360,7 +360,7 @@ async def test_custom_fields_may_have_your_names():
         "custom_3": "x",
         "bill_city": "Rom",
     }
-    world = World(*[envelope(200, one) for one in (record, [record], [record])])
+    world = World(*[envelope(200, found) for found in (record, [record], [record], [])])
     found = await world.co.customers.get(1, as_=MyCustomer)
     assert (found.tier, found.score, found.custom_3) == ("gold", Decimal("1.50"), "x")
     assert (found.custom_1, found.custom_2) == (None, None)
@@ -540,3 +540,11 @@ def test_a_revision_is_read():
         Revision,
     )
     assert found.revision_datetime == dt.datetime(2023, 3, 3, 10, 36, 22)
+
+
+@pytest.mark.parametrize("pattern", ["dd.mm.yyyy", "", "%d.%m.", "%H:%M", "%Q", "%", 5, None])
+def test_a_pattern_that_tells_no_day_is_refused(pattern: Any):
+    """Text without a directive matches itself, and would read no date at all."""
+    for kind in ("date", "datetime"):
+        with pytest.raises(UsageError, match="is no pattern of dates"):
+            DateFormat(**{kind: pattern})

@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args, get_type_hints, is_typeddict
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -24,9 +24,11 @@ from chargeover_async import (
     NoLimit,
     RetryPolicy,
     Subscription,
+    UsageError,
 )
 from chargeover_async.models._json import read as reading
-from chargeover_async.models._json.read import read, read_many
+from chargeover_async.models._json.read import encode, read, read_many
+from chargeover_async.models._json.shape import shape_of
 from chargeover_async.resources import RESOURCES
 
 ALL = recordings()
@@ -69,6 +71,68 @@ async def test_a_recorded_request_is_a_call_of_the_library(recorded: Recorded):
         sent = json.loads(body, parse_float=Decimal)
         assert sent == recorded.request
         assert str(sent) == str(recorded.request)  # 4500.0 is not 4500.00, and the order stays
+
+
+def writable(record: Any, table: Any) -> Any:
+    """What of a record may be written, at every depth."""
+    if isinstance(record, list):
+        return [writable(entry, table) for entry in record]
+    if not isinstance(record, dict):
+        return record
+    hints = get_type_hints(table, include_extras=True)
+    nested = {name: typed_dict_in(hint) for name, hint in hints.items()}
+    return {
+        name: writable(value, nested[name]) if nested[name] else value
+        for name, value in record.items()
+        if name in hints
+    }
+
+
+def typed_dict_in(hint: Any) -> Any:
+    if is_typeddict(hint):
+        return hint
+    return next((found for part in get_args(hint) if (found := typed_dict_in(part))), None)
+
+
+@each
+def test_a_recorded_record_can_be_written_back(recorded: Recorded):
+    """As it came, and as it was read: nulls, empty texts, ids that are text."""
+    resource = RESOURCES[recorded.object]
+    held = recorded.response if isinstance(recorded.response, list) else [recorded.response]
+    for record in held:
+        if not isinstance(record, dict) or resource.primary not in record:
+            continue
+        struct = read(encode(record), resource.model)
+        plain = msgspec.to_builtins(struct, builtin_types=(Decimal, dt.date, dt.datetime))
+        for verb in {"create", "update"} & set(resource.writes):
+            table = resource.writes[verb]
+            for form in (record, plain):
+                fields = writable(form, table)
+                lists = {name for name, value in fields.items() if value is None} - shape_of(
+                    table
+                ).nullable
+                for name in lists:
+                    del fields[name]  # a list that this answer leaves out
+                payload, refs = shape_of(table).prepare(fields, verb)
+                assert refs == []
+                assert list(payload) == list(fields)
+                if form is record:
+                    assert payload == fields
+
+
+async def test_an_invoice_is_named_as_it_was_recorded():
+    """By its id as text, as answers of 2015 have it."""
+    co = World().co
+    held = [{"invoice_id": "10041", "applied": 4500}]
+    for operation in (
+        co.transactions.pay(customer_id=1, applied_to=held),
+        co.transactions.change_applied_amounts(1, held),
+    ):
+        assert operation.payload["applied_to"] == held
+        operation.close()
+    for wrong in ("x", "", 1.5, True, "1" * 20, -1):
+        with pytest.raises(UsageError, match="applied_to"):
+            co.transactions.pay(customer_id=1, applied_to=[{"invoice_id": wrong}])  # type: ignore[typeddict-item]
 
 
 @each

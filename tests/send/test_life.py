@@ -15,7 +15,8 @@ import pytest
 from support.scripted import broken, created, envelope, lost, missing, never_left, refused, taken
 from support.scripted import throttled as too_many
 
-from chargeover_async._send.life import End, Life, Result, result_of
+from chargeover_async._send.life import Life
+from chargeover_async._send.result import End, Result, result_of
 from chargeover_async.errors import (
     AlreadyExists,
     BadRequest,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.scripted import Gate, World, broken, created, cut, envelope, gateway, throttled
 
 from chargeover_async import DateFormat, DecodeError, Invoice, LineItem, Record
-from chargeover_async._send.life import Result, result_of
+from chargeover_async._send.result import Result, result_of
 from chargeover_async._wire.envelope import Answer
 from chargeover_async.resources._calls.answers import Reading
 

@@ -26,6 +26,8 @@ Secret = Annotated[str, "secret"]  # a card or bank number, a password: no messa
 Flag = Annotated[bool | None, "flag"]
 Integer = Annotated[int | None, "integer"]
 Id = Annotated[int | Ref | None, "id"]
+# Where answers have the id as text, too, so that one can be written back.
+IdOrText = Annotated[int | str | Ref | None, "id or text"]
 # A float is refused: 0.1 + 0.2 is not 0.3, and money must arrive as it was meant.
 Money = Annotated[Decimal | int | str | None, "money"]
 Day = Annotated[dt.date | str | None, "day"]
@@ -135,6 +137,12 @@ def _id(value: Any, path: Path, refs: Refs) -> Any:
     return check_id(value, dotted(path))
 
 
+def _id_or_text(value: Any, path: Path, refs: Refs) -> Any:
+    text = plain(value)
+    return text if type(text) is str and _DIGITS.fullmatch(text) else _id(value, path, refs)
+
+
+_DIGITS = re.compile("[0-9]{1,19}")
 _WRITE_REF = "write .ref() behind the operation to refer to what it creates"
 
 
@@ -282,6 +290,7 @@ CHECKS: dict[str, Check] = {
     "flag": _flag,
     "integer": _integer,
     "id": _id,
+    "id or text": _id_or_text,
     "money": _money,
     "day": _day,
     "moment": _moment,

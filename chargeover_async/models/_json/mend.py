@@ -31,11 +31,14 @@ class DateFormat(msgspec.Struct, frozen=True, kw_only=True):
     datetime: str = "%Y-%m-%d %H:%M:%S"
 
     def __post_init__(self) -> None:
+        day = dt.datetime(2026, 1, 31)  # noqa: DTZ001 - the API's are naive
         for pattern in (self.date, self.datetime):
             try:
-                dt.datetime.strptime(dt.datetime(2026, 1, 31).strftime(pattern), pattern)  # noqa: DTZ001, DTZ007 - the API's are naive
+                is_told = dt.datetime.strptime(day.strftime(pattern), pattern) == day  # noqa: DTZ007
             except (TypeError, ValueError):
-                raise UsageError(f"{pattern!r} is no pattern of dates such as %d.%m.%Y") from None
+                is_told = False
+            if not is_told:  # dd.mm.yyyy is text, and %d.%m. has no year
+                raise UsageError(f"{pattern!r} is no pattern of dates such as %d.%m.%Y")
 
 
 def is_struct(kind: Any) -> bool:

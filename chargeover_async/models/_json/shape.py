@@ -176,7 +176,7 @@ def _compile(name: str, annotation: Any, model: Any) -> tuple[str, Check, bool]:
             return "object", _short(kind.field, _nested(shape)), shape.has_secret
         if kind == "text" and is_key(name):
             kind = "key"
-        return kind, CHECKS[kind], kind == "secret"
+        return kind.removesuffix(" or text"), CHECKS[kind], kind == "secret"
     if is_typeddict(annotation):
         shape = shape_of(annotation, model)
         return "object", _nested(shape), shape.has_secret

@@ -7,6 +7,7 @@ from typing import Any
 from chargeover_async.sandbox.protocol.answers import INVALID, NO_DATA, Answer, Refused, unsupported
 from chargeover_async.sandbox.protocol.values import (
     DATE,
+    MIXED,
     MOMENT,
     TAKE,
     TEXT,
@@ -45,11 +46,17 @@ def create(store: Tables, spec: Spec, payload: Any) -> Answer:
 def update(store: Tables, spec: Spec, row: Row, payload: Any) -> Answer:
     """202 and the id; what is not sent keeps its value (recordings `update_customer` and others).
 
+    What is sent as it is read changes nothing, so that a record can be written back as it stands.
     UNVERIFIED: an update without any field is refused like a create without any.
     """
     if "modify" not in spec.commands:
         raise unsupported("modify", spec.name, row.id)
-    _change(store, spec, row, resolve(store, spec, _fields(payload)))
+    fields = {
+        name: value
+        for name, value in _fields(payload).items()
+        if name not in spec.kinds or store.value(spec, row, name) != value
+    }
+    _change(store, spec, row, resolve(store, spec, fields))
     return Answer(202, "", {"id": row.id}, (spec.name, row.id))
 
 
@@ -179,6 +186,7 @@ def accept(
 ) -> dict[str, Any]:
     """The values to store, taken by kind; null sets a field back to its default.
 
+    So does an empty text where none can be (UNVERIFIED: forms and PHP scripts send it for nothing).
     UNVERIFIED: a field that is unknown or not for the caller to set is ignored.
     """
     changes: dict[str, Any] = {}
@@ -187,7 +195,7 @@ def accept(
         kind = writable.get(name)
         if kind is None or name in closed:
             continue
-        if value is None:
+        if value is None or (value == "" and kind not in (TEXT, MIXED)):
             changes[name] = spec.template[name]
         elif kind == TEXT:
             changes[name] = value if type(value) is str else text(value)
