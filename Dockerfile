@@ -22,7 +22,7 @@ RUN mkdir /data && chown 10001:10001 /data
 ENV PATH=/opt/chargeover/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /data
-# What runs is process 1, for which SIGTERM does nothing unless it is asked for. The sandbox ends well
-# on either; an import awaits what is under way on SIGINT.
+# What runs is process 1, to which SIGTERM does nothing until it is listened to. The commands do so while
+# work is under way, and Python listens to SIGINT from the first moment on.
 STOPSIGNAL SIGINT
 CMD ["chargeover-async", "sandbox", "--port", "8080", "--store", "/data/sandbox.db"]

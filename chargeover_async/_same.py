@@ -57,6 +57,7 @@ CUT = {"transaction_detail": 32}
 _NUMBERS_IN_TEXT = frozenset({"expdate_month", "expdate_year"})
 _RECORDS = ("Create", "Update")
 _UNORDERED = frozenset({"tags"})
+KEY_SUFFIXES = ("_external_key", "_token")
 _NOTHING = (None, "")
 _ABSENT: Any = msgspec.UNSET
 
@@ -106,6 +107,16 @@ def compare(
     return Comparison(differs, tuple(unseen))
 
 
+def shown_as(name: str) -> tuple[str, ...]:
+    """The names under which a record may show what a field was sent as."""
+    if name == "pricemodel":
+        return name, "tiersets"
+    for suffix in KEY_SUFFIXES:
+        if name.endswith(suffix):
+            return name, f"{name.removesuffix(suffix)}_id"
+    return (name,)
+
+
 class _Comparing:
     """Compares values; True, False, or None for what is not shown."""
 
@@ -139,7 +150,7 @@ class _Comparing:
             if isinstance(prices, list) and len(prices) == 1:
                 return self._object(sent, prices[0]), prices[0]
             return None, None
-        for suffix in ("_external_key", "_token"):
+        for suffix in KEY_SUFFIXES:
             if name.endswith(suffix) and isinstance(sent, str) and self._resolve is not None:
                 named = record.get(f"{name.removesuffix(suffix)}_id", _ABSENT)
                 identity = self._resolve(name, sent)
@@ -265,4 +276,4 @@ def kind_of(name: str) -> str:
     return _kinds().get(name, "mixed")
 
 
-__all__ = ("Comparison", "compare", "kind_of")
+__all__ = ("Comparison", "Resolve", "compare", "kind_of", "shown_as")

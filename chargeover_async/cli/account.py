@@ -22,6 +22,9 @@ DATES = (("date", "a date", "%m/%d/%Y"), ("datetime", "a date with time", "%m/%d
 # Somebody is waiting at a terminal: a wrong URL shall show within seconds, not after a minute of
 # patience that is right in the middle of a long import.
 IMPATIENT = RetryPolicy(attempts=2, attempts_after_500=1, base_s=0.2, total_s=10)
+# In the middle of an import nobody shall wait for long once the server is back. It is the time that
+# ends it, not the number of tries.
+PATIENT = RetryPolicy(attempts=1_000, cap_s=2.0, total_s=300.0)
 
 
 def account_options(command: F) -> F:
@@ -72,4 +75,4 @@ def opener(url: str | None) -> Opener:
     return open_account
 
 
-__all__ = ("IMPATIENT", "Opener", "account_options", "opener")
+__all__ = ("IMPATIENT", "PATIENT", "Opener", "account_options", "opener")

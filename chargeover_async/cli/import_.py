@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -15,16 +16,18 @@ import msgspec
 from chargeover_async.client import ChargeOver
 from chargeover_async.errors import ChargeOverError
 from chargeover_async.limits import NoLimit
-from chargeover_async.migrate import Forecast, ImportJob, Preview, Summary, read_plan
+from chargeover_async.migrate import Forecast, ImportJob, LoadSummary, Preview, Summary, read_plan
 from chargeover_async.sandbox import Sandbox
 
-from .account import IMPATIENT, account_options, opener
+from .account import IMPATIENT, PATIENT, account_options, opener
 from .exits import Exit, exit_of, fail
 from .interrupt import interruptible
+from .outage import Outage
 from .progress import of_import, show
 from .say import say
 
-Clients = tuple[ChargeOver, ChargeOver]  # the second makes the first contact
+# The second makes the first contact; what happens to the first one is told.
+Clients = tuple[ChargeOver, ChargeOver, Outage]
 Account = AbstractAsyncContextManager[Clients]
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -129,20 +132,21 @@ def import_command(
 
 
 async def _run(job: ImportJob, account: Account) -> None:
-    async with account as (co, contact):
+    async with account as (co, contact, outage):
         with interruptible(), show(sys.stderr, of_import) as observe:
-            await job.run(co, contact=contact, observe=observe)
+            async with outage.watch(co.stats):
+                await job.run(co, contact=contact, observe=observe)
 
 
 @contextlib.asynccontextmanager
 async def _account(url: str | None) -> AsyncGenerator[Clients]:
     """The real account: a patient client, and one for the first contact that gives up soon."""
-    open_account = opener(url)
+    open_account, outage = opener(url), Outage()
     async with (
-        open_account() as co,
+        open_account(retry=PATIENT, on_event=outage) as co,
         open_account(limiter=co.limiter, retry=IMPATIENT) as contact,
     ):
-        yield co, contact
+        yield co, contact, outage
 
 
 @contextlib.asynccontextmanager
@@ -152,7 +156,7 @@ async def _sandbox() -> AsyncGenerator[Clients]:
         Sandbox(quota=None) as sandbox,
         ChargeOver(sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit()) as co,
     ):
-        yield co, co
+        yield co, co, Outage()
 
 
 def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) -> None:
@@ -171,6 +175,10 @@ def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) 
         f"{forecast.requests} requests, {forecast.seconds / 60:.1f} minutes at the default quota "
         "of 250 requests a minute. Nothing was sent."
     )
+    for problem in forecast.problems:
+        say(f"Bad: {problem}")
+    if forecast.bad_rows > len(forecast.problems):
+        say(f"... and more: {forecast.bad_rows} bad rows in all")
     for row in first:
         say(f"{row.file} row {row.row} as {row.object}: {_encoder.encode(row.data).decode()}")
 
@@ -187,11 +195,11 @@ def _tell_how_to_go_on(summary: Summary, journal: Path) -> None:
 
 
 def _tell(summary: Summary, as_json: bool) -> None:
+    files = Counter(load.file for load in summary.loads)
     for load in summary.loads:
-        text = f"{load.created} created, {load.failed} failed, {load.unknown} unknown"
-        if load.updated:
-            text += f", {load.updated} updated"
-        say(f"{load.file} ({load.object}): {load.rows} rows, {text}")
+        if load.rows or files[load.file] == 1:  # a failure file is read for every object
+            rows = f"{load.rows} row" + "s" * (load.rows != 1)
+            say(f"{load.file} ({load.object}): {rows}, {_counts(load)}")
     if summary.stopped:
         say(f"Stopped: {summary.stopped}", err=True)
     if summary.failures:
@@ -201,17 +209,19 @@ def _tell(summary: Summary, as_json: bool) -> None:
             'correct "data" in it and import that file.',
             err=True,
         )
-    text = f"{summary.created} created, {summary.failed} failed, {summary.unknown} unknown"
-    if summary.updated:
-        text += f", {summary.updated} updated"
-    if summary.existing:
-        text += f", {summary.existing} existing"
-    if summary.not_reached:
-        text += f", {summary.not_reached} not reached"
     took = f"{summary.requests} requests, {summary.seconds:.1f} s"
-    found = summary.json() if as_json else f"{summary.operations} operations: {text}; {took}"
+    text = f"{summary.operations} operations: {_counts(summary)}; {took}"
+    found = summary.json() if as_json else text
     if not say(found):
         say(found, err=True)
+
+
+def _counts(found: Summary | LoadSummary) -> str:
+    text = f"{found.created} created, {found.failed} failed, {found.unknown} unknown"
+    for name in ("updated", "existing", "not_reached"):
+        if count := getattr(found, name):
+            text += f", {count} {name.replace('_', ' ')}"
+    return text
 
 
 __all__ = ("import_command",)

@@ -28,6 +28,7 @@ from chargeover_async.query import Where
 from chargeover_async.resources._calls.base import BaseResource
 
 from .columns import Column, choose, columns_of, kind_of, picked_struct
+from .fetch import MAX_BYTES_IN_FLIGHT
 from .formats import Format, json_text, mixed_text
 from .page import Page
 from .reader import Reader
@@ -222,6 +223,7 @@ def arrow_batches(
     nested: bool = False,
     after: int = 0,
     pages_per_request: int = MAX_ITEMS,
+    max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
 ) -> AsyncGenerator[Any]:
     """Every record of ``co.invoices``, say, as pyarrow.RecordBatch of up to 500, by rising id.
 
@@ -232,7 +234,12 @@ def arrow_batches(
     model, dates = resource.model, resource._options.dates
     batches = Batches(model, choose(model, fields, resource.attribute), dates)
     reader = Reader(
-        resource, where=where, nested=nested, after=after, pages_per_request=pages_per_request
+        resource,
+        where=where,
+        nested=nested,
+        after=after,
+        pages_per_request=pages_per_request,
+        max_bytes_in_flight=max_bytes_in_flight,
     )
 
     async def every() -> AsyncGenerator[Any]:

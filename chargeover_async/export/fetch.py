@@ -31,6 +31,7 @@ from .ranges import Range
 logger = logging.getLogger("chargeover_async.export")
 
 BULK_IN_FLIGHT = 3  # requests of 25 pages: one that is read, one under way, one in the server
+MAX_BYTES_IN_FLIGHT = 32 * 2**20  # of pages: on their way, and waiting to be handed out
 STEADY = 8  # requests that must go well before more pages are put into one again
 
 # What may be due to the size of a batch, or to its being one.
@@ -236,4 +237,4 @@ class BatchSize:
             self._steady = 0
 
 
-__all__ = ("BULK_IN_FLIGHT", "SPLIT", "BatchSize", "Fetcher")
+__all__ = ("BULK_IN_FLIGHT", "MAX_BYTES_IN_FLIGHT", "SPLIT", "BatchSize", "Fetcher")

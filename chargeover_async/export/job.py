@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.query import Where
 
+from .fetch import MAX_BYTES_IN_FLIGHT
 from .formats import Format
-from .part import Part, behind_links, is_stream, open_stream
+from .part import Part, as_text, behind_links, is_stream, open_stream
 from .reader import Reader, can_page_by_key
 from .wanted import Wanted, form_of
 
@@ -67,7 +69,7 @@ class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     def json(self) -> str:
         """As one JSON object."""
-        return msgspec.json.encode(self).decode()
+        return msgspec.json.encode(replace(self, output=as_text(self.output))).decode()
 
 
 class ExportJob:
@@ -98,6 +100,7 @@ class ExportJob:
         nested: bool = False,
         restart: bool = False,
         pages_per_request: int = MAX_ITEMS,
+        max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._is_stream = not isinstance(output, Path) or is_stream(output)
@@ -112,6 +115,7 @@ class ExportJob:
         self._output = output
         self._restart = restart
         self._pages_per_request = pages_per_request
+        self._max_bytes = max_bytes_in_flight
         self._clock = clock
         self._began = 0.0
         self._records = 0
@@ -160,6 +164,7 @@ class ExportJob:
                 after=self._after,
                 nested=wanted.nested,
                 pages_per_request=self._pages_per_request,
+                max_bytes_in_flight=self._max_bytes,
             )
             await self._write(reader, made, part, stream, observe)
             if reader.counted is not None:

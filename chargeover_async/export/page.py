@@ -20,6 +20,11 @@ class Page(msgspec.Struct, frozen=True):
     ids: list[int]
     raw: bytes | msgspec.Raw
 
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.raw) if isinstance(self.raw, bytes) else len(memoryview(self.raw))
+
     def parts(self) -> list[msgspec.Raw]:
         """The JSON of each record."""
         return _split(self.raw)

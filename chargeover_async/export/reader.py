@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -22,7 +22,7 @@ from chargeover_async.resources._calls.base import BaseResource
 from chargeover_async.resources._calls.kinds import Addressable, Pageable
 from chargeover_async.resources._calls.lists import AllAtOnce, OffsetListable, Unfiltered
 
-from .fetch import BULK_IN_FLIGHT, BatchSize, Fetcher
+from .fetch import BULK_IN_FLIGHT, MAX_BYTES_IN_FLIGHT, BatchSize, Fetcher
 from .page import Page, check_order, joined
 from .ranges import Range, Ranges
 from .trust import page_in_bulk
@@ -43,7 +43,8 @@ class Reader:
     ``where`` filters; ``after`` is the id behind which to begin. ``nested`` reads every record by
     itself, so that the parts are there which lists leave out: a GET each, 25 a request.
     ``pages_per_request`` is 1 to 25; with 1 nothing but plain lists is used. ``page`` is the number
-    of records asked for at a time, 1 to 500.
+    of records asked for at a time, 1 to 500. ``max_bytes_in_flight`` bounds what is on its way or
+    waits to be handed out: where pages are large, fewer travel in a request, and at least one.
 
     Raises UsageError for an object that cannot be listed, or not in the way that is asked for.
     """
@@ -57,6 +58,7 @@ class Reader:
         nested: bool = False,
         pages_per_request: int = MAX_ITEMS,
         page: int = MAX_PAGE,
+        max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
     ) -> None:
         _check_resource(resource, where, nested=nested)
         if after and not can_page_by_key(type(resource)):
@@ -65,7 +67,12 @@ class Reader:
             raise UsageError(f"pages_per_request must be 1 to {MAX_ITEMS}, not {pages_per_request}")
         if not 1 <= page <= MAX_PAGE:
             raise UsageError(f"page must be 1 to {MAX_PAGE}, not {page}")
+        if max_bytes_in_flight < 1:
+            raise UsageError(f"max_bytes_in_flight must be above 0, not {max_bytes_in_flight}")
         self._resource = resource
+        self._most_bytes = max_bytes_in_flight
+        self._page_bytes = 1.0  # of a page, as the latest were
+        self._held = 0  # bytes that were answered and are not handed out
         self._fetcher = Fetcher(
             resource, where=where, nested=nested, pages_per_request=pages_per_request, page=page
         )
@@ -144,6 +151,7 @@ class Reader:
             density=_density(first.ids, self._after, highest, self.total),
             window=size * BULK_IN_FLIGHT if size > 1 else PLAIN_IN_FLIGHT,
         )
+        self._page_bytes = first.size * fetcher.page / max(1, full)
         page = await fetcher.complete(first)
         if page.ids:
             yield self._give(page)
@@ -171,9 +179,14 @@ class Reader:
         try:
             while True:
                 most = BULK_IN_FLIGHT if batch.size > 1 else PLAIN_IN_FLIGHT
-                while len(flights) < most and (asked := ranges.take(self._lists_at_once)):
+                while (
+                    len(flights) < most
+                    and self._has_room(flights.values())
+                    and (asked := ranges.take(self._lists_at_once))
+                ):
                     flights[asyncio.create_task(self._fetch(asked, ranges.full))] = asked
                 for page in ranges.ready():
+                    self._held -= page.size
                     if page.ids:
                         yield page
                 if proof is None and (counted := ranges.to_prove()) is not None:
@@ -189,6 +202,7 @@ class Reader:
                 for task in [task for task in flights if task.done()]:
                     answers, is_proven = task.result()
                     for ids, (listed, page) in zip(flights.pop(task), answers, strict=True):
+                        self._held += page.size if listed else 0
                         ranges.answer(ids, listed, page, is_proven=is_proven)
                 if proof is not None and proof.done():
                     ranges.proved(proof.result())
@@ -201,7 +215,16 @@ class Reader:
 
     @property
     def _lists_at_once(self) -> int:
-        return min(self._fetcher.batch.size, MAX_ITEMS - self._fetcher.counts_in_bulk)
+        fitting = int(self._most_bytes / BULK_IN_FLIGHT / self._page_bytes)
+        most = min(self._fetcher.batch.size, MAX_ITEMS - self._fetcher.counts_in_bulk)
+        return max(1, min(most, fitting))
+
+    def _has_room(self, flights: Collection[Sequence[Range]]) -> bool:
+        """Whether one more request fits into the bytes that may be in flight; one always does."""
+        if not flights:
+            return True
+        pages = sum(map(len, flights)) + self._lists_at_once
+        return self._held + pages * self._page_bytes <= self._most_bytes
 
     async def _fetch(self, asked: Sequence[Range], full: int) -> _Answers:
         """For each range the ids that the list told, and the page to hand out.
@@ -214,6 +237,9 @@ class Reader:
         counted = Range(asked[0].after, asked[-1].upto) if is_one else None
         lists, count = await fetcher.get_lists(asked, counted if fetcher.counts_in_bulk else None)
         # A full page explains a higher count: what it left out is asked for anyway.
+        sizes = [page.size for page in lists if len(page.ids) >= full]
+        if sizes:
+            self._page_bytes = max(0.8 * self._page_bytes, *sizes)
         is_cut = any(
             len(page.ids) >= full and page.ids[-1] != ids.upto
             for ids, page in zip(asked, lists, strict=True)

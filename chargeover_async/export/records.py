@@ -14,6 +14,7 @@ from chargeover_async.query import Where
 from chargeover_async.resources import OnUnreadable
 from chargeover_async.resources._calls.base import BaseResource
 
+from .fetch import MAX_BYTES_IN_FLIGHT
 from .reader import Reader
 
 T = TypeVar("T", bound=Record)
@@ -28,6 +29,7 @@ def records(
     nested: bool = False,
     after: int = 0,
     pages_per_request: int = MAX_ITEMS,
+    max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
     on_unreadable: OnUnreadable = None,
 ) -> AsyncGenerator[T]: ...
 
@@ -40,6 +42,7 @@ def records(
     nested: bool = False,
     after: int = 0,
     pages_per_request: int = MAX_ITEMS,
+    max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
     as_: type[R],
     on_unreadable: OnUnreadable = None,
 ) -> AsyncGenerator[R]: ...
@@ -52,6 +55,7 @@ def records(
     nested: bool = False,
     after: int = 0,
     pages_per_request: int = MAX_ITEMS,
+    max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
     as_: type[Any] | None = None,
     on_unreadable: OnUnreadable = None,
 ) -> AsyncGenerator[Any]:
@@ -60,9 +64,10 @@ def records(
     12,000 a request where queries may travel in ``_bulk`` (tried once, by itself), 500 otherwise;
     several requests are under way at once, in bounded memory. ``nested`` brings the parts that
     lists leave out (``line_items``), for a GET a record, 25 a request. ``after`` begins behind that
-    id. ``pages_per_request=1`` uses plain lists only. ``as_`` is a struct of your own to read as.
-    ``on_unreadable`` is told of each record that does not fit its struct, with a DecodeError, and
-    the others go on; without it that error is raised.
+    id. ``pages_per_request=1`` uses plain lists only. ``max_bytes_in_flight`` bounds the memory, of
+    which it takes about twice as much: where records are large, fewer travel in a request. ``as_``
+    is a struct of your own to read as. ``on_unreadable`` is told of each record that does
+    not fit its struct, with a DecodeError, and the others go on; without it that error is raised.
 
     A record is met once. One that is created meanwhile is met, one that is changed is met as it
     was or as it is, one that is deleted may be. Leave early with `contextlib.aclosing`, which
@@ -70,7 +75,12 @@ def records(
     """
     read = resource._reading(as_, on_unreadable=on_unreadable).many
     reader = Reader(
-        resource, where=where, nested=nested, after=after, pages_per_request=pages_per_request
+        resource,
+        where=where,
+        nested=nested,
+        after=after,
+        pages_per_request=pages_per_request,
+        max_bytes_in_flight=max_bytes_in_flight,
     )
 
     async def every() -> AsyncGenerator[Any]:

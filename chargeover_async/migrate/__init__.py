@@ -14,6 +14,7 @@ The plan's format is described in ``docs/import.md``.
 from __future__ import annotations
 
 from .check import BadInput, Forecast
+from .difference import Change, find_change
 from .job import Failure, ImportJob, LoadSummary, Preview, Progress, Summary
 from .journal import Journal, JournalLoad, JournalRow, JournalState, read_rows, read_state
 from .plan import Plan, parse_plan, read_plan, rows_plan
@@ -21,6 +22,7 @@ from .rows import Problem
 
 __all__ = (
     "BadInput",
+    "Change",
     "Failure",
     "Forecast",
     "ImportJob",
@@ -34,6 +36,7 @@ __all__ = (
     "Problem",
     "Progress",
     "Summary",
+    "find_change",
     "parse_plan",
     "read_plan",
     "read_rows",

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
@@ -86,8 +87,8 @@ def many(count: int) -> str:
     return "Id,Name\n" + "".join(f"{number},N{number}\n" for number in range(count))
 
 
-def summary_of(result: Result) -> dict[str, object]:
-    found: dict[str, object] = json.loads(result.stdout.splitlines()[-1])
+def summary_of(result: Result) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     return found
 
 
@@ -234,6 +235,40 @@ def test_dry_run_tells_the_price_and_sends_nothing(account: Sandbox) -> None:
     found = summary_of(run("import", "plan.toml", "--dry-run", "--json"))
     assert (found["operations"], found["requests"]) == (60, 4)
     assert not account.log
+
+
+def test_dry_run_lists_the_bad_rows_that_are_skipped() -> None:
+    """As the summary would only count them."""
+    write_plan("Id,Name\n1,A\n,B\n3\n")
+    result = run("import", "plan.toml", "--dry-run", "--skip-bad-rows")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("3 operations, 2 of them bad rows")
+    assert [line for line in result.stdout.splitlines() if line.startswith("Bad: ")] == [
+        'Bad: customers.csv row 3, column "Id", field external_key: the key is empty',
+        "Bad: customers.csv row 4: the row has 1 cells, the header has 2",
+    ]
+    found = summary_of(run("import", "plan.toml", "--dry-run", "--skip-bad-rows", "--json"))
+    assert [problem["row"] for problem in found["problems"]] == [3, 4]
+    write_plan("Id,Name\n" + ",B\n" * 60)
+    text = run("import", "plan.toml", "--dry-run", "--skip-bad-rows").stdout
+    assert text.count("Bad: ") == 50
+    assert "... and more: 60 bad rows in all" in text
+
+
+def test_each_file_has_its_counts(account: Sandbox) -> None:
+    """Existing rows, too; and of a failure file only the objects that are in it."""
+    account.store.seed("customer", {"company": "taken", "external_key": "c-1"})
+    write_plan(many(3))
+    result = run("import", "plan.toml", "--allow-existing")
+    assert result.stdout.splitlines()[0] == (
+        "customers.csv (customer): 3 rows, 2 created, 0 failed, 0 unknown, 1 existing"
+    )
+    line = {"object": "customer", "data": {"external_key": "x", "company": "X"}}
+    Path("again.jsonl").write_text(json.dumps(line) + "\n")
+    result = run("import", "again.jsonl")
+    assert result.stdout.splitlines()[:-1] == [
+        "again.jsonl (customer): 1 row, 1 created, 0 failed, 0 unknown"
+    ]
 
 
 def test_import_into_the_account_of_the_environment(account: Sandbox) -> None:
@@ -583,4 +618,4 @@ def test_streams_of_an_odd_encoding_show_what_they_have_not_as_escapes() -> None
     write_plan("Id,Name\n1,A\n", PLAN.replace("customers.csv", "\u017dilina.csv"))
     Path("customers.csv").rename("\u017dilina.csv")
     code, out, _ = in_shell("", PYTHONIOENCODING="latin-1")
-    assert (code, r"\u017dilina.csv (customer): 1 rows, 1 created" in out) == (0, True)
+    assert (code, r"\u017dilina.csv (customer): 1 row, 1 created" in out) == (0, True)

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from support.list_server import Cut, ListServer, Rows, whole
 
 from chargeover_async import ChargeOver
-from chargeover_async.errors import DecodeError
+from chargeover_async._wire.envelope import Answer
+from chargeover_async._wire.request import Request
+from chargeover_async.errors import DecodeError, UsageError
 from chargeover_async.export import ExportJob, records
 from chargeover_async.export.reader import Reader
+from chargeover_async.limits import Permit
 
 
 def first(count: int, *, in_bulk: bool | None = None, above: int = 0) -> Cut:
@@ -150,3 +153,60 @@ async def test_right_ids_with_other_contents_are_not_trusted() -> None:
         found = [row.company async for row in records(co.customers)]
     assert found == [f"c {number}" for number in range(1, 2_000)]
     assert server.requests.count("/_bulk") <= 2
+
+
+@pytest.mark.parametrize("wrong", ["another's", "nobody's", "all swapped"])
+async def test_a_wrong_nested_record_is_never_handed_out(wrong: str) -> None:
+    """A single GET that answers another record, inside ``_bulk`` or alone, is an error."""
+
+    class Confused(ListServer):
+        def _answer(self, target: str, *, in_bulk: bool) -> Any:
+            _, _, number = target.partition("/customer/")
+            if not number:
+                return super()._answer(target, in_bulk=in_bulk)
+            row = self.rows[int(number)]
+            if wrong == "all swapped":
+                return self.rows[len(self.rows) + 1 - int(number)]
+            if int(number) != 7:
+                return row
+            return self.rows[8] if wrong == "another's" else {"company": "c 7"}
+
+    server = Confused(range(1, 40))
+    async with server.client() as co:
+        with pytest.raises(DecodeError, match=r"asked for customer|not a list of records"):
+            await read(co, nested=True)
+
+
+@pytest.mark.parametrize("step", [1, 9])
+async def test_the_bytes_in_flight_are_bounded(step: int) -> None:
+    """Large pages travel in fewer at once; what is not handed out yet counts, too."""
+    most = 300_000
+    answered = largest = 0
+
+    class Weighed(ListServer):
+        async def send(self, request: Request, permit: Permit) -> Answer:
+            nonlocal answered, largest
+            answer = await super().send(request, permit)
+            answered += len(answer.body)
+            largest = max(largest, len(answer.body))
+            return answer
+
+    server = Weighed(range(1, 3_000 * step, step))
+    for row in server.rows.values():
+        row["company"] = "x" * 400  # pages of 50 are 22,000 bytes: four in a request
+    async with server.client() as co:
+        found: list[int] = []
+        taken = waiting = 0
+        reader = Reader(co.customers, page=50, max_bytes_in_flight=most)
+        async with aclosing(reader.pages()) as pages:
+            async for page in pages:
+                found += page.ids
+                taken += page.size
+                if taken > 100_000:  # the first requests are to find out
+                    waiting = max(waiting, answered - taken)
+        assert found == list(server.rows)
+        assert reader.uses_bulk
+        assert largest <= 1.1 * max(most / 3, 110_000)  # the trial has the first page and parts
+        assert waiting <= 1.6 * most  # with the trial's, which nobody is handed
+        with pytest.raises(UsageError, match="max_bytes_in_flight"):
+            Reader(co.customers, max_bytes_in_flight=0)

@@ -203,7 +203,8 @@ def _compare(checked: Checked, found: LoadCheck, targets: set[str]) -> None:
                     ]
                     hint = did_you_mean(key, near)
                 message = f'"{key}" is the key of no row of {files}{hint}'
-                scratch.add_problem(number, line, Problem(name, line, message, field=field))
+                problem = Problem(name, line, message, field=field, is_unknown=True)
+                scratch.add_problem(number, line, problem)
     for line in scratch.number_rounds(number, load.object, same):
         message = "it refers to itself, by way of rows of its own file"
         scratch.add_problem(number, line, Problem(name, line, message))

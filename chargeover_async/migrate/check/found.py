@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -43,7 +44,7 @@ class Forecast(msgspec.Struct, frozen=True):
     """What an import will take: ``requests`` in full batches, ``seconds`` at 250 a minute.
 
     ``before`` of the operations were settled by earlier runs with the same journal. ``warnings``
-    are the first of what is sent although it may not be meant.
+    are the first of what is sent although it may not be meant, ``problems`` of what is not sent.
     """
 
     operations: int
@@ -52,6 +53,7 @@ class Forecast(msgspec.Struct, frozen=True):
     bad_rows: int
     before: int = 0
     warnings: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -185,7 +187,8 @@ class Checked:
         bad = sum(load.bad + sum(load.orphans) for load in self.loads)
         seconds = requests * 60 / REQUESTS_PER_MINUTE
         before = sum(load.rows for load in done)
-        return Forecast(self.operations, requests, seconds, bad, before, tuple(self._warnings))
+        warnings, problems = tuple(self._warnings), tuple(itertools.islice(self.problems(), SHOWN))
+        return Forecast(self.operations, requests, seconds, bad, before, warnings, problems)
 
 
 __all__ = ("SHOWN", "BadInput", "Checked", "Finding", "Forecast", "Remembered")

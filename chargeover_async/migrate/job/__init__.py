@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .books import LoadSummary, Progress, Summary
-from .job import ImportJob, Preview, first_contact
+from .first import first_contact
+from .job import ImportJob, Preview
 from .outputs import Failure
 
 __all__ = (

@@ -54,6 +54,12 @@ class LoadSummary(msgspec.Struct, frozen=True):
     failed: int
     unknown: int
 
+    @property
+    def not_reached(self) -> int:
+        """Rows that were never tried because the job stopped."""
+        known = self.created + self.updated + self.existing + self.failed + self.unknown
+        return self.rows - known
+
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The result of an import, with earlier runs of the same journal.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -13,18 +13,19 @@ from chargeover_async.errors import ChargeOverError, DependencyFailed, UsageErro
 from chargeover_async.migrate.check.found import Checked
 from chargeover_async.migrate.check.load import LoadCheck
 from chargeover_async.migrate.check.scratch import Notes
+from chargeover_async.migrate.difference.change import Change, updatable_fields
+from chargeover_async.migrate.difference.reading import BREATH, Readings
 from chargeover_async.migrate.journal import Journal
 from chargeover_async.migrate.journal.reading import FINAL, IN_DOUBT, NEVER, States, Verb
 from chargeover_async.migrate.mask import find_identifiers, is_secret_column, mask_text
-from chargeover_async.migrate.plan.fields import KEY
 from chargeover_async.migrate.plan.plan import Children, Load, Rows
 from chargeover_async.migrate.plan.record import identifying_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
-from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation
 from chargeover_async.resources import RESOURCES, ExternalKey
 from chargeover_async.resources._calls.base import create_checked
 
+TOGETHER = 500  # rows that are handed over together where many are left as they are
 _ENDED = {"refused": "was refused", "not_sent": "was not sent", "unknown": "is in doubt"}
 
 
@@ -45,6 +46,8 @@ class InHand(msgspec.Struct, frozen=True):
     verb: Verb = "create"
     was_sent: bool = False  # by an earlier run, which did not learn what came of it
     is_duplicate: bool = False  # its key means another row
+    fields: frozenset[str] | None = None  # of a change: those that it sends, None for all
+    went: bool = False  # its record was there, and is there no more
 
     @property
     def file(self) -> str:
@@ -96,6 +99,9 @@ class Stop:
 class Feed:
     """Makes the operations of an import.
 
+    With ``readings`` a row is not sent if ``leave``, which is told of what is to be done with it,
+    says that nothing is.
+
     ``open`` holds those that were handed over and are not settled, ``to_update`` the rows whose
     record turned out to exist and is to be changed.
     """
@@ -107,6 +113,8 @@ class Feed:
         journal: Journal | None,
         stop: Stop,
         not_sent: Callable[[InHand, ChargeOverError], None],
+        leave: Callable[[InHand, Change], bool],
+        readings: Readings | None = None,
     ) -> None:
         self._co = co
         self._checked = checked
@@ -114,6 +122,8 @@ class Feed:
         self._journal = journal
         self._stop = stop
         self._not_sent = not_sent
+        self._leave = leave
+        self._readings = readings
         # Without `update`, too: an earlier run with the same journal may have left one under way.
         self._updatable = {
             load.object: updatable_fields(load.object) for load in checked.plan.loads
@@ -121,10 +131,39 @@ class Feed:
         self.open: dict[int, Operation[Any]] = {}
         self.to_update: deque[InHand] = deque()
 
-    def operations(self, stage: Iterable[tuple[int, int]]) -> Iterator[Operation[Any]]:
-        """The operations of one stage."""
+    def operations(self, stage: Iterable[tuple[int, int]]) -> Iterator[Operation[Any] | None]:
+        """The operations of one stage.
+
+        Where many rows are left as they are, those that are not are handed over together, to fill
+        whole batches, and None stands for a moment in which others may have their turn.
+        """
+        together = TOGETHER if self._readings is not None else 1
+        held: list[InHand] = []
+        for passed, ready in enumerate(self._rows(stage)):
+            if self.to_update:
+                yield from self.updates()
+            if self._stop.why:
+                return
+            if ready is not None:
+                held.append(ready)
+            if len(held) == together:
+                yield from self._offers(held)
+                held = []
+            elif self._readings is not None and passed % BREATH == BREATH - 1:
+                yield None
+        yield from self._offers(held)
+
+    def _offers(self, rows: Sequence[InHand]) -> Iterator[Operation[Any]]:
+        for row in rows:
+            if self._stop.why:
+                return
+            yield self._offer(row)
+
+    def _rows(self, stage: Iterable[tuple[int, int]]) -> Iterator[InHand | None]:
+        """The rows of one stage that are to be sent, and None for each that is not."""
         for index, number in stage:
             found = self._checked.loads[index]
+            source = found.load.source
             states = None
             if self._journal is not None and self._journal.was_begun:
                 states = self._journal.states(index)
@@ -132,15 +171,12 @@ class Feed:
                 self._report_orphans(found)
             notes = found.notes()
             try:
-                for row in found.load.source.rows(None if states is None else states.is_there):
-                    if self.to_update:
-                        yield from self.updates()
+                for row in source.rows(None if states is None else states.is_there):
                     if self._stop.why:
                         return
                     if notes.round(row.line) == number:
                         ready = self._ready(found, row, notes, states)
-                        if ready is not None:
-                            yield self._offer(ready)
+                        yield None if ready is None else self._decide(ready)
             except BadFile as error:
                 self._stop.because(error.message)
                 return
@@ -159,6 +195,33 @@ class Feed:
         if row.key and not row.is_duplicate:
             self._scratch.fail(row.load.object, row.key, row.ended(state), final=final)
 
+    def rows(self, index: int) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Key and payload of the rows of a load that are still to be sent."""
+        found = self._checked.loads[index]
+        states = None
+        if self._journal is not None and self._journal.was_begun:
+            states = self._journal.states(index)
+        notes = found.notes()
+        for row in found.load.source.rows(None if states is None else states.is_there):
+            if isinstance(row, BadRow) or notes.problems(row.line):
+                continue
+            if states is None or states.of(row.line)[0] not in FINAL:
+                prepared = found.prepare(row)
+                yield prepared.key, prepared.payload
+
+    def _decide(self, row: InHand) -> InHand | None:
+        """The row with what is to be done with it by what was read; None if that is nothing."""
+        if self._readings is None or (row.was_sent and row.verb == "create"):
+            return row  # what came of an earlier run is asked by its key
+        change = self._readings.change_of(row.load, row.key, row.payload or {})
+        if change is None:
+            return row
+        if change.what == "create":
+            return msgspec.structs.replace(row, verb="create", was_sent=False)
+        if self._leave(row, change):
+            return None
+        return msgspec.structs.replace(row, verb="update", fields=frozenset(change.fields))
+
     def _ready(
         self, found: LoadCheck, row: Row | BadRow, notes: Notes, states: States | None
     ) -> InHand | None:
@@ -174,8 +237,19 @@ class Feed:
             return None
         prepared = found.prepare(row)
         if problems or state in FINAL:
-            is_duplicate = any(problem.is_duplicate for problem in problems)
-            bad = InHand(index, index, load, row, prepared.key, is_duplicate=is_duplicate)
+            # What the check of its failure would not find again is not made easy to send.
+            is_found_again = prepared.problems or all(
+                problem.is_duplicate or problem.is_unknown for problem in problems
+            )
+            bad = InHand(
+                index,
+                index,
+                load,
+                row,
+                prepared.key,
+                (prepared.payload or None) if is_found_again else None,
+                is_duplicate=any(problem.is_duplicate for problem in problems),
+            )
             if state in FINAL:
                 self.withhold(bad, state, final=True)
             else:
@@ -214,6 +288,8 @@ class Feed:
         operation: Operation[Any]
         if row.verb == "update":
             known = self._updatable[name]
+            if row.fields is not None:
+                known = known & row.fields
             fields = {field: value for field, value in payload.items() if field in known}
             operation = resource.update(ExternalKey(row.key), **fields)
         elif resource.needs is None:  # it may send other names than it takes
@@ -237,14 +313,6 @@ class Feed:
 
     def _refuse(self, row: InHand, problems: Sequence[Problem]) -> None:
         self._not_sent(row, UsageError("; ".join(map(str, problems))))
-
-
-def updatable_fields(name: str) -> frozenset[str]:
-    """The fields of an object that an update takes, its key apart, which it is addressed by."""
-    written = RESOURCES[name].writes.get("update")
-    return (
-        frozenset() if written is None else frozenset(shape_of(cast("Any", written)).kinds) - {KEY}
-    )
 
 
 __all__ = ("Feed", "InHand", "Stop")

@@ -25,6 +25,7 @@ from chargeover_async.errors import ChargeOverError, OutcomeUnknown, UsageError
 from chargeover_async.migrate.check.check import check, recheck
 from chargeover_async.migrate.check.found import Checked, Forecast
 from chargeover_async.migrate.check.load import Done
+from chargeover_async.migrate.difference.change import Change
 from chargeover_async.migrate.journal import Journal
 from chargeover_async.migrate.journal.reading import (
     FINAL,
@@ -40,9 +41,10 @@ from chargeover_async.operation import Operation, Outcome
 
 from .books import Books, Progress, Summary
 from .feed import Feed, InHand, Stop
+from .first import every, first_contact, open_readings, read_stage
 from .outputs import FailureFile, ResultFile
 from .told import Told, failure_of
-from .verdict import Existing, Verdict, verdict
+from .verdict import Existing, Verdict, of_change, verdict
 
 WINDOW = 2_000  # rows between file and answer; fills every connection with full batches
 CAREFUL_WINDOW = 100  # four batches: what may still be sent after the first failure
@@ -71,6 +73,11 @@ class ImportJob:
     what refers to it is sent in either case; with ``update`` the record is changed to what the row
     says, as far as the API lets these fields be changed (an object that has no update is compared).
 
+    In these three ways what is there is read first, where that saves requests, and only what is new
+    or differs is sent (``read_first=False`` sends every row): a change then carries the fields that
+    differ. What was read more than ``max_age_s`` seconds before it is to be changed is looked up
+    again.
+
     ``failures`` is the file for the rows that were not imported, ``results`` the CSV file of those
     that were, with their new ids. ``journal`` is the file by which a later run goes on where this
     one was stopped or killed.
@@ -87,6 +94,8 @@ class ImportJob:
         allow_existing: bool = False,
         continue_on_existing: bool = False,
         update: bool = False,
+        read_first: bool = True,
+        max_age_s: float = 600,
         failures: Path | None = None,
         results: Path | None = None,
         journal: Path | None = None,
@@ -101,6 +110,8 @@ class ImportJob:
         if len(ways) > 1:
             raise UsageError("only one of allow_existing, continue_on_existing, update can be")
         self._existing: Existing = ways[0] if ways else "fail"
+        self._read_first = read_first and self._existing != "fail"
+        self._max_age_s = max_age_s
         self._plan = plan
         self._skip_bad_rows = skip_bad_rows
         self._stop_on_failure = stop_on_failure
@@ -112,6 +123,7 @@ class ImportJob:
         self._clock = clock
         self._checked: Checked | None = None
         self._books: Books | None = None
+        self._settled_before: dict[int, int] = {}  # rows of each load, by earlier runs
         self._stop = Stop()
 
     def check(self) -> Forecast:
@@ -204,9 +216,17 @@ class ImportJob:
             await first_contact(contact or co)
             if contact is not None and contact is not co:
                 books.requests_elsewhere = contact.stats.requests
-            feed = self._feed = Feed(co, checked, journal, self._stop, self._not_sent)
+            readings = None
+            if self._read_first:
+                readings = open_readings(co, self._clock, self._existing, self._max_age_s)
+                files.callback(readings.close)
+            feed = self._feed = Feed(
+                co, checked, journal, self._stop, self._not_sent, self._leave, readings
+            )
             try:
                 for stage in checked.stages():
+                    if readings is not None:
+                        await read_stage(readings, checked, feed, stage, self._settled_before)
                     await self._send(co, feed.operations(stage))
                     while feed.to_update and not self._stop.why:
                         await self._send(co, feed.updates())
@@ -230,14 +250,19 @@ class ImportJob:
         except ChargeOverError as error:
             self._stop.why = str(error)
 
-    async def _send(self, co: ChargeOver, operations: Iterator[Operation[Any]]) -> None:
+    async def _send(self, co: ChargeOver, operations: Iterator[Operation[Any] | None]) -> None:
         window = WINDOW if not self._stop_on_failure else CAREFUL_WINDOW
         settings = None
         if self._existing in {"continue", "update"}:
             settings = BulkSettings(on_existing="continue")
         outcomes = cast(
             "AsyncGenerator[Outcome[Any]]",
-            co.stream(operations, window=window, settings=settings, journal=self._told),
+            co.stream(
+                every(operations, may_pause=self._read_first),
+                window=window,
+                settings=settings,
+                journal=self._told,
+            ),
         )
         async with contextlib.aclosing(outcomes):
             async for outcome in outcomes:
@@ -247,7 +272,12 @@ class ImportJob:
         """Tie the journal to this import, or take over what it says of earlier runs."""
         plan, name = plan_digest(self._plan), printable(self._plan.path.name)
         if journal.bind(plan, name, co.url, _inputs(checked), checked.findings()):
-            books.take_over(journal.counts())
+            counts = journal.counts()
+            books.take_over(counts)
+            self._settled_before = {
+                load: sum(states.get(state, 0) for state in FINAL)
+                for load, states in counts.items()
+            }
         failures = self._failures.path
         if failures is not None and journal.knows(failures):
             self._failures.goes_on = True
@@ -277,6 +307,7 @@ class ImportJob:
             existing=existing,
             resumable=self._told is not None,
             cut_off=self._told is not None and self._told.journal.has_failed,
+            went=row.went,
         )
 
     def _settle(self, outcome: Outcome[Any]) -> None:
@@ -287,15 +318,36 @@ class ImportJob:
             case "to_update":
                 again = msgspec.structs.replace(row, verb="update", was_sent=False)
                 self._feed.to_update.append(again)
-            case "created" | "updated" | "existing":
-                self._results.write(
-                    row.load.object, row.shown_key, found.id, found.became, row.file, row.row.line
+            case "to_create":
+                again = msgspec.structs.replace(
+                    row, verb="create", was_sent=False, fields=None, went=True
                 )
-                self._count(row, found)
+                self._feed.to_update.append(again)
+            case "created" | "updated" | "existing":
+                self._is_there(row, found)
             case "open":
                 self._stop.because(f"{row.place} was not sent: {found.message}")
             case _:
                 self._failed(row, found)
+
+    def _is_there(self, row: InHand, found: Verdict) -> None:
+        self._results.write(
+            row.load.object, row.shown_key, found.id, found.became, row.file, row.row.line
+        )
+        self._count(row, found)
+
+    def _leave(self, row: InHand, change: Change) -> bool:
+        """Settle a row of which nothing is to be sent; False if something is."""
+        found = of_change(row.load.object, change, self._existing, updating=row.verb == "update")
+        if found is None:
+            return False
+        if self._told is not None:
+            self._told.not_sent(row, found)
+        if found.became == "refused":
+            self._failed(row, found)
+        else:
+            self._is_there(row, found)
+        return True
 
     def _not_sent(self, row: InHand, error: ChargeOverError) -> None:
         found = Verdict("not_sent", error=error)
@@ -341,12 +393,4 @@ def _is_settled(states: States, line: int) -> bool:
     return states.is_there(line) or states.of(line)[0] in FINAL
 
 
-async def first_contact(co: ChargeOver) -> int:
-    """Show with one request that URL and credentials are right; returns the number of customers.
-
-    It is a count and no "teapot", whose answer no source shows.
-    """
-    return int(await co.customers.count())
-
-
-__all__ = ("ImportJob", "Preview", "first_contact")
+__all__ = ("ImportJob", "Preview")

@@ -44,16 +44,16 @@ class Told:
         )
 
     def settled(self, outcomes: Sequence[Outcome[Any]]) -> None:
-        """What came of them; a row that goes on to be changed is not settled."""
+        """What came of them; a row that is to be changed, or created, now is not settled."""
         entries = ((outcome, self._judge(outcome)) for outcome in outcomes)
         self.journal.settled(
             self._entry(cast("InHand", outcome.operation.tag), found)
             for outcome, found in entries
-            if found.became != "to_update"
+            if found.became not in {"to_update", "to_create"}
         )
 
     def not_sent(self, row: InHand, found: Verdict) -> None:
-        """A row is not sent, and never will be."""
+        """A row is not sent, and never will be: it is bad, or there already."""
         self.journal.settled([self._entry(row, found)])
 
     def _entry(self, row: InHand, found: Verdict) -> Settled:

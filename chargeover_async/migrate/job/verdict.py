@@ -11,14 +11,24 @@ from chargeover_async.errors import (
     AuthFailed,
     ChargeOverError,
     ConnectFailed,
+    NotFound,
     NotSent,
     RateLimited,
 )
+from chargeover_async.migrate.difference.change import Change, updatable_fields
 from chargeover_async.operation import Outcome
 
 Existing = Literal["fail", "pass", "continue", "update"]
 Became = Literal[
-    "created", "updated", "existing", "refused", "not_sent", "unknown", "open", "to_update"
+    "created",
+    "updated",
+    "existing",
+    "refused",
+    "not_sent",
+    "unknown",
+    "open",
+    "to_update",
+    "to_create",
 ]
 # Surely not done, and not for anything that is wrong with the row.
 _NOT_ITS_FAULT = (NotSent, ConnectFailed, RateLimited, AuthFailed)
@@ -26,6 +36,8 @@ _NOT_ITS_FAULT = (NotSent, ConnectFailed, RateLimited, AuthFailed)
 
 class Verdict(msgspec.Struct, frozen=True):
     """What became of a row: ``open`` may be tried again later, ``to_update`` must be changed now.
+
+    ``to_create`` was to be changed, and is there no more.
 
     ``there`` says that a record with the row's key exists, whatever became of the row.
     """
@@ -63,12 +75,14 @@ def verdict(
     existing: Existing,
     resumable: bool,
     cut_off: bool = False,
+    went: bool = False,
 ) -> Verdict:
     """What became of a row by this outcome of its operation.
 
     ``updating`` says that the operation was the change of a record that exists. ``resumable`` says
     that a journal keeps what is open: without one, what was not sent now never will be. ``cut_off``
-    says that this journal has failed: nothing is sent any more, whatever the row is like.
+    says that this journal has failed: nothing is sent any more, whatever the row is like. ``went``
+    says that its record was found to be gone before.
     """
     error = outcome.error
     if error is None:
@@ -83,6 +97,8 @@ def verdict(
         if existing == "continue" and identity is not None and not error.may_have_happened:
             same = not error.differences and not error.unseen
             return Verdict("existing" if same else "refused", identity, error, there=True)
+    if updating and isinstance(error, NotFound) and not went:
+        return Verdict("to_create", error=error)
     if outcome.state in {"unknown", "done"}:
         # "done" with an error is an answer that could not be read: it must be looked at.
         return Verdict("unknown", error=error)
@@ -93,4 +109,23 @@ def verdict(
     return Verdict("refused" if outcome.state == "refused" else "not_sent", error=error)
 
 
-__all__ = ("Existing", "Verdict", "verdict")
+def of_change(name: str, change: Change, existing: Existing, *, updating: bool) -> Verdict | None:
+    """What becomes of a row whose record was read and is left as it is; None if it is changed.
+
+    ``updating`` says that an earlier run has sent the change, which is seen to have been done.
+    """
+    if existing == "update" and change.fields:
+        return None
+    can_change = existing == "update" and updatable_fields(name)
+    if change.differs and existing != "pass" and not can_change:
+        error = AlreadyExists(
+            f"a {name} with this external_key exists already",
+            existing_id=change.id,
+            differences=dict(change.differs),
+            status=400,
+        )
+        return Verdict("refused", change.id, error, there=True)
+    return Verdict("updated" if updating else "existing", change.id, there=True)
+
+
+__all__ = ("Existing", "Verdict", "of_change", "verdict")

@@ -12,7 +12,13 @@ import msgspec
 from msgspec import UNSET
 
 from chargeover_async.errors import UsageError
-from chargeover_async.migrate.mask import is_identifier, is_secret_column, mask_text, printable
+from chargeover_async.migrate.mask import (
+    MASK,
+    is_identifier,
+    is_secret_column,
+    mask_text,
+    printable,
+)
 from chargeover_async.migrate.rows import Problem, Row
 from chargeover_async.models._json.words import convert
 from chargeover_async.operation import Operation
@@ -32,8 +38,9 @@ Reference = tuple[str, str, str]  # object, key, field
 class Prepared(msgspec.Struct, frozen=True):
     """A row as it will be sent, or the problems that keep it from being sent.
 
-    ``payload`` is ready for JSON; ``key`` is its external key or ``""`` (known for most bad rows
-    too); ``references`` are the records it names by key, as (object, key, field).
+    ``payload`` is ready for JSON; of a bad row it is what could be made of it, to be corrected.
+    ``key`` is its external key or ``""`` (known for most bad rows too); ``references`` are the
+    records it names by key, as (object, key, field).
     """
 
     row: Row
@@ -103,6 +110,8 @@ class Preparer:
                 if not payload:
                     raise UsageError("every field of the row is empty")
                 if self._trial is not None:
+                    if payload.keys() == {KEY}:
+                        raise UsageError("the row holds nothing but its key")
                     self._trial.create(**payload).close()
                 elif self._resource.needs:
                     check_needs(self._resource, payload, self._object)
@@ -110,7 +119,7 @@ class Preparer:
                 problems = [Problem(self._name, row.line, mask_text(error.message, {key}))]
             else:
                 return Prepared(row, payload, key, self._references(payload))
-        return Prepared(row, {}, key, problems=tuple(problems))
+        return Prepared(row, _as_found(fields), key, problems=tuple(problems))
 
     def _problems(
         self, file: str, row: Row, wrongs: Iterable[_Wrong], prefix: str = ""
@@ -131,6 +140,15 @@ class Preparer:
             elif isinstance(value, str):
                 found.append((target, value, name))
         return tuple(found)
+
+
+def _as_found(fields: dict[str, Any]) -> dict[str, Any]:
+    """What could be made of a bad row; nothing if it cannot be written down as it is."""
+    try:
+        msgspec.json.encode(fields)
+    except UnicodeEncodeError:
+        return {}
+    return fields
 
 
 def _hide_secret(message: str, field: str, column: str) -> str:
@@ -183,7 +201,8 @@ def _columns_of(field: Field, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 # -- what a plan says of a field, as a function of the cells of a row ---------------------------
-# Such a function gives the value, or UNSET for none; what is wrong it adds to a list.
+# Such a function gives the value, or UNSET for none. What is wrong it adds to a list, and gives as
+# it found it: a row that is bad must not become a good one by being written down.
 
 _Wrong = tuple[str, str, str]  # field, column, message
 _Make = Callable[[Cells, list[_Wrong]], Any]
@@ -267,6 +286,7 @@ def _or_else(template: Template, fill: _Make, otherwise: _Make) -> _Make:
 def _cell(rows: Rows, field: Field, name: str, column: str, otherwise: _Make) -> _Make:
     """A cell as it is: most of what is imported."""
     kind, date_format, is_text = field.kind, rows.date_format, field.kind == "text"
+    secret = is_secret_column(column)
 
     def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
         cell = cells.get(column)
@@ -278,7 +298,7 @@ def _cell(rows: Rows, field: Field, name: str, column: str, otherwise: _Make) ->
             return convert(kind, cell, date_format)
         except ValueError as error:
             wrongs.append((name, column, str(error)))
-            return UNSET
+            return MASK if secret else cell
 
     return make
 
@@ -287,20 +307,26 @@ def _template(rows: Rows, field: Field, name: str, template: Template) -> _Make:
     fill, kind, date_format = template.fill, field.kind, rows.date_format
     columns = template.columns if field.name == KEY else ()
     converts = isinstance(field.value, Choice)
-    shown = ", ".join(template.columns)
+    names, shown = template.columns, ", ".join(template.columns)
+    secret = any(map(is_secret_column, names))
 
     def make(cells: Cells, wrongs: list[_Wrong]) -> Any:
+        value = None
         try:
             value = fill(cells)
             for column in columns:
                 if is_empty(cells.get(column)):
+                    value = ""
                     raise ValueError(f'the key "{template.source}" has an empty part')
             if not converts or is_empty(value):
                 return value
             return convert(kind, value, date_format)
         except ValueError as error:
             wrongs.append((name, shown, str(error)))
-            return UNSET
+            if secret:
+                return MASK
+            # What could not be put together is shown as what no field takes.
+            return {column: cells.get(column) for column in names} if value is None else value
 
     return make
 
@@ -313,7 +339,7 @@ def _if_empty(rows: Rows, field: Field, name: str, template: Template) -> _Make:
 
         def make(_: Cells, wrongs: list[_Wrong]) -> Any:
             wrongs.append(wrong)
-            return UNSET
+            return ""
 
         return make
     # A reference to nothing is no reference, whatever the plan says about empty cells.
@@ -335,8 +361,10 @@ def _as_it_is(
         if kind is None:
             hint = table.shape.hint((name,))
             wrongs.append((prefix + name, name, f'there is no field "{name}"{hint}'))
+            out[name] = value
         elif name == KEY and is_empty(value):
             wrongs.append((prefix + name, name, "the key is empty"))
+            out[name] = ""
         elif value is None or value == "":
             out[name] = value
         elif kind == "list" and name in table.nested and isinstance(value, list):
@@ -352,6 +380,7 @@ def _as_it_is(
                 out[name] = convert(kind, value, rows.date_format)
             except ValueError as error:
                 wrongs.append((prefix + name, name, str(error)))
+                out[name] = value
     return out
 
 

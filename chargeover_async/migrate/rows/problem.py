@@ -11,7 +11,7 @@ class Problem(msgspec.Struct, frozen=True):
     """One mistake: where it is and what it is. ``row`` 0 means the file as a whole.
 
     ``file`` is ``""`` when the message names it itself. ``is_duplicate``: another row has the key,
-    and what refers to the key means that one.
+    and what refers to the key means that one. ``is_unknown``: a reference to nobody.
     """
 
     file: str
@@ -20,6 +20,7 @@ class Problem(msgspec.Struct, frozen=True):
     column: str = ""
     field: str = ""
     is_duplicate: bool = False
+    is_unknown: bool = False
 
     def __post_init__(self) -> None:
         for name in ("message", "column", "field"):

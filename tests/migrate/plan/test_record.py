@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.import_world import INVOICES, Folder
 
-from chargeover_async.migrate.plan import failures_plan
+from chargeover_async.migrate.plan import failures_plan, rows_plan
 from chargeover_async.migrate.plan.fields import referred_object
 from chargeover_async.migrate.plan.record import Preparer
 from chargeover_async.migrate.rows import Row
@@ -157,3 +157,11 @@ def test_a_line_of_a_subscription_is_not_taken_for_an_item() -> None:
     """``line_item_external_key`` names a line, ``item_external_key`` an item."""
     assert referred_object("line_item_external_key") is None
     assert referred_object("item_external_key") == "item"
+
+
+@pytest.mark.parametrize("name", ["transaction", "package", "usage"])
+def test_a_record_of_nothing_but_its_key_is_refused(name: str) -> None:
+    """The API may take it, and nobody means it."""
+    load = rows_plan({name: []}).loads[0]
+    made = Preparer(load)(Row(2, {"external_key": "t-1"}))
+    assert "the row holds nothing but its key" in str(made.problems[0])
