@@ -24,6 +24,7 @@ from .applying import (
     Part,
     Wish,
     applied_of,
+    apply_seeded,
     cents,
     check_move,
     counts,
@@ -34,6 +35,7 @@ from .applying import (
     refunded_on,
     share,
     take_back,
+    take_seeded,
     unapplied_of,
     wishes,
 )
@@ -137,12 +139,8 @@ def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
     data = draft.data
     data.setdefault("amount", _ZERO)
     data.setdefault("transaction_type", "pay")
-    data["applied_to"] = entries(
-        {
-            int(part["invoice_id"]): Decimal(str(part.get("applied") or 0))
-            for part in data.get("applied_to") or ()
-        }
-    )
+    data["applied_to"] = entries(take_seeded(store, draft, data.get("applied_to") or ()))
+    apply_seeded(store, draft)
     customer = store.row("customer", data.get("customer_id"))
     if customer is not None and "currency_id" not in data:
         data["currency_id"] = customer.data.get("currency_id", DEFAULT_CURRENCY)
