@@ -85,6 +85,28 @@ async def test_a_record_with_other_values_refuses_its_row_and_no_other(attempt: 
 
 
 @pytest.mark.parametrize("attempt", [0, 1])
+async def test_what_a_record_does_not_show_is_never_taken_for_equal(attempt: int):
+    """No invoice shows its tags: the row with them is refused and says so; lines are compared."""
+    line = {"item_id": 1, "line_rate": Decimal("2.95"), "line_quantity": 1}
+    rows = [
+        {"external_key": f"i-{number}", "customer_external_key": "c-0", "line_items": [line]}
+        for number in range(4)
+    ]
+    async with account() as (sandbox, connect):
+        sandbox.store.seed("customer", {"external_key": "c-0", "company": "Acme"})
+        sandbox.store.seed("item", {"item_id": 1, "name": "Hat"})
+        await write(rows, connect, "invoice")
+        rows[1] |= {"tags": ["a"]}
+        rows[2] |= {"line_items": [line | {"line_rate": Decimal("3.95")}]}
+        report = await write(rows, connect, "invoice", attempt=attempt)
+        assert counts(report) == (0, 0, 2, 2)
+        kept = {failure.key: failure.message for failure in report.refused_rows}
+        assert "tags" in kept["i-1"]
+        assert "line_items" in kept["i-2"]
+        assert len(keys(sandbox, "invoice")) == 4
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
 async def test_update_changes_what_is_there_to_what_the_row_says(attempt: int):
     """Lists, too, which no comparison sees."""
     async with account() as (sandbox, connect):
