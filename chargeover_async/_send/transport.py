@@ -15,7 +15,7 @@ import ipaddress
 import ssl
 import sys
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import aiohttp
 import msgspec
@@ -29,7 +29,8 @@ from chargeover_async.limits import Permit
 from chargeover_async.retry import Fault
 
 TraceConfig = aiohttp.TraceConfig
-LARGE = 2**20  # bytes: aiohttp writes and warns of more in one piece, and a file in many
+MB = 2**20
+LARGE = MB  # bytes: aiohttp writes and warns of more in one piece, and a file in many
 
 
 class Transport(Protocol):
@@ -96,6 +97,38 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+class _TooLarge(aiohttp.ClientError):
+    """An answer is larger than what is taken."""
+
+
+class _Bounded:
+    """The content of an answer, of which ``read`` takes ``most`` bytes, unpacked, and no more.
+
+    aiohttp unpacks piece by piece where it is read so, and at once where it is read as a whole.
+    """
+
+    __slots__ = ("_content", "_most")
+
+    def __init__(self, content: aiohttp.StreamReader, most: int) -> None:
+        self._content = content
+        self._most = most
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def read(self) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while part := await self._content.readany():
+            size += len(part)
+            if size > self._most:
+                raise _TooLarge(
+                    f"the answer is larger than {self._most / MB:g} MB (max_answer_mb allows more)"
+                )
+            parts.append(part)
+        return b"".join(parts)
+
+
 class _Repeated(aiohttp.ClientError):
     """aiohttp was about to send one request a second time."""
 
@@ -112,6 +145,7 @@ class AiohttpTransport:
         connections: int,
         tls: ssl.SSLContext | None = None,
         trace_configs: list[TraceConfig] | None = None,
+        max_answer_mb: float = 256,
         user_agent: str = "chargeover-async",
     ) -> None:
         self._base = str(base)
@@ -121,6 +155,7 @@ class AiohttpTransport:
         )
         self._connections = connections
         self._tls = tls
+        self._most = int(max_answer_mb * MB)
         self._traces = [_watch_sends(), *(trace_configs or [])]
         self._headers = {
             "Accept": JSON,
@@ -190,6 +225,7 @@ class AiohttpTransport:
             allow_redirects=False,
             trace_request_ctx=context,
         ) as response:
+            response.content = cast("Any", _Bounded(response.content, self._most))
             body = await response.read()
             return Answer(response.status, dict(response.headers), body)
 

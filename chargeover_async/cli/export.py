@@ -16,6 +16,7 @@ from chargeover_async.migrate.job import first_contact
 
 from .account import IMPATIENT, Opener, account_options, opener
 from .exits import Exit, fail
+from .interrupt import sigterm_as_ctrl_c
 from .many import folder_of, one_object, run_many
 from .progress import of_export, show
 from .say import give_up, say
@@ -143,7 +144,7 @@ async def _run(job: ExportJob, open_account: Opener) -> None:
     async with open_account() as co:
         async with open_account(limiter=co.limiter, retry=IMPATIENT) as contact:
             await first_contact(contact)
-        with show(sys.stderr, of_export) as observe:
+        with sigterm_as_ctrl_c(), show(sys.stderr, of_export) as observe:
             await job.run(co, observe=observe)
 
 

@@ -17,6 +17,7 @@ from chargeover_async.migrate.job import first_contact
 
 from .account import IMPATIENT, Opener, account_options, opener
 from .exits import Exit, fail
+from .interrupt import sigterm_as_ctrl_c
 from .many import one_object, run_many
 from .progress import of_export, show
 from .say import say
@@ -100,7 +101,7 @@ def sync_command(
             async with open_account(limiter=co.limiter, retry=IMPATIENT) as contact:
                 await first_contact(contact)
             started = True
-            with show(sys.stderr, of_export) as observe:
+            with sigterm_as_ctrl_c(), show(sys.stderr, of_export) as observe:
                 return await job.run(co, observe=observe)
 
     why = "interrupted"
