@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import click
@@ -139,10 +140,11 @@ async def _all(
     async def work(connect: Connect, co: ChargeOver) -> Told:
         return await _account(connect, co, objects, folder, make_job)
 
-    async for outcome in Accounts(connects).run(work):
-        entry = outcome.value or Told(account=outcome.account, errors={"": str(outcome.error)})
-        told.append(entry)
-        say(entry.line(), err=True)
+    async with aclosing(Accounts(connects).run(work)) as outcomes:
+        async for outcome in outcomes:
+            entry = outcome.value or Told(account=outcome.account, errors={"": str(outcome.error)})
+            told.append(entry)
+            say(entry.line(), err=True)
 
 
 async def _account(

@@ -80,7 +80,9 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         host = urlsplit(self.url).hostname
         if not host:
-            raise UsageError(f"url must be like https://example.chargeover.com/api/v3, not {self}")
+            raise UsageError(
+                f"url must be like https://example.chargeover.com/api/v3, not {self.url!r}"
+            )
         if not self.account:
             msgspec.structs.force_setattr(self, "account", host)
 
