@@ -72,7 +72,8 @@ class Spec:
     sticky: frozenset[str] = frozenset()  # derived, and a given value outlives an update
     nested: Mapping[str, NestedField] = field(default_factory=dict[str, NestedField])
     indexes: tuple[str, ...] = ()
-    order_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    # Other names of fields, in a body and in ``order``.
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     on_create: DraftHook = _nothing  # checks everything before it writes anything
     on_update: DraftHook = _nothing  # the same; the draft is the record with the changes in it
     before_update: Hook = _nothing  # the record is still as it was; may refuse

@@ -189,8 +189,8 @@ def test_best_fit_is_by_amount_then_date(shop, amount, found):
     "payload",
     [
         {},
-        {"customer_id": 1, "amount": 5},
         {"customer_id": 1, "transaction_type": "pay"},
+        {"customer_id": 1, "transaction_type": 5, "amount": 5},
         {"transaction_type": "pay", "amount": 5},
         {"customer_id": 9, "transaction_type": "pay", "amount": 5},
         {"customer_id": 1, "transaction_type": "gift", "amount": 5},

@@ -65,7 +65,8 @@ def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
     """What an ``applied_to`` asks for: a list, or an object with the keys "0", "1", ...
 
     An entry may be an invoice's id alone, number or text (recordings `invoice_attempt_payment`,
-    `attempt_payment_of_invoice` of the vendor's Ruby client).
+    `attempt_payment_of_invoice` of the vendor's Ruby client), and stand without a list (the
+    vendor's PHP example of a payment).
     The invoices must be the customer's own or those of its children, whom a parent may pay for.
     Source of the two shapes: page "Adjust applied amounts" and the vendor's PHP sample.
     """
@@ -73,9 +74,12 @@ def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
         return []
     if is_object(sent):
         keyed = sent
-        if not all(key.isascii() and key.isdigit() for key in keyed):
+        if any(key.startswith("invoice_") for key in keyed):
+            sent = [keyed]
+        elif all(key.isascii() and key.isdigit() for key in keyed):
+            sent = list(keyed.values())
+        else:
             raise Refused(INVALID)
-        sent = list(keyed.values())
     if not is_array(sent):
         raise Refused(INVALID)
     found: dict[int, Wish] = {}

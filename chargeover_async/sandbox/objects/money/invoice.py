@@ -70,7 +70,7 @@ def _update(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
             data["total"] = total_of(lines) + data["taxes"]
             for name in ("base", "usage"):
                 data[f"sum_{name}"] = total_of([line for line in lines if line.get(f"is_{name}")])
-    if "date" in fields or "terms_id" in fields:
+    if not fields.keys().isdisjoint(("date", "invoice_date", "terms_id")):
         if data.get("date") is None:
             data["date"] = store.today().isoformat()
         data["due_date"] = due_date(store, draft)
@@ -292,8 +292,9 @@ INVOICE = Spec(
         **{f"line_items.{name}": NestedField(MIXED, values_of(name)) for name in CUSTOM},
     },
     indexes=("customer_id", "package_id"),
-    # The recorded order=invoice_date:DESC was accepted although the field is called date.
-    order_aliases={"invoice_date": "date"},
+    # The recorded order=invoice_date:DESC was accepted although the field is called date; an
+    # example of the vendor's Python client creates an invoice with it.
+    aliases={"invoice_date": "date"},
     events={"insert": (), "update": (), "status": ()},
     on_create=_create,
     on_update=_update,

@@ -68,14 +68,14 @@ PENDING_DAYS = 3
 def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     """Records what happened elsewhere; nothing is charged.
 
-    UNVERIFIED: that the documented types, methods and signs are enforced.
+    UNVERIFIED: that the documented types, methods and signs are enforced, and that what says no
+    type is a payment (an example of the vendor's Python client).
     """
     customer = need_named(store, fields, "customer", "customer")
-    for name in ("transaction_type", "amount"):
-        if fields.get(name) is None:
-            raise missing(name)
+    if fields.get("amount") is None:
+        raise missing("amount")
     data = draft.data
-    kind = data["transaction_type"]
+    kind = data["transaction_type"] = data.get("transaction_type") or "pay"
     total = data["amount"] = cents(fields["amount"])
     if kind not in TYPES or not total or (kind == "ref") != (total < 0 and kind != "spl"):
         raise Refused(INVALID)
