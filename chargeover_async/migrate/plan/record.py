@@ -100,10 +100,12 @@ class Preparer:
                     problems += self._problems(make.file, inner, wrongs, f"{name}.")
             if entries:
                 fields[name] = entries
-        key = printable(str(fields.get(KEY) or ""))
-        if key and not look_of(key):
-            message = f"nothing of the key {key!a} can be seen"
-            problems.append(Problem(self._name, row.line, message, field=KEY))
+        key = str(fields.get(KEY) or "")
+        if not key.isascii():
+            key = printable(key)
+            if not look_of(key):
+                message = f"nothing of the key {key!a} can be seen"
+                problems.append(Problem(self._name, row.line, message, field=KEY))
         if not problems:
             try:
                 payload, _ = self._prepare(fields, self._object)
