@@ -90,6 +90,12 @@ def prose(text: str | None) -> str:
     return "\n".join(found).strip()
 
 
+def said(value: Any) -> str:
+    """The docstring of a class; that of dict is not one of ours."""
+    text = inspect.getdoc(value)
+    return "" if text == inspect.getdoc(dict) else prose(text)
+
+
 def first_sentence(value: Any) -> str:
     """What it is, for a table."""
     text = prose(inspect.getdoc(value)).partition("\n\n")[0].replace("\n", " ")
@@ -235,7 +241,11 @@ def _python(kind: Any) -> str:
         kind = get_args(kind)[0]
     text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
     text = re.sub(r"Optional\[([^\[\]]+)\]", r"\1 | None", text)
-    text = re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])", "", text).replace("NoneType", "None")
+    text = (
+        re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])", "", text)
+        .replace("NoneType", "None")
+        .replace("~", "")
+    )
     return re.sub(r"<(?:class|enum) '(\w+)'>", r"\1", text)
 
 
@@ -276,14 +286,15 @@ def described(name: str, value: Any) -> str:
 
 
 def _class(name: str, value: type[Any]) -> Iterator[str]:
-    if is_typeddict(value) or issubclass(value, msgspec.Struct):
-        yield from (prose(inspect.getdoc(value)), "")
+    if is_typeddict(value) or value.__module__.startswith("chargeover_async.models"):
+        yield from (said(value), "")
         yield from fields_table([("", value)])
     elif issubclass(value, BaseException):
         tree = [base.__name__ for base in value.__mro__ if base.__module__ in MODULE_NAMES]
         yield from (f"`{' < '.join(tree)}`", "", prose(inspect.getdoc(value)), "")
     else:
-        if "__init__" in vars(value) and not getattr(value, "_is_protocol", False):
+        is_struct = issubclass(value, msgspec.Struct)
+        if (is_struct or "__init__" in vars(value)) and not getattr(value, "_is_protocol", False):
             yield from (code(signature(name, value)), "")
         yield from (prose(inspect.getdoc(value)), "")
         constants = list(_constants(value))
@@ -331,10 +342,11 @@ def fields_table(shapes: list[tuple[str, type[Any]]], *, marks: bool = False) ->
             found.setdefault(name, (words(kind), []))[1].append(title)
     if not found:
         return
-    yield f"| field | type |{' where |' * marks} meaning |"
-    yield f"|{'---|' * (3 + marks)}"
+    told = any(map(meaning, found))
+    yield f"| field | type |{' where |' * marks}{' meaning |' * told}"
+    yield f"|{'---|' * (2 + marks + told)}"
     for name, (kind, titles) in found.items():
-        cells = [f"`{name}`", kind, *([", ".join(titles)] if marks else []), meaning(name)]
+        cells = [f"`{name}`", kind, *[", ".join(titles)] * marks, *[meaning(name)] * told]
         yield f"| {' | '.join(cells)} |"
     yield ""
 
@@ -438,7 +450,7 @@ def object_page(resource: type[Any]) -> str:
         lines += [
             f"## {shape.__name__}",
             "",
-            prose(inspect.getdoc(shape)),
+            said(shape),
             "",
             *fields_table([("", shape)]),
         ]

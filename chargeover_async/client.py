@@ -59,7 +59,9 @@ class ChargeOver(Resources):
     `from_auth` takes an object of your own.
 
     ``on_behalf_addr``, ``on_behalf_details`` and ``flags`` go with every call; `with_options` sets
-    them for some. ``dates`` is for an account that does not write dates as ISO 8601.
+    them for some. ``dates`` is for an account that does not write dates as ISO 8601. An answer that
+    is larger than ``max_answer_mb`` (2**20 bytes each), once it is unpacked, is not read to its end
+    and counts as none.
 
     Raises UsageError for an URL or credentials that cannot be right. No attribute, repr, log line
     or error holds the credentials.
@@ -79,6 +81,7 @@ class ChargeOver(Resources):
         timeouts: Timeouts | None = None,
         bulk: BulkSettings | None = None,
         connections: int = 32,
+        max_answer_mb: float = 256,
         tls: ssl.SSLContext | None = None,
         insecure_http: bool = False,
         on_event: Observer | None = None,
@@ -101,6 +104,8 @@ class ChargeOver(Resources):
                 raise UsageError(f"{name} takes a {kind.__name__}, not {part!r}")
         if not isinstance(connections, int) or connections < 1:
             raise UsageError(f"connections must be at least 1, not {connections!r}")
+        if not isinstance(max_answer_mb, (int, float)) or not max_answer_mb > 0:
+            raise UsageError(f"max_answer_mb must be more than 0, not {max_answer_mb!r}")
         base = check_url(url, insecure_http=insecure_http)
         if transport is None:
             transport = AiohttpTransport(
@@ -110,6 +115,7 @@ class ChargeOver(Resources):
                 connections=connections,
                 tls=tls,
                 trace_configs=trace_configs,
+                max_answer_mb=max_answer_mb,
             )
         elif auth != "basic":
             raise UsageError("pass auth or transport, not both: a transport proves itself")

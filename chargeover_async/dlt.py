@@ -11,8 +11,8 @@
 
 A run asks first for the newest ``mod_datetime`` there is, as a record may change while later ones
 are read, and notes that in dlt's state, which is loaded together with the rows. The next run reads
-what is that new or newer, and ``overlap_s`` before it; and every record without ``mod_datetime``,
-which no such filter shows. Rows that come twice are merged by their primary key.
+what is that new or newer, and ``overlap`` before it, and what no such filter shows
+(`chargeover_async.cluster.changes`). Rows that come twice are merged by their primary key.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -34,6 +34,7 @@ import msgspec
 from chargeover_async._extras import arrow
 from chargeover_async.client import ChargeOver
 from chargeover_async.cluster import Connect, Part, plan_parts
+from chargeover_async.cluster.changes import OVERLAP, Mark, since_mark, take_mark, tells_changes
 from chargeover_async.cluster.loop import Loop
 from chargeover_async.cluster.plan import Moments
 from chargeover_async.cluster.read import batches_of
@@ -43,12 +44,9 @@ from chargeover_async.export.columns import Column, columns_of
 from chargeover_async.export.formats import mixed_text
 from chargeover_async.export.wanted import resource_class
 from chargeover_async.limits import Limiter, LocalLimiter
-from chargeover_async.query import Clause, Field
 
 logger = logging.getLogger("chargeover_async.dlt")
 
-CHANGED = "mod_datetime"
-OVERLAP_S = 600.0
 ACCOUNT = "account"
 EVERYTHING = (
     "customers",
@@ -80,7 +78,7 @@ def chargeover(
     objects: Sequence[str] = EVERYTHING,
     *,
     nested: Sequence[str] = (),
-    overlap_s: float = OVERLAP_S,
+    overlap: dt.timedelta = OVERLAP,
     moments: Moments = "local",
 ) -> Any:
     """The source (a DltSource) of one account, or of several with a first column ``account``.
@@ -105,8 +103,8 @@ def chargeover(
         raise UsageError(f"name each object once, not {', '.join(names) or 'none'}")
     if not set(parts_of) <= set(names):
         raise UsageError(f"nested names {', '.join({*parts_of} - {*names})}, not among the objects")
-    if not overlap_s >= 0:
-        raise UsageError(f"overlap_s must be 0 or more, not {overlap_s}")
+    if overlap < dt.timedelta():
+        raise UsageError(f"overlap must not be negative, as {overlap} is")
     column = ACCOUNT if not isinstance(accounts, Connect) else None
     shared = {connect.url: _Shared(connect) for connect in given}
     resources = [
@@ -114,7 +112,7 @@ def chargeover(
             dlt,
             _plan(name, given, column, moments, nested=name in parts_of),
             shared,
-            dt.timedelta(seconds=overlap_s),
+            overlap,
         )
         for name in names
     ]
@@ -153,21 +151,30 @@ def _resource(
     account = parts[0].account_column
     key = [cls.primary] if account is None else [account, cls.primary]
 
+    def read(part: Part, loop: Loop, co: ChargeOver) -> Iterator[Any]:
+        if part.nested:
+            yield from _dicts(part, loop, co, columns)
+        else:
+            for batch in batches_of(part, loop, co):
+                yield _with_key(batch, key)
+
     def rows() -> Iterator[Any]:
-        state: dict[str, str] = dlt.current.resource_state(name)
+        state: dict[str, Any] = dlt.current.resource_state(name)
         for part in parts:
             with shared[part.connect.url].opened() as (loop, co):
-                newest = _newest(part, loop, co)
-                since = state.get(part.connect.account)
-                for clauses in _questions(since, overlap):
-                    asked = msgspec.structs.replace(part, where=(*part.where, *clauses))
-                    if part.nested:
-                        yield from _dicts(asked, loop, co, columns)
-                    else:
-                        for batch in batches_of(asked, loop, co):
-                            yield _with_key(batch, key)
-                if newest is not None:
-                    state[part.connect.account] = newest.isoformat()
+                mark = _mark(part, loop, co)
+                before = msgspec.convert(state.get(part.connect.account, {}), Mark)
+                asked = [part] if mark is None else since_mark(part, before, overlap)
+                try:
+                    for entry in asked:
+                        yield from read(entry, loop, co)
+                except BadRequest as error:
+                    if asked == [part]:
+                        raise
+                    logger.warning("%s are read whole: %s", name, error)
+                    yield from read(part, loop, co)
+                if mark is not None:
+                    state[part.connect.account] = msgspec.to_builtins(mark)
 
     hints: dict[str, Any] = {}
     if parts[0].nested:
@@ -191,36 +198,20 @@ def _with_key(batch: Any, key: Sequence[str]) -> Any:
     return pa.RecordBatch.from_arrays(batch.columns, schema=pa.schema(fields))
 
 
-def _questions(since: str | None, overlap: dt.timedelta) -> list[list[Clause]]:
-    """What is to be read: all of it, or what changed since and what does not say when it did."""
-    if since is None:
-        return [[]]
-    begin = dt.datetime.fromisoformat(since) - overlap
-    unknown = Field(CHANGED) == None  # noqa: E711 - builds IS:NULL
-    return [[Field(CHANGED) >= begin], [unknown]]
-
-
-def _newest(part: Part, loop: Loop, co: ChargeOver) -> dt.datetime | None:
-    """The newest change there is; None where the API does not tell."""
-    cls = resource_class(part.object)
-    if CHANGED not in {entry.name for entry in columns_of(cls.model)}:
+def _mark(part: Part, loop: Loop, co: ChargeOver) -> Mark | None:
+    """How far this run will reach; None where the API does not tell changes."""
+    if not tells_changes(part):
         return None
-    resource: Any = getattr(co, cls.attribute)
-
-    async def ask() -> Any:
-        return await resource.list(order=f"-{CHANGED}", limit=1)
-
     try:
-        found = loop.run(ask())
+        return loop.run(take_mark(part, co))
     except BadRequest as error:
-        logger.warning("%s are read whole, as changes cannot be seen: %s", cls.attribute, error)
+        logger.warning("%s are read whole, as changes cannot be seen: %s", part.object, error)
         return None
-    return getattr(found[0], CHANGED) if found else None
 
 
 def _dicts(part: Part, loop: Loop, co: ChargeOver, columns: Sequence[Column]) -> Iterator[Any]:
     """Records with their nested parts, as rows of dicts."""
-    resource: Any = getattr(co, resource_class(part.object).attribute)
+    resource = part.resource_of(co)
     given = records(resource, where=part.clauses() or None, nested=True)
 
     async def some() -> list[dict[str, Any]]:

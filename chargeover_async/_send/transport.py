@@ -1,8 +1,11 @@
 """One HTTP request out, one answer in: the only importer of aiohttp on the client side.
 
 aiohttp by itself repeats a GET, PUT or DELETE once when a kept-alive connection turns out to be
-dropped, past any limiter. A trace watches the headers of every send; at the second send of one
-request it stops aiohttp, so that the repeat becomes our own decision and takes a permit.
+dropped, past any limiter. A trace watches every send; at the second send of one request it stops
+aiohttp, so that the repeat becomes our own decision and takes a permit. The same trace tells the
+permit when the first bytes leave: with the headers, or, as headers wait for a body, with its first
+piece, which another task writes a turn of the event loop later (before Python 3.12). A permit that
+has lapsed by then is not used.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import ipaddress
 import ssl
 import sys
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import aiohttp
 import msgspec
@@ -26,7 +29,8 @@ from chargeover_async.limits import Permit
 from chargeover_async.retry import Fault
 
 TraceConfig = aiohttp.TraceConfig
-LARGE = 2**20  # bytes: aiohttp writes and warns of more in one piece, and a file in many
+MB = 2**20
+LARGE = MB  # bytes: aiohttp writes and warns of more in one piece, and a file in many
 
 
 class Transport(Protocol):
@@ -93,6 +97,38 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+class _TooLarge(aiohttp.ClientError):
+    """An answer is larger than what is taken."""
+
+
+class _Bounded:
+    """The content of an answer, of which ``read`` takes ``most`` bytes, unpacked, and no more.
+
+    aiohttp unpacks piece by piece where it is read so, and at once where it is read as a whole.
+    """
+
+    __slots__ = ("_content", "_most")
+
+    def __init__(self, content: aiohttp.StreamReader, most: int) -> None:
+        self._content = content
+        self._most = most
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def read(self) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while part := await self._content.readany():
+            size += len(part)
+            if size > self._most:
+                raise _TooLarge(
+                    f"the answer is larger than {self._most / MB:g} MB (max_answer_mb allows more)"
+                )
+            parts.append(part)
+        return b"".join(parts)
+
+
 class _Repeated(aiohttp.ClientError):
     """aiohttp was about to send one request a second time."""
 
@@ -109,6 +145,7 @@ class AiohttpTransport:
         connections: int,
         tls: ssl.SSLContext | None = None,
         trace_configs: list[TraceConfig] | None = None,
+        max_answer_mb: float = 256,
         user_agent: str = "chargeover-async",
     ) -> None:
         self._base = str(base)
@@ -118,6 +155,7 @@ class AiohttpTransport:
         )
         self._connections = connections
         self._tls = tls
+        self._most = int(max_answer_mb * MB)
         self._traces = [_watch_sends(), *(trace_configs or [])]
         self._headers = {
             "Accept": JSON,
@@ -153,34 +191,43 @@ class AiohttpTransport:
         """Send once; never raises for what the network does."""
         if self._closed:
             return NoAnswer(Fault.NEVER_LEFT, "the client is closed")
-        context = _Sending(permit)
+        context = _Sending(permit, has_body=request.body is not None)
+        try:
+            return await self._exchange(request, context)
+        except NotSent as error:
+            return NoAnswer(Fault.NEVER_LEFT, error.message)
+        except _Repeated:
+            # The first send met a dropped connection; whether it was read is not known.
+            fault = Fault.LOST if context.sent else Fault.NEVER_LEFT
+            return NoAnswer(fault, "the connection was dropped")
+        except Exception as error:  # noqa: BLE001 - aiohttp's, or of an Auth or a trace passed in
+            if context.lapsed is not None:
+                return NoAnswer(Fault.NEVER_LEFT, context.lapsed.message)
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            if context.sent:
+                return NoAnswer(Fault.LOST, f"sent, then {reason}", _without_secrets(error))
+            return NoAnswer(Fault.NEVER_LEFT, reason, _without_secrets(error))
+        except BaseException as error:  # noqa: BLE001 - raised again
+            # A cancellation goes on from here: the frames it has come through hold our headers.
+            raise _without_secrets(error) from None
+
+    async def _exchange(self, request: Request, context: _Sending) -> Answer:
         url = URL(self._base + request.target, encoded=True)
         # aiohttp sends this URL as it stands, so a signature of it is one of what is sent.
         headers = dict(self._auth.headers(request.method, str(url), request.body))
         if request.body is not None:
             headers["Content-Type"] = JSON
-        try:
-            async with self._open().request(
-                request.method,
-                url,
-                data=_data(request.body),
-                headers=headers,
-                allow_redirects=False,
-                trace_request_ctx=context,
-            ) as response:
-                body = await response.read()
-                return Answer(response.status, dict(response.headers), body)
-        except NotSent as error:
-            # The permit has lapsed, and says so before the first byte.
-            return NoAnswer(Fault.NEVER_LEFT, error.message)
-        except _Repeated:
-            # The first send met a dropped connection; whether it was read is not known.
-            return NoAnswer(Fault.LOST, "the connection was dropped")
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            if context.sent:
-                return NoAnswer(Fault.LOST, f"sent, then {reason}", _without_secrets(error))
-            return NoAnswer(Fault.NEVER_LEFT, reason, _without_secrets(error))
+        async with self._open().request(
+            request.method,
+            url,
+            data=_data(request.body),
+            headers=headers,
+            allow_redirects=False,
+            trace_request_ctx=context,
+        ) as response:
+            response.content = cast("Any", _Bounded(response.content, self._most))
+            body = await response.read()
+            return Answer(response.status, dict(response.headers), body)
 
     async def aclose(self) -> None:
         """Close every connection; nothing is sent afterwards."""
@@ -208,22 +255,42 @@ def _without_secrets(error: BaseException) -> BaseException:
 class _Sending:
     """What is known of one request while it is sent."""
 
-    __slots__ = ("permit", "sent")
+    __slots__ = ("begun", "has_body", "lapsed", "permit", "sent")
 
-    def __init__(self, permit: Permit) -> None:
+    def __init__(self, permit: Permit, *, has_body: bool) -> None:
         self.permit = permit
-        self.sent = False
+        self.has_body = has_body
+        self.begun = False  # its headers were made
+        self.sent = False  # its first bytes may have left
+        self.lapsed: NotSent | None = None  # why it may not leave
+
+    def leaves(self) -> None:
+        """The first bytes are written in this turn; raises NotSent if they may not be."""
+        try:
+            self.permit.sent()
+        except NotSent as error:
+            self.lapsed = error
+            raise
+        self.sent = True
 
 
 def _watch_sends() -> aiohttp.TraceConfig:
-    # aiohttp calls this right before the headers are written, at every send of a request.
+    # aiohttp calls these right before the headers are made, at every send of a request, and right
+    # before each piece of a body is written; headers are written with the first piece.
     async def on_headers(_session: Any, context: SimpleNamespace, _params: Any) -> None:
         sending: _Sending = context.trace_request_ctx
-        if sending.sent:
+        if sending.begun:
             raise _Repeated
-        sending.permit.sent()
-        sending.sent = True
+        sending.begun = True
+        if not sending.has_body:
+            sending.leaves()
+
+    async def on_piece(_session: Any, context: SimpleNamespace, _params: Any) -> None:
+        sending: _Sending = context.trace_request_ctx
+        if not sending.sent:
+            sending.leaves()
 
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(on_headers)
+    trace.on_request_chunk_sent.append(on_piece)
     return trace

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from .check import check_command
+from .diff import diff_command
 from .export import export_command
 from .import_ import import_command
 from .journal import journal_command
@@ -28,6 +29,7 @@ def cli() -> None:
 
 
 cli.add_command(check_command)
+cli.add_command(diff_command)
 cli.add_command(export_command)
 cli.add_command(import_command)
 cli.add_command(journal_command)

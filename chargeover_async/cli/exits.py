@@ -22,6 +22,7 @@ class Exit(enum.IntEnum):
 
     DONE = 0
     SOME_FAILED = 1  # or were not reached, because the job stopped
+    DIFFERENT = 1  # `diff`: the account is not what the plan says
     SOME_UNKNOWN = 3  # wins over SOME_FAILED: somebody must look these up
     BAD_INPUT = 4  # plan, files, journal, URL or environment; nothing was sent
     NO_ACCOUNT = 5  # could not connect, or wrong credentials, at the start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -16,6 +16,8 @@ from chargeover_async.migrate.job import first_contact
 
 from .account import IMPATIENT, Opener, account_options, opener
 from .exits import Exit, fail
+from .interrupt import sigterm_as_ctrl_c
+from .many import folder_of, one_object, run_many
 from .progress import of_export, show
 from .say import give_up, say
 
@@ -24,7 +26,7 @@ from .say import give_up, say
     "export",
     epilog='Example: chargeover-async export invoice --where "total > 100" --output big.jsonl',
 )
-@click.argument("object_name", metavar="OBJECT")
+@click.argument("object_names", metavar="OBJECT", nargs=-1)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, allow_dash=True),
@@ -51,10 +53,16 @@ from .say import give_up, say
     help="With the parts that lists leave out, such as line_items; one request for 25 records.",
 )
 @click.option("--restart", is_flag=True, help="Start anew, whatever an earlier run has left.")
+@click.option(
+    "--accounts",
+    type=click.Path(path_type=Path),
+    help="A TOML file of accounts, each of which gets a folder: OBJECT may be several then.",
+)
+@click.option("--all-objects", is_flag=True, help="Every object; with --accounts.")
 @click.option("--json", "as_json", is_flag=True, help="Last line of stderr: the summary as JSON.")
 @account_options
 def export_command(
-    object_name: str,
+    object_names: tuple[str, ...],
     output: Path,
     format_name: str | None,
     where: tuple[str, ...],
@@ -62,6 +70,8 @@ def export_command(
     fields: str | None,
     nested: bool,
     restart: bool,
+    accounts: Path | None,
+    all_objects: bool,
     as_json: bool,
     url: str | None,
 ) -> None:
@@ -71,6 +81,26 @@ def export_command(
     codes: 0 all written; 1 stopped, or fewer records than the API counts; 2 wrong usage; 4 bad
     input, nothing was sent; 5 no connection or wrong credentials, nothing was read.
     """
+    wanted: dict[str, Any] = {
+        "where": where or None,
+        "since": since,
+        "fields": None if fields is None else [name.strip() for name in fields.split(",")],
+        "nested": nested,
+        "restart": restart,
+    }
+    if accounts is not None:
+        form = format_name or "jsonl"
+        run_many(
+            accounts,
+            object_names,
+            folder_of(output),
+            lambda name, folder: ExportJob(name, folder / f"{name}.{form}", format=form, **wanted),
+            every=all_objects,
+            as_json=as_json,
+            url=url,
+        )
+        return
+    object_name = one_object(object_names, every=all_objects)
     job: ExportJob | None = None
     interrupted = False
     try:
@@ -78,11 +108,7 @@ def export_command(
             object_name,
             _standard_output() if str(output) == "-" else output,
             format=format_name,
-            where=where or None,
-            since=since,
-            fields=None if fields is None else [one.strip() for one in fields.split(",")],
-            nested=nested,
-            restart=restart,
+            **wanted,
         )
         try:
             asyncio.run(_run(job, opener(url)))
@@ -118,7 +144,7 @@ async def _run(job: ExportJob, open_account: Opener) -> None:
     async with open_account() as co:
         async with open_account(limiter=co.limiter, retry=IMPATIENT) as contact:
             await first_contact(contact)
-        with show(sys.stderr, of_export) as observe:
+        with sigterm_as_ctrl_c(), show(sys.stderr, of_export) as observe:
             await job.run(co, observe=observe)
 
 

@@ -16,10 +16,18 @@ import msgspec
 from chargeover_async.client import ChargeOver
 from chargeover_async.errors import ChargeOverError
 from chargeover_async.limits import NoLimit
-from chargeover_async.migrate import Forecast, ImportJob, LoadSummary, Preview, Summary, read_plan
+from chargeover_async.migrate import (
+    Forecast,
+    ImportJob,
+    LoadSummary,
+    Outlook,
+    Preview,
+    Summary,
+    read_plan,
+)
 from chargeover_async.sandbox import Sandbox
 
-from .account import IMPATIENT, PATIENT, account_options, opener
+from .account import IMPATIENT, PATIENT, Opener, account_options, opener
 from .exits import Exit, exit_of, fail
 from .interrupt import interruptible
 from .outage import Outage
@@ -107,7 +115,10 @@ def import_command(
         for problem in forecast.warnings:
             say(f"Warning: {problem}", err=True)
         if dry_run:
-            _tell_forecast(forecast, job.preview(), as_json)
+            outlook: Outlook | str | None = None
+            if (allow_existing or continue_on_existing or update) and not sandbox:
+                outlook = _look_ahead(job, url) if journal is None else "there is a journal"
+            _tell_forecast(forecast, job.preview(), outlook, as_json)
             return
         account = _sandbox() if sandbox else _account(url)
         with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
@@ -159,10 +170,31 @@ async def _sandbox() -> AsyncGenerator[Clients]:
         yield co, co, Outage()
 
 
-def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) -> None:
+def _look_ahead(job: ImportJob, url: str | None) -> Outlook | str:
+    """What the import would do by what the account holds, or why that is not known."""
+
+    async def look(open_account: Opener) -> Outlook:
+        async with open_account(retry=IMPATIENT) as co:
+            return await job.look_ahead(co)
+
+    try:
+        return asyncio.run(look(opener(url)))
+    except ChargeOverError as error:
+        return error.message
+
+
+def _tell_forecast(
+    forecast: Forecast,
+    first: Sequence[Preview],
+    outlook: Outlook | str | None,
+    as_json: bool,
+) -> None:
+    by_account = isinstance(outlook, Outlook)
     if as_json:
         found = {
             **msgspec.structs.asdict(forecast),
+            **(msgspec.structs.asdict(outlook) if isinstance(outlook, Outlook) else {}),
+            "by": "account" if by_account else "files",
             "first": [msgspec.structs.asdict(row) for row in first],
         }
         say(_encoder.encode(found))
@@ -170,11 +202,19 @@ def _tell_forecast(forecast: Forecast, first: Sequence[Preview], as_json: bool) 
     before = ""
     if forecast.before:
         before = f", {forecast.before} settled already by the journal"
+    likely = outlook if isinstance(outlook, Outlook) else forecast
     say(
         f"{forecast.operations} operations, {forecast.bad_rows} of them bad rows{before}: "
-        f"{forecast.requests} requests, {forecast.seconds / 60:.1f} minutes at the default quota "
-        "of 250 requests a minute. Nothing was sent."
+        f"{likely.requests} requests, {likely.seconds / 60:.1f} minutes at the default quota "
+        f"of 250 requests a minute. Nothing was {'changed' if by_account else 'sent'}."
     )
+    if isinstance(outlook, Outlook):
+        say(
+            f"By what the account holds now: {outlook.creates} to create, {outlook.changes} to "
+            f"change, {outlook.leaves} as they are."
+        )
+    elif outlook is not None:
+        say(f"By the files alone, as if nothing were there yet: {outlook}.")
     for problem in forecast.problems:
         say(f"Bad: {problem}")
     if forecast.bad_rows > len(forecast.problems):

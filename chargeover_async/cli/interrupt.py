@@ -46,4 +46,18 @@ def interruptible() -> Generator[None]:
             loop.remove_signal_handler(number)
 
 
-__all__ = ("interruptible",)
+@contextlib.contextmanager
+def sigterm_as_ctrl_c() -> Generator[None]:
+    """SIGTERM ends what runs here as Ctrl-C does: for what stops at once and keeps what it has."""
+    loop, heard = asyncio.get_running_loop(), False
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
+        heard = True
+    try:
+        yield
+    finally:
+        if heard:
+            loop.remove_signal_handler(signal.SIGTERM)
+
+
+__all__ = ("interruptible", "sigterm_as_ctrl_c")

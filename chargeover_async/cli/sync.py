@@ -17,12 +17,14 @@ from chargeover_async.migrate.job import first_contact
 
 from .account import IMPATIENT, Opener, account_options, opener
 from .exits import Exit, fail
+from .interrupt import sigterm_as_ctrl_c
+from .many import one_object, run_many
 from .progress import of_export, show
 from .say import say
 
 
 @click.command("sync", epilog="Example: chargeover-async sync invoice --folder invoices")
-@click.argument("object_name", metavar="OBJECT")
+@click.argument("object_names", metavar="OBJECT", nargs=-1)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
@@ -46,16 +48,24 @@ from .say import say
     show_default=True,
     help="Minutes before the last change that are looked at again.",
 )
+@click.option(
+    "--accounts",
+    type=click.Path(path_type=Path),
+    help="A TOML file of accounts, each of which gets a folder: OBJECT may be several then.",
+)
+@click.option("--all-objects", is_flag=True, help="Every object; with --accounts.")
 @click.option("--json", "as_json", is_flag=True, help="Last line of stdout: the summary as JSON.")
 @account_options
 def sync_command(
-    object_name: str,
+    object_names: tuple[str, ...],
     folder: Path,
     format_name: str,
     where: tuple[str, ...],
     fields: str | None,
     nested: bool,
     overlap: float,
+    accounts: Path | None,
+    all_objects: bool,
     as_json: bool,
     url: str | None,
 ) -> None:
@@ -67,26 +77,36 @@ def sync_command(
     """
     started = False
 
+    def make_job(name: str, place: Path) -> SyncJob:
+        return SyncJob(
+            name,
+            place,
+            format=format_name,
+            where=where or None,
+            fields=None if fields is None else [name.strip() for name in fields.split(",")],
+            nested=nested,
+            overlap=_minutes(overlap),
+        )
+
+    if accounts is not None:
+        run_many(
+            accounts, object_names, folder, make_job, every=all_objects, as_json=as_json, url=url
+        )
+        return
+    object_name = one_object(object_names, every=all_objects)
+
     async def run(open_account: Opener) -> SyncSummary:
         nonlocal started
         async with open_account() as co:
             async with open_account(limiter=co.limiter, retry=IMPATIENT) as contact:
                 await first_contact(contact)
             started = True
-            with show(sys.stderr, of_export) as observe:
+            with sigterm_as_ctrl_c(), show(sys.stderr, of_export) as observe:
                 return await job.run(co, observe=observe)
 
     why = "interrupted"
     try:
-        job = SyncJob(
-            object_name,
-            folder,
-            format=format_name,
-            where=where or None,
-            fields=None if fields is None else [one.strip() for one in fields.split(",")],
-            nested=nested,
-            overlap=_minutes(overlap),
-        )
+        job = make_job(object_name, folder)
         _tell(asyncio.run(run(opener(url))), as_json)
         return
     except ChargeOverError as error:

@@ -17,6 +17,7 @@ lost or created twice by that, because every row has a key (``docs/engines.md``)
 
 from __future__ import annotations
 
+from .accounts import AccountOutcome, Accounts
 from .connect import Connect, FileLogin, Login, read_accounts
 from .finish import finish_parts
 from .plan import Part, plan_parts
@@ -26,6 +27,8 @@ from .rows import check_columns
 from .write import write_part
 
 __all__ = (
+    "AccountOutcome",
+    "Accounts",
     "Connect",
     "FileLogin",
     "Login",

@@ -20,7 +20,15 @@ from chargeover_async.retry import RetryPolicy
 from .loop import running_loop
 
 PREFIX = "CHARGEOVER"
-_KEYS = {"url", "username", "password", "login", "quota_share"}
+_KEYS = {
+    "url",
+    "username",
+    "password",
+    "login",
+    "quota_share",
+    "date_format",
+    "datetime_format",
+}
 
 
 class Login(Protocol):
@@ -72,7 +80,9 @@ class Connect(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         host = urlsplit(self.url).hostname
         if not host:
-            raise UsageError(f"url must be like https://example.chargeover.com/api/v3, not {self}")
+            raise UsageError(
+                f"url must be like https://example.chargeover.com/api/v3, not {self.url!r}"
+            )
         if not self.account:
             msgspec.structs.force_setattr(self, "account", host)
 
@@ -147,7 +157,9 @@ def read_accounts(path: str | os.PathLike[str], **options: Any) -> list[Connect]
         login = "ACME"                             # ACME_USERNAME and ACME_PASSWORD, or both here:
         # username = "..."
         # password = "..."
-        quota_share = "redis://quota:6379/0"       # optional
+        quota_share = "redis://quota:6379/0"       # optional, as are the formats of dates:
+        date_format = "%d.%m.%Y"
+        datetime_format = "%d.%m.%Y %H:%M"
 
     Credentials in the file are read in the task, where the file must be, too: they do not travel.
     Raises UsageError for a file that cannot be read, for keys that are not known, and for two
@@ -171,6 +183,13 @@ def read_accounts(path: str | os.PathLike[str], **options: Any) -> list[Connect]
         urls[url] = name
         given: dict[str, Any] = {**options, "url": url, "account": name}
         given["login"] = FileLogin(os.fspath(path), name) if holds else entry.get("login", PREFIX)
+        formats = {
+            name: entry[f"{name}_format"]
+            for name in ("date", "datetime")
+            if f"{name}_format" in entry
+        }
+        if formats:
+            given["dates"] = DateFormat(**formats)
         if "quota_share" in entry:
             given["quota_share"] = entry["quota_share"]
         connects.append(Connect(**given))

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from chargeover_async.client import ChargeOver
 from chargeover_async.errors import ChargeOverError, UsageError
 from chargeover_async.export.columns import choose, parse_where
 from chargeover_async.export.reader import can_page_by_key
@@ -44,6 +45,10 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         if self.upto is None:
             return [*self.where]
         return [*self.where, Field(resource_class(self.object).primary) <= self.upto]
+
+    def resource_of(self, co: ChargeOver) -> Any:
+        """The resource of a client that is to be read."""
+        return getattr(co, resource_class(self.object).attribute)
 
     def __repr__(self) -> str:
         end = "" if self.upto is None else self.upto
@@ -142,7 +147,7 @@ async def _all_bounds(parts: Sequence[Part]) -> list[tuple[int, int]]:
     async def bounds(part: Part) -> tuple[int, int]:
         async with room, part.connect.open() as co:
             cls = resource_class(part.object)
-            resource: Any = getattr(co, cls.attribute)
+            resource = part.resource_of(co)
             where = [*part.where] or None
             try:
                 found = await asyncio.gather(

@@ -53,7 +53,7 @@ def batches_of(part: Part, loop: Loop, co: ChargeOver) -> Iterator[Any]:
     schema = part_schema(part)
     inner = schema if part.account_column is None else pa.schema([*schema][1:])
     batches = arrow_batches(
-        getattr(co, resource_class(part.object).attribute),
+        part.resource_of(co),
         where=part.clauses() or None,
         fields=part.fields,
         nested=part.nested,

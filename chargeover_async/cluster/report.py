@@ -28,9 +28,10 @@ class PartReport(msgspec.Struct, frozen=True, kw_only=True):
 
     ``created + updated + existing + refused == rows``. ``existing`` rows have a key that is taken
     by a record with the same values; that may be the work of an earlier attempt, or of a copy of
-    the task. ``created`` may count a row that such a copy has created at the same time.
-    ``refused`` rows are not in the account as they were given: the API or a check said no, or the
-    record with their key holds other values.
+    the task. An update does not look at what it changes, so ``updated`` has such rows, too, and
+    ``created`` may count a row that a copy has created at the same time. ``refused`` rows are not
+    in the account as they were given: the API or a check said no, or the record with their key
+    holds other values, or does not show all of them.
 
     ``failures`` are lines of a failure file, one a refused row, with card and bank numbers masked;
     ``not_kept`` of the refused rows have none, for want of room. ``placed`` is there if it was

@@ -262,7 +262,7 @@ class _Sink:
             row.id = error.existing_id
             if row.id is None:
                 self._unclear.append((row, error))
-            elif not error.differences or self._can_update(row):
+            elif self._can_update(row) or not (error.differences or error.unseen):
                 self._is_there(row)
             else:
                 self._refuse(row.number, row.fields, error)
@@ -312,12 +312,13 @@ class _Sink:
     ) -> str:
         """The row as a failure file has it, masked."""
         message = error.message
-        if isinstance(error, AlreadyExists) and error.differences and not error.may_have_happened:
-            held = ", ".join(
+        if isinstance(error, AlreadyExists) and not error.may_have_happened:
+            why = [
                 f"{name} is {held!r}, not {sent!r}"
                 for name, (sent, held) in sorted(error.differences.items())
-            )
-            message += f"; record {error.existing_id} holds other values: {held}"
+            ]
+            why += [f"{name} is not shown" for name in error.unseen]
+            message += f"; record {error.existing_id}: {', '.join(why)}" if why else ""
         failure = Failure(
             file=f"part {self._part}",
             row=number,

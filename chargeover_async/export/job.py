@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from chargeover_async._wire.bulk import MAX_ITEMS
 from chargeover_async.query import Where
 
 from .fetch import MAX_BYTES_IN_FLIGHT
 from .formats import Format
-from .part import Part, behind_links, is_stream, open_stream
+from .part import Part, as_text, behind_links, is_stream, open_stream
 from .reader import Reader, can_page_by_key
 from .wanted import Wanted, form_of
 
@@ -68,7 +69,7 @@ class ExportSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     def json(self) -> str:
         """As one JSON object."""
-        return msgspec.json.encode(self).decode()
+        return msgspec.json.encode(replace(self, output=as_text(self.output))).decode()
 
 
 class ExportJob:

@@ -18,9 +18,9 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -29,19 +29,26 @@ from chargeover_async.errors import UsageError
 VERSION = 1
 
 
-class PartState(msgspec.Struct, frozen=True, kw_only=True):
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run leaves for the next; only one with the same ``question`` may go on."""
+
+    question: dict[str, Any]
+    version: int = VERSION
+
+
+S = TypeVar("S", bound=Note)
+
+
+class PartState(Note, frozen=True, kw_only=True):
     """How far an export is: ``size`` bytes hold ``records`` records with ids up to ``after``.
 
-    ``question`` is what was asked for, as a mapping of plain values: only the same may go on.
     ``notes`` is what the format has to remember.
     """
 
-    question: dict[str, Any]
     after: int = 0
     records: int = 0
     size: int = 0
     notes: dict[str, Any] = {}
-    version: int = VERSION
 
 
 class Part:
@@ -52,7 +59,7 @@ class Part:
     """
 
     def __init__(self, output: Path, question: dict[str, Any], *, restart: bool = False) -> None:
-        if output.is_dir():
+        if os.path.isdir(output):  # noqa: PTH112 - what may not be looked at is none
             raise UsageError(f"{output} is a folder: name a file")
         if is_stream(output):
             raise UsageError(f"{output} is no regular file: name one")
@@ -91,18 +98,9 @@ class Part:
     def _take_over(self, question: dict[str, Any]) -> None:
         if not os.fstat(self._file.fileno()).st_size:
             return  # what a note may tell of was finished, or taken away
-        try:
-            found = msgspec.json.decode(self.note.read_bytes(), type=PartState)
-        except FileNotFoundError:
+        found = read_note(self.note, PartState, question, "export", self._choice)
+        if found is None:
             return
-        except (OSError, msgspec.DecodeError) as error:
-            raise self._choice(f"cannot be read ({error})") from None
-        if found.version != VERSION:
-            raise self._choice(f"is of version {found.version}, not {VERSION}")
-        if found.question != question:
-            names = sorted({*found.question, *question})
-            other = [name for name in names if found.question.get(name) != question.get(name)]
-            raise self._choice(f"is about another export (other {', '.join(other)})")
         if os.fstat(self._file.fileno()).st_size < found.size:
             raise self._choice(f"tells of {found.size} bytes, which {self.path.name} does not have")
         self.state = found
@@ -176,6 +174,32 @@ class Part:
         self._file.close()
 
 
+def read_note(
+    path: Path,
+    kind: type[S],
+    question: dict[str, Any],
+    what: str,
+    choice: Callable[[str], UsageError],
+) -> S | None:
+    """What an earlier ``what`` (an export, a sync) has noted; None for nothing.
+
+    Raises what ``choice`` makes of the reason, for what cannot be read or has another question.
+    """
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # ValueError: no JSON, or not UTF-8
+        raise choice(f"cannot be read ({error})") from None
+    if found.version != VERSION:
+        raise choice(f"is of version {found.version}, not {VERSION}")
+    if found.question != question:
+        names = sorted({*found.question, *question})
+        other = [name for name in names if found.question.get(name) != question.get(name)]
+        raise choice(f"is about another {what} (other {', '.join(other)})")
+    return found
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a small file so that it is always whole: the old one or the new one."""
     path = behind_links(path)
@@ -220,22 +244,27 @@ def _open_regular(path: Path, flags: int) -> int:
 
 def behind_links(path: Path) -> Path:
     """What a path names, links followed, so that it is written and not the link replaced."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
 
 
 def is_stream(path: Path) -> bool:
     """Whether there is something that is written to as it is: a pipe, a device, a descriptor."""
-    for _ in range(40):  # as many links as Linux follows
-        if Path("/proc") in path.absolute().parents:
-            return True  # /dev/stdout and the like, whatever they are
-        if not path.is_symlink():
-            break
-        path = path.parent / path.readlink()
     try:
+        for _ in range(40):  # as many links as Linux follows
+            if Path("/proc") in path.absolute().parents:
+                return True  # /dev/stdout and the like, whatever they are
+            if not path.is_symlink():
+                break
+            path = path.parent / path.readlink()
         mode = path.stat().st_mode
-    except OSError:
+    except OSError:  # not there, or not to be looked at: opening it will say
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def as_text(path: str) -> str:
+    """A path as text that any encoding of Unicode takes, whatever its bytes are."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 async def open_stream(path: Path) -> BinaryIO:
@@ -265,4 +294,15 @@ def _lock(file: BinaryIO, path: Path) -> None:
         raise UsageError(f"{path} is being written by another export") from None
 
 
-__all__ = ("Part", "PartState", "behind_links", "held", "is_stream", "open_stream", "write_whole")
+__all__ = (
+    "Note",
+    "Part",
+    "PartState",
+    "as_text",
+    "behind_links",
+    "held",
+    "is_stream",
+    "open_stream",
+    "read_note",
+    "write_whole",
+)

@@ -39,7 +39,7 @@ from .columns import columns_of, picked_struct
 from .fetch import MAX_BYTES_IN_FLIGHT
 from .job import ExportProgress, finish, tell
 from .page import Page, joined
-from .part import Part, held, write_whole
+from .part import Note, Part, as_text, held, read_note, write_whole
 from .reader import Reader, can_page_by_key
 from .wanted import FORMATS, Wanted
 
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("chargeover_async.export")
 
-VERSION = 1
 OVERLAP = dt.timedelta(days=1)
 OVERLAP_IDS = 1_000
 CHANGED = "mod_datetime"
@@ -59,7 +58,7 @@ EASTERNMOST = dt.timedelta(hours=14)  # no place is further ahead of UTC
 By = Literal["mod_datetime", "id"]
 
 
-class SyncState(msgspec.Struct, frozen=True, kw_only=True):
+class SyncState(Note, frozen=True, kw_only=True):
     """What the next run has to know.
 
     ``runs`` is the number of the last file. ``since`` is the newest change that there was when the
@@ -67,14 +66,12 @@ class SyncState(msgspec.Struct, frozen=True, kw_only=True):
     that the next run may meet again, ``has_timeless`` whether some have no time of change.
     """
 
-    question: dict[str, Any]
     by: By
     runs: int = 0
     since: str | None = None
     after: int = 0
-    seen: dict[int, str] = {}
+    seen: dict[int, str] = msgspec.field(default_factory=dict[int, str])
     has_timeless: bool = False
-    version: int = VERSION
 
 
 class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +95,7 @@ class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     def json(self) -> str:
         """As one JSON object."""
-        return msgspec.json.encode(self).decode()
+        return msgspec.json.encode(replace(self, file=as_text(self.file))).decode()
 
 
 class SyncJob:
@@ -241,20 +238,10 @@ class SyncJob:
         )
 
     def _state(self, question: dict[str, Any]) -> SyncState:
-        fresh = SyncState(question=question, by="mod_datetime" if self._has_changes else "id")
-        try:
-            found = msgspec.json.decode(self._note.read_bytes(), type=SyncState)
-        except FileNotFoundError:
-            return fresh
-        except (OSError, msgspec.DecodeError) as error:
-            raise self._choice(f"cannot be read ({error})") from None
-        if found.version != VERSION:
-            raise self._choice(f"is of version {found.version}, not {VERSION}")
-        if found.question != question:
-            names = sorted({*found.question, *question})
-            other = [name for name in names if found.question.get(name) != question.get(name)]
-            raise self._choice(f"is about another sync (other {', '.join(other)})")
-        return found
+        found = read_note(self._note, SyncState, question, "sync", self._choice)
+        if found is not None:
+            return found
+        return SyncState(question=question, by="mod_datetime" if self._has_changes else "id")
 
     def _choice(self, why: str) -> UsageError:
         return UsageError(

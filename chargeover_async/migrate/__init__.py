@@ -14,7 +14,7 @@ The plan's format is described in ``docs/import.md``.
 from __future__ import annotations
 
 from .check import BadInput, Forecast
-from .difference import Change, find_change
+from .difference import Change, FieldDifference, Outlook, RowDifference, compare_plan, find_change
 from .job import Failure, ImportJob, LoadSummary, Preview, Progress, Summary
 from .journal import Journal, JournalLoad, JournalRow, JournalState, read_rows, read_state
 from .plan import Plan, parse_plan, read_plan, rows_plan
@@ -24,6 +24,7 @@ __all__ = (
     "BadInput",
     "Change",
     "Failure",
+    "FieldDifference",
     "Forecast",
     "ImportJob",
     "Journal",
@@ -31,11 +32,14 @@ __all__ = (
     "JournalRow",
     "JournalState",
     "LoadSummary",
+    "Outlook",
     "Plan",
     "Preview",
     "Problem",
     "Progress",
+    "RowDifference",
     "Summary",
+    "compare_plan",
     "find_change",
     "parse_plan",
     "read_plan",

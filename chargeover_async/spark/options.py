@@ -15,8 +15,18 @@ from chargeover_async.cluster import Connect, Login, Part, plan_parts, read_acco
 from chargeover_async.cluster.connect import PREFIX
 from chargeover_async.errors import UsageError
 from chargeover_async.limits import QuotaSettings
+from chargeover_async.models import DateFormat
 
-ACCOUNT = ("object", "url", "login", "quota", "quotaShare", "insecureHttp")
+ACCOUNT = (
+    "object",
+    "url",
+    "login",
+    "quota",
+    "quotaShare",
+    "dateFormat",
+    "datetimeFormat",
+    "insecureHttp",
+)
 READ = (
     *ACCOUNT,
     "accounts",
@@ -116,6 +126,9 @@ class Options:
         """The account, or those of a file."""
         common: dict[str, Any] = {"insecure_http": self.flag("insecureHttp")}
         common["quota"] = self.quota()
+        formats = {name: self.text(f"{name}Format") for name in ("date", "datetime")}
+        given = {name: pattern for name, pattern in formats.items() if pattern is not None}
+        common["dates"] = DateFormat(**given) if given else None
         share = self.text("quotaShare", os.environ.get("CHARGEOVER_QUOTA_SHARE", "").strip())
         common["quota_share"] = share or None
         path = self.text("accounts")

@@ -14,11 +14,9 @@ import msgspec
 
 from chargeover_async._extras import arrow
 from chargeover_async.cluster import Part, read_part
+from chargeover_async.cluster.changes import OVERLAP, Mark, since_mark, take_mark, tells_changes
 from chargeover_async.cluster.loop import running_loop
 from chargeover_async.errors import UsageError
-from chargeover_async.export.columns import columns_of
-from chargeover_async.export.wanted import resource_class
-from chargeover_async.query import Field
 
 from .filters import pushed
 from .interface import (
@@ -29,9 +27,6 @@ from .interface import (
     names_of,
 )
 from .options import READ, STREAM, Options
-
-CHANGED = "mod_datetime"
-OVERLAP_MINUTES = 10
 
 
 def wanted_fields(schema: Any, options: Options) -> list[str] | None:
@@ -79,58 +74,54 @@ class FilteringReader(Reader):
 class StreamReader(DataSourceStreamReader):
     """What is new or changed, by ``mod_datetime``: a target merges it by the primary key.
 
-    An offset holds for each account the newest change there was. A batch has what is that new or
-    newer than its start, less an overlap, and records without a time of change; so a record may
-    come twice, and is never missed.
+    An offset holds for each account how far it reached (`cluster.changes`). A record may come in
+    two batches, unchanged, and is never missed.
     """
 
     def __init__(self, options: Mapping[str, str], schema: Any) -> None:
         self._options = Options(options, STREAM)
         self._schema = schema
-        cls = resource_class(self._options.needed("object"))
-        if CHANGED not in {column.name for column in columns_of(cls.model)}:
-            raise UsageError(
-                f"{cls.attribute} have no {CHANGED}, so nothing tells what changed: read them whole"
-            )
         if self._options.text("splitBy") is not None:
             raise UsageError("a stream is not split by ids: each batch has what changed")
-        self._overlap = dt.timedelta(minutes=self._options.number("overlap", OVERLAP_MINUTES))
+        if not tells_changes(self._parts()[0]):
+            raise UsageError(
+                f"{self._options.needed('object')} has no mod_datetime, so nothing tells what "
+                "changed: read it whole"
+            )
+        self._overlap = OVERLAP
+        if self._options.text("overlap") is not None:
+            self._overlap = dt.timedelta(minutes=self._options.number("overlap", 0))
 
     def _parts(self) -> list[Part]:
         return self._options.parts(wanted_fields(self._schema, self._options))
 
-    def initialOffset(self) -> dict[str, str]:  # noqa: N802 - Spark's name
+    def initialOffset(self) -> dict[str, Any]:  # noqa: N802 - Spark's name
         """Nothing was read of any account."""
         return {}
 
     def latestOffset(  # noqa: N802 - Spark's name
         self,
-        start: dict[str, str] | None = None,
+        start: dict[str, Any] | None = None,
         limit: Any = None,  # noqa: ARG002 - there is no less than what changed
-    ) -> dict[str, str]:
-        """The newest change of each account: a request each. Spark before 4.2 passes nothing."""
-        parts = self._parts()
+    ) -> dict[str, Any]:
+        """How far each account reaches: two requests each. Spark before 4.2 passes nothing."""
         with running_loop() as loop:
-            found = loop.run(_newest(parts))
-        return {**(start or {}), **{name: moment for name, moment in found.items() if moment}}
+            marks = loop.run(_marks(self._parts()))
+        found = {name: msgspec.to_builtins(mark) for name, mark in marks.items() if mark.since}
+        return {**(start or {}), **found}
 
-    def partitions(self, start: dict[str, str], end: dict[str, str]) -> Sequence[Any]:
+    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> Sequence[Any]:
         """What changed between two offsets, by account."""
-        found: list[Part] = []
-        for part in self._parts():
-            since = start.get(part.connect.account)
-            if since == end.get(part.connect.account):
-                continue
-            if since is None:
-                found.append(part)
-                continue
-            begin = dt.datetime.fromisoformat(since) - self._overlap
-            unknown = Field(CHANGED) == None  # noqa: E711 - builds IS:NULL
-            found += [
-                msgspec.structs.replace(part, where=(*part.where, clause))
-                for clause in (Field(CHANGED) >= begin, unknown)
-            ]
-        return [InputPartition(part) for part in found]
+        return [
+            InputPartition(part)
+            for whole in self._parts()
+            if start.get(whole.connect.account) != end.get(whole.connect.account)
+            for part in since_mark(
+                whole,
+                msgspec.convert(start.get(whole.connect.account, {}), Mark),
+                self._overlap,
+            )
+        ]
 
     def read(self, partition: Any) -> Iterator[Any]:
         """The Arrow batches of a part, in a task."""
@@ -154,16 +145,13 @@ def _batches(part: Part, schema: Any) -> Iterator[Any]:
             yield pa.RecordBatch.from_arrays(columns, schema=declared)
 
 
-async def _newest(parts: Sequence[Part]) -> dict[str, str]:
-    async def ask(part: Part) -> str:
+async def _marks(parts: Sequence[Part]) -> dict[str, Mark]:
+    async def ask(part: Part) -> Mark:
         async with part.connect.open() as co:
-            resource: Any = getattr(co, resource_class(part.object).attribute)
-            found = await resource.list(where=[*part.where] or None, order=f"-{CHANGED}", limit=1)
-            moment = getattr(found[0], CHANGED) if found else None
-            return "" if moment is None else moment.isoformat()
+            return await take_mark(part, co)
 
-    answers = await asyncio.gather(*(ask(part) for part in parts))
-    return {part.connect.account: moment for part, moment in zip(parts, answers, strict=True)}
+    marks = await asyncio.gather(*(ask(part) for part in parts))
+    return {part.connect.account: mark for part, mark in zip(parts, marks, strict=True)}
 
 
 __all__ = ("FilteringReader", "Reader", "StreamReader")

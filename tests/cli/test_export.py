@@ -46,8 +46,8 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
 
 
 def fill(sandbox: Sandbox, count: int) -> None:
-    for one in range(1, count + 1):
-        sandbox.store.seed("customer", {"customer_id": one, "company": f"Ünï {one}"})
+    for number in range(1, count + 1):
+        sandbox.store.seed("customer", {"customer_id": number, "company": f"Ünï {number}"})
 
 
 def run(*arguments: str) -> Result:
@@ -157,12 +157,13 @@ def test_killed_again_and_again_it_ends_whole(account: Sandbox) -> None:
     _, words = process.communicate(timeout=600)
     assert process.returncode == 0, words
     assert json.loads(words.splitlines()[-1])["resumed_at"] > 0
-    found = [json.loads(one)["customer_id"] for one in Path("c.jsonl").read_bytes().splitlines()]
+    found = [json.loads(row)["customer_id"] for row in Path("c.jsonl").read_bytes().splitlines()]
     assert found == list(range(1, count + 1))
 
 
 @pytest.mark.process
-def test_ctrl_c_keeps_what_was_read(account: Sandbox) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_was_read(account: Sandbox, number: signal.Signals) -> None:
     """One signal ends it with 1 and says how to go on; the next run does."""
     fill(account, 10_000)
     # After the first page nothing is answered any more: it cannot have ended when it is stopped.
@@ -170,7 +171,7 @@ def test_ctrl_c_keeps_what_was_read(account: Sandbox) -> None:
     process = start("customer", "--output", "c.jsonl", "--where", "customer_id > 5")
     part = Path("c.jsonl.part")
     wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size > 0))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, words = process.communicate(timeout=600)
     assert process.returncode == 1, words
     assert b"Stopped: interrupted" in words

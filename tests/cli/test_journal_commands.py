@@ -142,7 +142,7 @@ def test_update_changes_what_is_there(account: Sandbox) -> None:
     Path("customers.csv").write_text(text, "utf-8")
     result = run("import", "plan.toml", "--update")
     assert result.exit_code == 0
-    assert "1 created, 0 failed, 0 unknown, 2 updated" in result.stdout
+    assert "1 created, 0 failed, 0 unknown, 1 updated, 1 existing" in result.stdout
     assert {one["company"] for one in account.store.records("customer")} == {"N0", "new", "N2"}
     assert run("import", "plan.toml", "--update", "--allow-existing").exit_code == 4
 

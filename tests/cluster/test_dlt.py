@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 import pytest
 from support.cluster_world import account, connect_to
 from support.export_world import fill, requests
 from support.places import EXAMPLES
 
 from chargeover_async import F, UsageError
-from chargeover_async.cluster import Connect
+from chargeover_async.cluster import Connect, Part
+from chargeover_async.cluster.changes import Mark
 from chargeover_async.dlt import chargeover
 from chargeover_async.sandbox import Sandbox
 
@@ -104,7 +106,7 @@ async def test_the_next_run_reads_what_changed_and_merges_it(lake: Lake):
             (304, 304)
         ]
         asked = [unquote(entry.query) for entry in list(sandbox.log)[seen:]]
-        assert any(r"mod_datetime:GTE:2026-05-01 11\:50\:00" in query for query in asked)
+        assert any(r"mod_datetime:GTE:2026-04-30 11\:00\:00" in query for query in asked)
         assert any("mod_datetime:IS:NULL" in query for query in asked)
 
 
@@ -113,7 +115,7 @@ async def test_a_change_while_the_account_is_read_belongs_to_the_next_run(lake: 
     async with account() as (sandbox, connect):
         change(sandbox, 1, NOON, company="first")
         change(sandbox, 2, NOON, company="second")
-        source = chargeover(connect, ["customers"], overlap_s=0)
+        source = chargeover(connect, ["customers"], overlap=dt.timedelta())
 
         def late(row: Any) -> Any:
             # When the page is there: an early record changes, then a late one is seen much newer.
@@ -123,11 +125,29 @@ async def test_a_change_while_the_account_is_read_belongs_to_the_next_run(lake: 
         source.resources["customers"].add_map(late)
         await asyncio.to_thread(lambda: lake.pipeline.run(source).raise_on_failed_jobs())
         change(sandbox, 2, NOON + dt.timedelta(hours=9), company="much later")
-        await lake.run(connect, ["customers"], overlap_s=0)
+        await lake.run(connect, ["customers"], overlap=dt.timedelta())
         assert dict(lake.rows("select customer_id, company from customers")) == {
             1: "changed meanwhile",
             2: "much later",
         }
+
+
+async def test_an_object_that_is_not_filtered_by_its_changes_is_read_whole(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+):
+    """It may be put in the order of a field by which the API does not filter."""
+    async with account() as (sandbox, connect):
+        change(sandbox, 1, NOON, company="old")
+        await lake.run(connect, ["customers"])
+        change(sandbox, 2, NOON, company="new")
+
+        def refused(part: Part, mark: Mark, overlap: dt.timedelta) -> list[Part]:
+            return [msgspec.structs.replace(part, where=(F["no_such_field"] > 1,))]
+
+        monkeypatch.setattr("chargeover_async.dlt.since_mark", refused)
+        await lake.run(connect, ["customers"])
+        assert lake.rows("select customer_id from customers order by 1") == [(1,), (2,)]
+        assert sum("no_such_field" in entry.query for entry in sandbox.log) >= 1
 
 
 async def test_nested_parts_are_tables_with_exact_amounts(lake: Lake):
@@ -188,7 +208,7 @@ def test_what_cannot_be_meant_is_refused():
         ([], {}),
         (["customers", "customer"], {}),
         (["customers"], {"nested": ["invoices"]}),
-        (["customers"], {"overlap_s": -1}),
+        (["customers"], {"overlap": dt.timedelta(-1)}),
     ):
         with pytest.raises(UsageError):
             chargeover(connect, given, **options)

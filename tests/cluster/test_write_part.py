@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import pickle
+import random
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from support.waiting import until
 from chargeover_async import (
     AuthFailed,
     ChargeOver,
+    ChargeOverError,
     ConnectFailed,
     Outcome,
     OutcomeUnknown,
@@ -29,6 +32,7 @@ from chargeover_async.cluster import Connect, PartReport, check_columns, write_p
 from chargeover_async.cluster.rows import RowMaker
 from chargeover_async.cluster.write import _is_refusal
 from chargeover_async.sandbox import Faults
+from chargeover_async.sandbox.http.faults import KINDS
 
 
 async def write(rows: Any, connect: Connect, object_name: str = "customer", **options: Any):
@@ -82,6 +86,28 @@ async def test_a_record_with_other_values_refuses_its_row_and_no_other(attempt: 
         assert failure.data == {"external_key": "c-3", "company": "Company 3"}
         assert "Somebody else" in failure.message
         assert len(keys(sandbox)) == 6
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+async def test_what_a_record_does_not_show_is_never_taken_for_equal(attempt: int):
+    """No invoice shows its tags: the row with them is refused and says so; lines are compared."""
+    line = {"item_id": 1, "line_rate": Decimal("2.95"), "line_quantity": 1}
+    rows = [
+        {"external_key": f"i-{number}", "customer_external_key": "c-0", "line_items": [line]}
+        for number in range(4)
+    ]
+    async with account() as (sandbox, connect):
+        sandbox.store.seed("customer", {"external_key": "c-0", "company": "Acme"})
+        sandbox.store.seed("item", {"item_id": 1, "name": "Hat"})
+        await write(rows, connect, "invoice")
+        rows[1] |= {"tags": ["a"]}
+        rows[2] |= {"line_items": [line | {"line_rate": Decimal("3.95")}]}
+        report = await write(rows, connect, "invoice", attempt=attempt)
+        assert counts(report) == (0, 0, 2, 2)
+        kept = {failure.key: failure.message for failure in report.refused_rows}
+        assert "tags" in kept["i-1"]
+        assert "line_items" in kept["i-2"]
+        assert len(keys(sandbox, "invoice")) == 4
 
 
 @pytest.mark.parametrize("attempt", [0, 1])
@@ -241,6 +267,30 @@ async def test_lost_answers_settle_in_the_next_attempt():
         assert attempt >= 1
         assert sorted(keys(sandbox)) == sorted(f"c-{number}" for number in range(120))
         assert report.created + report.existing == 120
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_the_server_does_every_row_is_there_once_in_the_end(seed: int):
+    """Attempt after attempt until one succeeds, among faults of every kind, in both modes."""
+    source = random.Random(seed)
+    kinds = [kind for kind in KINDS if kind != "429" and not kind.startswith("delay")]
+    rates = dict.fromkeys(source.sample(kinds, 4), 0.15)
+    existing = source.choice(["same", "update"])
+    rows = customers(150)
+    async with account(faults=Faults(rates, seed=seed)) as (sandbox, connect):
+        for attempt in itertools.count():
+            if attempt == 3:
+                sandbox.faults.clear()  # some day a server is well again
+            try:
+                report = await write(rows, connect, attempt=attempt, existing=existing)
+            except ChargeOverError:
+                assert attempt < 3
+            else:
+                break
+        assert sorted(keys(sandbox)) == sorted(str(row["external_key"]) for row in rows)
+        assert (report.rows, report.refused) == (150, 0)
+        held = {record["external_key"]: record for record in sandbox.store.records("customer")}
+        assert all(held[row["external_key"]]["company"] == row["company"] for row in rows)
 
 
 async def test_an_error_of_the_rows_is_the_callers_and_stops_the_writing():

@@ -184,7 +184,7 @@ WORLDS: dict[str, dict[str, World]] = {
     "docs/explanation/operation.md": {"": tea_only},
     "docs/explanation/quota.md": {"": nothing},
     "docs/explanation/repeating.md": {"": nothing},
-    "docs/export.md": {"": acme},
+    "docs/export.md": {"": acme, "cluster": cluster},
     "docs/guides/custom-fields.md": {"": tiers},
     "docs/guides/deadlines.md": {"": nothing, "slow": slow},
     "docs/guides/network.md": {"": nothing, "tls": tls},

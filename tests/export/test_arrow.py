@@ -43,7 +43,7 @@ async def test_a_file_holds_what_the_api_sent() -> None:
         )
         summary = await ExportJob("customer", OUT).run(co)
         found = rows()
-        assert [one["customer_id"] for one in found] == ids_in(sandbox)
+        assert [record["customer_id"] for record in found] == ids_in(sandbox)
         assert summary.records == 1299
         assert found[4]["balance"] == Decimal("1234567890.123456789012345678")
         assert (found[4]["custom_1"], found[4]["custom_2"]) == ("5", "7")
@@ -56,7 +56,7 @@ async def test_a_file_holds_what_the_api_sent() -> None:
         assert schema.field("write_datetime").type == pa.timestamp("us")
         assert schema.field("no_taxes").type == pa.bool_()
         assert schema.field("tags").type == pa.list_(pa.string())
-        assert {one.name for one in Path().iterdir()} == {"out.parquet"}
+        assert {path.name for path in Path().iterdir()} == {"out.parquet"}
 
 
 async def test_the_schema_does_not_depend_on_the_data() -> None:
@@ -81,14 +81,14 @@ async def test_nested_parts_are_lists_of_structs() -> None:
             )
         await ExportJob("invoice", OUT, nested=True).run(co)
         found = rows()
-        assert [one["line_items"][0]["line_rate"] for one in found] == [
+        assert [record["line_items"][0]["line_rate"] for record in found] == [
             Decimal("1.000001"),
             Decimal("2.5"),
         ]
         assert found[0]["date"] == dt.date(2026, 1, 2)
         assert found[0]["line_items"][0]["item_id"] == item.id
         await ExportJob("invoice", OUT).run(co)
-        assert [one["line_items"] for one in rows()] == [None, None]
+        assert [row["line_items"] for row in rows()] == [None, None]
 
 
 async def test_datetimes_with_an_offset_become_utc() -> None:
@@ -127,8 +127,8 @@ async def test_a_stopped_file_goes_on() -> None:
             file.write(b"\0" * 77)  # torn by a kill
         summary = await ExportJob("customer", OUT).run(co)
         assert summary.resumed_at >= 1000
-        assert [one["customer_id"] for one in rows()] == ids_in(sandbox)
-        assert {one.name for one in Path().iterdir()} == {"out.parquet"}
+        assert [row["customer_id"] for row in rows()] == ids_in(sandbox)
+        assert {path.name for path in Path().iterdir()} == {"out.parquet"}
 
 
 async def test_batches_come_as_pages_do() -> None:
@@ -136,13 +136,15 @@ async def test_batches_come_as_pages_do() -> None:
     async with account(ids=range(1, 1201)) as (_, co):
         fields = ["balance", "customer_id"]
         batches = [
-            one
-            async for one in arrow_batches(co.customers, where=F.customer_id > 100, fields=fields)
+            batch
+            async for batch in arrow_batches(co.customers, where=F.customer_id > 100, fields=fields)
         ]
-        assert [one.num_rows for one in batches] == [500, 500, 100]
+        assert [batch.num_rows for batch in batches] == [500, 500, 100]
         table = pa.Table.from_batches(batches)
         assert table.column_names == fields
-        expected = [one.balance async for one in records(co.customers, where=F.customer_id > 100)]
+        expected = [
+            record.balance async for record in records(co.customers, where=F.customer_id > 100)
+        ]
         assert table.column("balance").to_pylist() == expected
 
 

@@ -65,11 +65,11 @@ def test_a_filter_that_cannot_be_meant_is_refused(text: str, words: str) -> None
 
 def test_columns_begin_with_the_primary_key() -> None:
     """Each field of the struct is one, and each has a kind."""
-    names = [one.name for one in columns_of(Invoice)]
+    names = [column.name for column in columns_of(Invoice)]
     assert names[0] == "invoice_id"
     assert {"total", "line_items", "bill_addr1", "custom_1"} <= set(names)
     assert len(names) == len(set(names))
-    assert {one.kind for one in columns_of(Customer)} == {
+    assert {column.kind for column in columns_of(Customer)} == {
         "id",
         "text",
         "flag",
@@ -80,7 +80,9 @@ def test_columns_begin_with_the_primary_key() -> None:
     }
 
 
-@pytest.mark.parametrize("name", [name for name, one in RESOURCES.items() if columns_of(one.model)])
+@pytest.mark.parametrize(
+    "name", [name for name, resource in RESOURCES.items() if columns_of(resource.model)]
+)
 def test_columns_of_every_object_begin_with_its_primary_key(name: str) -> None:
     """Also where the key is no field of the struct itself, as with customers."""
     resource = RESOURCES[name]
@@ -89,7 +91,10 @@ def test_columns_of_every_object_begin_with_its_primary_key(name: str) -> None:
 
 def test_fields_are_chosen_by_name() -> None:
     """In the order given; None for all of them."""
-    assert [one.name for one in choose(Invoice, ["total", "date"], "invoices")] == ["total", "date"]
+    assert [column.name for column in choose(Invoice, ["total", "date"], "invoices")] == [
+        "total",
+        "date",
+    ]
     assert choose(Invoice, None, "invoices") == columns_of(Invoice)
 
 

@@ -29,7 +29,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def leftovers() -> set[str]:
-    return {one.name for one in Path().iterdir()}
+    return {path.name for path in Path().iterdir()}
 
 
 async def stop_after(count: int, co: ChargeOver, sandbox: Sandbox, **options: Any) -> ExportJob:
@@ -55,9 +55,8 @@ def _ticks() -> Any:
 async def test_a_line_is_the_record_as_the_api_sends_it() -> None:
     """Every field, amounts exact, text as it is; one line each by rising id."""
     async with account(ids=range(1, 1300)) as (sandbox, co):
-        sandbox.store.seed(
-            "customer", customer(5) | {"balance": "12345678901234567.89", "unknown_field": [1]}
-        )
+        record = customer(5) | {"balance": "12345678901234567.89"}
+        sandbox.store.seed("customer", record, extra={"unknown_field": [1]})
         summary = await ExportJob("customer", OUT).run(co)
         found = lines(OUT)
         assert len(found) == summary.records == summary.counted == 1299
@@ -109,12 +108,12 @@ async def test_csv_has_every_column_and_exact_values() -> None:
 async def test_filters_and_since_narrow_it_down() -> None:
     """As text, as clauses, and by the time of change."""
     async with account(ids=range(1, 50)) as (sandbox, co):
-        for one, stamp in ((3, "2031-05-06 10:00:00"), (4, "2031-05-06 09:59:59")):
-            sandbox.store.seed("customer", customer(one) | {"mod_datetime": stamp})
+        for number, stamp in ((3, "2031-05-06 10:00:00"), (4, "2031-05-06 09:59:59")):
+            sandbox.store.seed("customer", customer(number) | {"mod_datetime": stamp})
 
         async def found(**options: Any) -> list[int]:
             await ExportJob("customer", OUT, **options).run(co)
-            return [one["customer_id"] for one in lines(OUT)]
+            return [row["customer_id"] for row in lines(OUT)]
 
         assert await found(where=["customer_id >= 48"]) == [48, 49]
         assert await found(where=["customer_id >= 40", "customer_id < 42"]) == [40, 41]
@@ -138,11 +137,11 @@ async def test_a_stopped_export_goes_on_where_it_was(variant: Variant) -> None:
         summary = await ExportJob("customer", OUT).run(co)
         assert summary.resumed_at == kept
         assert summary.records == summary.counted == 7000
-        assert [one["customer_id"] for one in lines(OUT)] == ids_in(sandbox)
+        assert [row["customer_id"] for row in lines(OUT)] == ids_in(sandbox)
         assert leftovers() == {"out.jsonl"}
-        asked = [one.uri for entry in list(sandbox.log)[before:] for one in entry.items]
-        asked += [one.query for one in list(sandbox.log)[before:]]
-        assert not any("GT:0" in one for one in asked if "count" not in one)
+        asked = [item.uri for entry in list(sandbox.log)[before:] for item in entry.items]
+        asked += [entry.query for entry in list(sandbox.log)[before:]]
+        assert not any("GT:0" in text for text in asked if "count" not in text)
 
 
 async def test_a_csv_that_goes_on_has_one_header() -> None:
@@ -253,8 +252,8 @@ async def test_progress_is_told_after_every_page() -> None:
             raise RuntimeError("a bad observer")
 
         await ExportJob("customer", OUT).run(co, observe=observe)
-        assert [one.records for one in seen] == [500, 1000, 1300]
-        assert {one.total for one in seen} == {1300}
+        assert [progress.records for progress in seen] == [500, 1000, 1300]
+        assert {progress.total for progress in seen} == {1300}
 
 
 async def test_an_api_that_counts_more_than_it_lists_is_noticed(
@@ -315,8 +314,8 @@ async def test_lists_without_paging_are_exported_too() -> None:
         sandbox.faults.clear()
         Path("c.jsonl.part").write_text("torn")
         summary = await ExportJob("currencies", out).run(co)
-        assert [one["currency_id"] for one in lines(out)] == [
-            one.currency_id for one in await co.currencies.list()
+        assert [row["currency_id"] for row in lines(out)] == [
+            currency.currency_id for currency in await co.currencies.list()
         ]
         assert (summary.resumed_at, summary.counted, leftovers()) == (0, None, {"c.jsonl"})
 

@@ -205,3 +205,34 @@ async def test_what_the_disk_did_not_take_does_not_count(
             await job.run(co)
         assert job.summary().records == 0
         assert not OUT.exists()
+
+
+async def test_a_folder_that_may_not_be_entered_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As wrong usage, before anything is sent."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    async with account(ids=[1]) as (sandbox, co):
+        for name in ("stat", "lstat", "readlink", "open"):
+            monkeypatch.setattr(os, name, refuse)
+        with pytest.raises(UsageError, match="cannot be written: Permission denied"):
+            await ExportJob("customer", tmp_path / "closed" / "out.jsonl").run(co)
+        monkeypatch.undo()
+        assert not sandbox.log
+
+
+async def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 name a file as well; the summary shows them."""
+    name = os.fsdecode(b"out-\xff.jsonl")
+    try:
+        Path(name).touch()
+    except OSError:
+        pytest.skip("file names are UTF-8 here")
+    async with account(ids=[1]) as (_, co):
+        summary = await ExportJob("customer", Path(name)).run(co)
+        assert "out-\\\\xff.jsonl" in summary.json()
+        folder = Path(os.fsdecode(b"\xff"))
+        assert "\\\\xff/customer-000001" in (await SyncJob("customer", folder).run(co)).json()

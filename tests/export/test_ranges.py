@@ -42,10 +42,10 @@ class Server:
         low, high = bisect_right(self.ids, counted.after), bisect_right(self.ids, counted.upto)
         return high - low
 
-    def page(self, one: Range) -> list[int]:
+    def page(self, asked: Range) -> list[int]:
         self.pages += 1
-        low = bisect_right(self.ids, one.after)
-        high = len(self.ids) if one.upto is None else bisect_right(self.ids, one.upto)
+        low = bisect_right(self.ids, asked.after)
+        high = len(self.ids) if asked.upto is None else bisect_right(self.ids, asked.upto)
         return self.ids[low : min(high, low + self.limit)]
 
 
@@ -140,7 +140,7 @@ def test_it_begins_behind_an_id(
 ) -> None:
     """What was read before is not read again, whether or not the id is there."""
     server = Server(ids_of(clusters), limit)
-    wanted = [one for one in server.ids if one > after]
+    wanted = [number for number in server.ids if number > after]
     assert read(server, random.Random(1), after=after) == wanted
 
 
@@ -195,14 +195,14 @@ def test_what_waits_for_its_turn_is_bounded() -> None:
     """However wrong the widths, no more than a few windows of pages are kept."""
     source = random.Random(5)
     starts = [source.randrange(10**7) for _ in range(40)]
-    ids = sorted({one for start in starts for one in range(start, start + 3000)})
+    ids = sorted({number for start in starts for number in range(start, start + 3000)})
     server = Server(ids, 500)
     ranges = Ranges[list[int]](0, ids[-1], full=500, density=1e-6, window=75)
     kept = 0
     while not ranges.done:
-        for one in ranges.take(25):
-            page = server.page(one)
-            ranges.answer(one, page, page)
+        for asked in ranges.take(25):
+            page = server.page(asked)
+            ranges.answer(asked, page, page)
             if (counted := ranges.to_prove()) is not None:
                 ranges.proved(server.count(counted))
         kept = max(kept, len(ranges._kept))

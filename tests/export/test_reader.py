@@ -31,7 +31,7 @@ async def read(co: ChargeOver, **options: Any) -> list[int]:
     """With small pages, so that few records make many."""
     whole = Reader(co.customers, **{"page": 50, **options})
     async with aclosing(whole.pages()) as pages:
-        return [one async for page in pages for one in page.ids]
+        return [number async for page in pages for number in page.ids]
 
 
 @BOTH
@@ -39,7 +39,7 @@ async def read(co: ChargeOver, **options: Any) -> list[int]:
 async def test_every_record_comes_once(variant: Variant, count: int) -> None:
     """Nothing, one, a full page, one more than that, several pages."""
     async with account(ids=range(1, count + 1), variant=variant) as (_, co):
-        found = [one.customer_id async for one in records(co.customers)]
+        found = [record.customer_id async for record in records(co.customers)]
         assert found == list(range(1, count + 1))
 
 
@@ -49,7 +49,7 @@ async def test_the_requests_that_it_takes(variant: Variant) -> None:
     async with account(ids=range(1, 2_001), variant=variant) as (sandbox, co):
         whole = Reader(co.customers, page=50)
         async with aclosing(whole.pages()) as pages:
-            found = [one async for page in pages for one in page.ids]
+            found = [number async for page in pages for number in page.ids]
         assert found == ids_in(sandbox)
         assert whole.total == 2_000
         assert whole.uses_bulk is (variant != NO_QUERIES)
@@ -77,10 +77,10 @@ async def test_gaps_cost_nothing_but_requests(variant: Variant) -> None:
 async def test_a_filter_holds_in_every_page(variant: Variant) -> None:
     """Values that need escaping included."""
     async with account(ids=range(1, 3001), variant=variant) as (sandbox, co):
-        for one in range(1, 3001, 3):
-            sandbox.store.seed("customer", customer(one) | {"company": "a:b, c\\d"})
+        for number in range(1, 3001, 3):
+            sandbox.store.seed("customer", customer(number) | {"company": "a:b, c\\d"})
         found = await read(co, where=[F.company == "a:b, c\\d", F.customer_id > 10])
-        assert found == [one for one in range(1, 3001, 3) if one > 10]
+        assert found == [number for number in range(1, 3001, 3) if number > 10]
 
 
 @BOTH
@@ -105,14 +105,14 @@ async def test_a_bulk_that_answers_queries_differently_is_not_used(
         path, _, query = uri.partition("?")
         parts = [] if how == "ignored" else query.split("&")
         dropped = "limit=" if how == "default_limit" else "order="
-        uri = f"{path}?{'&'.join(one for one in parts if not one.startswith(dropped))}"
+        uri = f"{path}?{'&'.join(part for part in parts if not part.startswith(dropped))}"
         return truly(api, item, method, uri, *rest)
 
     monkeypatch.setattr(bulk, "_run", other)
     async with account(ids=range(1, 701)) as (sandbox, co):
         whole = Reader(co.customers, page=50)
         async with aclosing(whole.pages()) as pages:
-            assert [one async for page in pages for one in page.ids] == ids_in(sandbox)
+            assert [number async for page in pages for number in page.ids] == ids_in(sandbox)
         assert not whole.uses_bulk
         assert requests(sandbox).count("POST /_bulk") <= 2
 
@@ -161,7 +161,7 @@ async def test_a_batch_that_is_too_much_for_the_server_is_halved(
     async with account(ids=range(1, 2_001)) as (sandbox, co):
         whole = Reader(co.customers, page=50)
         async with aclosing(whole.pages()) as pages:
-            assert [one async for page in pages for one in page.ids] == ids_in(sandbox)
+            assert [number async for page in pages for number in page.ids] == ids_in(sandbox)
         assert 1 < whole._fetcher.batch.size <= 6
         assert whole.requests < 30
 
@@ -172,8 +172,12 @@ async def test_a_batch_without_an_answer_is_halved_soon() -> None:
         sandbox.faults.script([None] * 4 + ["502"] * 4)
         whole = Reader(co.customers, page=50)
         async with aclosing(whole.pages()) as pages:
-            assert [one async for page in pages for one in page.ids] == ids_in(sandbox)
-        sizes = [len(one.items) for one in sandbox.log if one.path.endswith("_bulk") and one.items]
+            assert [number async for page in pages for number in page.ids] == ids_in(sandbox)
+        sizes = [
+            len(entry.items)
+            for entry in sandbox.log
+            if entry.path.endswith("_bulk") and entry.items
+        ]
         assert max(sizes) <= 13
 
 
@@ -207,7 +211,7 @@ async def test_notes_are_read_by_offset() -> None:
             sandbox.store.seed("note", {"note": f"Ünï {number}"})
         whole = Reader(co.notes, page=50)
         async with aclosing(whole.pages()) as pages:
-            found = [one async for page in pages for one in page.ids]
+            found = [number async for page in pages for number in page.ids]
         assert found == list(sandbox.store.table("note").ids)
         *lists, count = sandbox.log
         assert all("offset=" in entry.query for entry in lists)
@@ -220,7 +224,7 @@ async def test_an_item_of_a_batch_that_fails_is_asked_for_again() -> None:
     faults.script([None] * 4 + ["entry_500=3", "short", "long", "entry_500=0"])
     async with account(ids=range(1, 4_001), faults=faults) as (sandbox, co):
         assert await read(co) == ids_in(sandbox)
-        assert {one.fault for one in sandbox.log} == {None, "entry_500", "short", "long"}
+        assert {entry.fault for entry in sandbox.log} == {None, "entry_500", "short", "long"}
 
 
 async def test_what_cannot_be_had_is_an_error_and_no_end() -> None:
@@ -229,8 +233,8 @@ async def test_what_cannot_be_had_is_an_error_and_no_end() -> None:
         found: list[int] = []
 
         async def read_on() -> None:
-            async for one in records(co.customers):
-                found.append(one.customer_id)
+            async for record in records(co.customers):
+                found.append(record.customer_id)
                 if len(found) == 1000:
                     sandbox.faults.set_rates({"500": 1.0})
 
@@ -246,9 +250,9 @@ async def test_records_that_come_and_go_meanwhile(variant: Variant) -> None:
         table = sandbox.store.table("customer")
         created: dict[int, int] = {}  # id -> requests that were there before
         found: list[Customer] = []
-        async for one in records(co.customers):
-            found.append(one)
-            number = one.customer_id
+        async for record in records(co.customers):
+            found.append(record)
+            number = record.customer_id
             if number % 250 == 1 and number <= 8000:
                 created[20_000 + number] = len(sandbox.log)
                 fill(sandbox, [20_000 + number])
@@ -256,20 +260,20 @@ async def test_records_that_come_and_go_meanwhile(variant: Variant) -> None:
                     if row := table.rows.get(gone):
                         table.remove(row, free_key=True)
                 sandbox.store.seed("customer", customer(7777) | {"company": f"now {number}"})
-        ids = [one.customer_id for one in found]
+        ids = [record.customer_id for record in found]
         assert ids == sorted(set(ids))
-        assert set(ids) >= {one for one in ids_in(sandbox) if one <= 8000}
-        ends = [at for at, one in enumerate(sandbox.log) if _is_open(one)]
+        assert set(ids) >= {number for number in ids_in(sandbox) if number <= 8000}
+        ends = [at for at, entry in enumerate(sandbox.log) if _is_open(entry)]
         in_time = {one for one, before in created.items() if before <= ends[-1]}
         assert len(in_time) > 1
         assert set(ids) >= in_time
-        assert next(one for one in found if one.customer_id == 7777).company
+        assert next(record for record in found if record.customer_id == 7777).company
 
 
 def _is_open(entry: LogEntry) -> bool:
     """Whether a request asks for all that is behind an id, as the last one does."""
-    asked = [one.uri for one in entry.items] or [entry.query]
-    return any("limit=500" in one and "LTE" not in one for one in asked)
+    asked = [item.uri for item in entry.items] or [entry.query]
+    return any("limit=500" in text and "LTE" not in text for text in asked)
 
 
 async def test_leaving_early_sends_nothing_more() -> None:
@@ -295,12 +299,12 @@ async def test_nested_parts_are_fetched_record_by_record(variant: Variant) -> No
                 customer_id=buyer.id,
                 line_items=[{"item_id": item.id, "line_rate": f"{number}.10"}],
             )
-        plain = [one async for one in records(co.invoices)]
-        assert all(one.line_items is None for one in plain)
+        plain = [record async for record in records(co.invoices)]
+        assert all(record.line_items is None for record in plain)
         before = len(sandbox.log)
-        found = [one async for one in records(co.invoices, nested=True)]
-        assert [one.invoice_id for one in found] == [one.invoice_id for one in plain]
-        assert [str(one.line_items[0].line_rate) for one in found if one.line_items] == [
+        found = [record async for record in records(co.invoices, nested=True)]
+        assert [record.invoice_id for record in found] == [record.invoice_id for record in plain]
+        assert [str(record.line_items[0].line_rate) for record in found if record.line_items] == [
             f"{number}.1" if number else "0.1" for number in range(60)
         ]
         assert requests(sandbox)[before:].count("POST /_bulk") == 3
@@ -315,7 +319,7 @@ async def test_a_record_deleted_between_list_and_get_is_left_out() -> None:
         page = await fetcher.get_list(Range(0, None))
         table.remove(table.rows[7], free_key=True)
         finished = await fetcher.complete(page)
-        assert finished.ids == [one for one in range(1, 60) if one != 7]
+        assert finished.ids == [number for number in range(1, 60) if number != 7]
 
 
 async def test_options_of_the_client_go_with_every_request() -> None:
@@ -368,10 +372,10 @@ async def test_a_deletion_hides_nothing_from_a_list_by_offset() -> None:
     async with account(ids=range(1, 3001)) as (sandbox, co):
         table = sandbox.store.table("customer")
         found: list[int] = []
-        async for one in records(co.customers):
-            found.append(one.customer_id)
-            if one.customer_id in {500, 1400, 2900}:
-                for gone in range(one.customer_id - 450, one.customer_id + 1, 2):
+        async for record in records(co.customers):
+            found.append(record.customer_id)
+            if record.customer_id in {500, 1400, 2900}:
+                for gone in range(record.customer_id - 450, record.customer_id + 1, 2):
                     if row := table.rows.get(gone):
                         table.remove(row, free_key=True)
         assert found == sorted(set(found))
@@ -408,7 +412,7 @@ async def test_a_record_deleted_between_list_and_get_hides_no_other(
         monkeypatch.setattr(Fetcher, "get_records", get_records)
         found = await read(co, nested=True)
         assert gone
-        assert found == [one for one in ids if one not in gone]
+        assert found == [number for number in ids if number not in gone]
 
 
 @BOTH
@@ -437,10 +441,10 @@ async def test_records_go_on_without_what_cannot_be_read(variant: Variant) -> No
             sandbox.store.change(row, company=["two", "names"])
         errors: list[DecodeError] = []
         found = [
-            one.customer_id async for one in records(co.customers, on_unreadable=errors.append)
+            error.customer_id async for error in records(co.customers, on_unreadable=errors.append)
         ]
-        assert found == [one for one in range(1, 1_200) if one not in {3, 700}]
-        assert [(one.id, one.field) for one in errors] == [(3, "company"), (700, "company")]
+        assert found == [number for number in range(1, 1_200) if number not in {3, 700}]
+        assert [(error.id, error.field) for error in errors] == [(3, "company"), (700, "company")]
         with pytest.raises(DecodeError, match="company"):
             async with aclosing(records(co.customers)) as each:
-                assert [one async for one in each]
+                assert [record async for record in each]

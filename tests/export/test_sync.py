@@ -53,19 +53,19 @@ class World:
     def put(self, *ids: int, name: str = "") -> None:
         """Create or change these customers now."""
         stamp = self.moment.replace(tzinfo=None).isoformat(" ", "seconds")
-        for one in ids:
-            fields = {"mod_datetime": stamp, "company": name or f"company {one}"}
-            self.sandbox.store.seed("customer", customer(one) | fields)
+        for number in ids:
+            fields = {"mod_datetime": stamp, "company": name or f"company {number}"}
+            self.sandbox.store.seed("customer", customer(number) | fields)
 
     def stored(self) -> dict[int, str]:
         return {
-            one["customer_id"]: one["company"] for one in self.sandbox.store.records("customer")
+            row["customer_id"]: row["company"] for row in self.sandbox.store.records("customer")
         }
 
     async def sync(self, **options: Any) -> list[int]:
         """A run; the ids that it brought."""
         summary = await SyncJob("customer", FOLDER, **options).run(self.co)
-        found = [one["customer_id"] for one in lines(Path(summary.file))] if summary.file else []
+        found = [row["customer_id"] for row in lines(Path(summary.file))] if summary.file else []
         assert len(found) == summary.records
         return found
 
@@ -74,7 +74,7 @@ def told() -> dict[int, str]:
     """What somebody has who read all the files in order."""
     found: dict[int, str] = {}
     for path in sorted(FOLDER.glob("customer-*.jsonl")):
-        found.update({one["customer_id"]: one["company"] for one in lines(path)})
+        found.update({row["customer_id"]: row["company"] for row in lines(path)})
     return found
 
 
@@ -92,7 +92,7 @@ async def test_the_first_run_brings_all_and_the_next_what_changed() -> None:
         world.later(hours=1)
         world.put(6)
         assert await world.sync() == [6]
-        assert {one.name for one in FOLDER.iterdir()} == {
+        assert {path.name for path in FOLDER.iterdir()} == {
             "customer-000001.jsonl",
             "customer-000002.jsonl",
             "customer-000003.jsonl",
@@ -326,7 +326,7 @@ async def test_a_stopped_run_is_made_once_more() -> None:
         assert not (FOLDER / "customer.sync.json").exists()
         world.sandbox.faults.clear()
         assert len(await world.sync()) == 1299
-        assert [one.name for one in FOLDER.glob("*.jsonl*")] == ["customer-000001.jsonl"]
+        assert [path.name for path in FOLDER.glob("*.jsonl*")] == ["customer-000001.jsonl"]
 
 
 async def test_a_run_that_was_killed_before_its_note_tells_all_of_it_again() -> None:

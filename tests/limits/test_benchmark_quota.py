@@ -49,7 +49,7 @@ def test_without_json_it_prints_a_table(capsys, monkeypatch):
 def test_the_work_is_mixed_and_no_record_comes_twice_within_a_batch():
     """Half creates, three tenths updates, two tenths reads."""
     kinds = [quota.kind(number) for number in range(1000)]
-    assert [kinds.count(one) for one in ("POST", "PUT", "GET")] == [500, 300, 200]
+    assert [kinds.count(kind) for kind in ("POST", "PUT", "GET")] == [500, 300, 200]
     for batch in quota.batches_of(5000):
         uris = [item["uri"] for item in batch if item["request_method"] != "POST"]
         assert 10 <= len(uris) == len(set(uris))

@@ -84,8 +84,8 @@ async def test_a_file_deleted_under_it_is_noticed(tmp_path, caplog):
     settings = QuotaSettings(10, 0.4, guard_s=0.01)
     async with FileLimiter(path, settings, trust_empty=True) as limiter:
         (await limiter.acquire(Priority.DIRECT)).done()
-        for one in tmp_path.iterdir():
-            one.unlink()
+        for file in tmp_path.iterdir():
+            file.unlink()
         began = time.monotonic()
         await asyncio.sleep(0.1)
         (await limiter.acquire(Priority.DIRECT)).done()

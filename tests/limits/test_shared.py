@@ -212,7 +212,7 @@ def test_no_load_and_no_trouble_makes_the_server_see_too_many(
             for process in range(processes)
             for _ in range(workers)
         ]
-        tasks += [asyncio.ensure_future(trouble(*one)) for one in troubles]
+        tasks += [asyncio.ensure_future(trouble(*case)) for case in troubles]
         await asyncio.sleep(120)
         for task in tasks:
             task.cancel()

@@ -38,10 +38,10 @@ from chargeover_async import (
     UsageError,
 )
 from chargeover_async._send import transport as module
-from chargeover_async._send.transport import LARGE, AiohttpTransport, check_url
+from chargeover_async._send.transport import LARGE, AiohttpTransport, TraceConfig, check_url
 from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async._wire.request import Request
-from chargeover_async.auth import BasicAuth
+from chargeover_async.auth import BasicAuth, auth_of
 from chargeover_async.retry import Fault
 
 CERTIFICATE = TESTS / "support" / "self_signed.pem"  # of localhost and 127.0.0.1
@@ -693,3 +693,96 @@ async def test_a_connection_error_is_a_connect_failure_for_the_caller():
             with pytest.raises(ConnectFailed, match="no") as caught:
                 await co.customers.count()
     assert isinstance(caught.value, TransportError)
+
+
+# -- the moment in which the first bytes leave -------------------------------------------------
+
+
+class Stale:
+    """A permit that says in which turn of the loop it is used, and lapses when it is told to."""
+
+    def __init__(self) -> None:
+        self.lapsed = False
+        self.used = 0
+        self.unused_ = False
+
+    def sent(self) -> None:
+        if self.lapsed:
+            raise NotSent("the permit has lapsed")
+        self.used += 1
+
+    def done(self) -> None:
+        pass
+
+    def unused(self) -> None:
+        self.unused_ = True
+
+
+@pytest.mark.parametrize("size", [None, 10, LARGE + 10])
+async def test_a_permit_that_lapses_while_the_body_waits_to_be_written_is_not_used(
+    size: int | None,
+) -> None:
+    """Headers wait for the body, which another task writes: what counts is when that happens."""
+    permit = Stale()
+
+    async def lapse(*_: Any) -> None:  # after ours, which saw the headers first
+        permit.lapsed = True
+
+    trace = TraceConfig()
+    trace.on_request_headers_sent.append(lapse)
+    body = None if size is None else b"[" + b"1," * (size // 2) + b"1]"
+    async with RawServer() as server:
+        transport = AiohttpTransport(
+            check_url(server.url),
+            auth_of("basic", "public", SECRET),
+            timeouts=Timeouts(),
+            connections=1,
+            trace_configs=[trace],
+        )
+        answer = await transport.send(Request("POST", "/_bulk", (), body), permit)
+        await transport.aclose()
+    if body is None:
+        assert isinstance(answer, Answer)
+        assert (permit.used, len(server.requests)) == (1, 1)
+    else:
+        assert isinstance(answer, NoAnswer)
+        assert (answer.fault, answer.reason) == (Fault.NEVER_LEFT, "the permit has lapsed")
+        assert (permit.used, server.requests) == (0, [])
+
+
+async def test_a_permit_is_told_once_however_many_pieces_a_body_has() -> None:
+    """A repeat would be charged as another request."""
+    permit = Stale()
+    async with RawServer() as server, transport_to(server.url) as transport:
+        body = b"[" + b"1," * LARGE + b"1]"
+        answer = await transport.send(Request("POST", "/_bulk", (), body), permit)
+        assert isinstance(answer, Answer)
+        assert permit.used == 1
+
+
+@pytest.mark.parametrize("how", ["timeout", "wait_for", "cancel"])
+async def test_what_breaks_a_call_off_shows_no_credentials(how: str) -> None:
+    """A tool that prints the locals of every frame prints those of a cancellation, too."""
+    async with RawServer(None) as server, calling(server) as co:
+        operation = co.customers.create(company="Acme")
+        task = asyncio.ensure_future(operation.wait())
+        try:
+            if how == "timeout":
+                async with asyncio.timeout(0.2):
+                    await task
+            elif how == "wait_for":
+                await asyncio.wait_for(task, 0.2)
+            else:
+                await server.wait_for(1)
+                task.cancel()
+                await task
+        except (TimeoutError, asyncio.CancelledError) as error:
+            caught = error
+        seen: BaseException | None = caught
+        shown = []
+        while seen is not None:
+            captured = traceback.TracebackException.from_exception(seen, capture_locals=True)
+            shown.append("".join(captured.format()))
+            seen = seen.__cause__ or seen.__context__
+        assert BASIC in str(server.requests)
+        assert not [text for text in shown if leaks(text.replace(str(server.requests), ""))]

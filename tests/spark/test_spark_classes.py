@@ -228,8 +228,10 @@ async def test_a_stream_brings_what_changed_and_what_does_not_say_when(
         stamp(sandbox, 5, NOON + dt.timedelta(hours=3, minutes=45))  # visible late
         stamp(sandbox, 6, NOON + dt.timedelta(hours=5))
         stamp(sandbox, 10, None)
+        stamp(sandbox, 11, NOON - dt.timedelta(days=90))  # new, whatever its time says
         end, ids = await asyncio.to_thread(batch, end)
-        assert ids == [4, 5, 6, 9, 10]
+        assert sorted(ids) == [1, 2, 3, 4, 5, 6, 9, 10, 11]
+        assert len(set(ids)) == len(ids)
         # Spark before 4.2 asks without arguments.
         older = await asyncio.to_thread(ChargeOverSource(given).streamReader(None).latestOffset)
         assert older == end

@@ -40,17 +40,17 @@ async def account(
 
 
 def fill(sandbox: Sandbox, ids: Iterable[int]) -> None:
-    for one in ids:
-        sandbox.store.seed("customer", customer(one))
+    for number in ids:
+        sandbox.store.seed("customer", customer(number))
 
 
-def customer(one: int) -> dict[str, Any]:
+def customer(number: int) -> dict[str, Any]:
     return {
-        "customer_id": one,
-        "company": f"{NAMES[one % len(NAMES)]} {one}",
-        "external_key": f"key-{one}",
-        "custom_1": f"{one}",
-        "balance": Decimal(one) / 100,
+        "customer_id": number,
+        "company": f"{NAMES[number % len(NAMES)]} {number}",
+        "external_key": f"key-{number}",
+        "custom_1": f"{number}",
+        "balance": Decimal(number) / 100,
     }
 
 
@@ -60,11 +60,11 @@ def ids_in(sandbox: Sandbox) -> list[int]:
 
 def requests(sandbox: Sandbox) -> list[str]:
     """``"GET /customer"`` and the like, in order of arrival."""
-    return [f"{one.method} {one.path.removeprefix('/api/v3')}" for one in sandbox.log]
+    return [f"{entry.method} {entry.path.removeprefix('/api/v3')}" for entry in sandbox.log]
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(one, parse_float=Decimal) for one in path.read_bytes().splitlines()]
+    return [json.loads(row, parse_float=Decimal) for row in path.read_bytes().splitlines()]
 
 
 def listed(sandbox: Sandbox, name: str = "customer") -> list[dict[str, Any]]:

@@ -3,5 +3,13 @@
 from __future__ import annotations
 
 from .change import Change, find_change
+from .plan import FieldDifference, Outlook, RowDifference, compare_plan
 
-__all__ = ("Change", "find_change")
+__all__ = (
+    "Change",
+    "FieldDifference",
+    "Outlook",
+    "RowDifference",
+    "compare_plan",
+    "find_change",
+)

@@ -90,7 +90,9 @@ def _batches(rows: int) -> int:
 class Readings:
     """What is known of the records that a plan is about.
 
-    ``compares`` False asks for no more than whether they are there. What was read more than
+    ``compares`` False asks for no more than whether they are there; ``thorough`` looks at all that
+    a row says, also of a record that is to be changed in any case. ``few`` rows are not asked for,
+    as they are sent in a request. What was read more than
     ``max_age_s`` seconds ago is not changed by what was read: `change_of` knows nothing of it.
     """
 
@@ -102,12 +104,16 @@ class Readings:
         compares: bool = True,
         changes: bool = True,
         max_age_s: float = math.inf,
+        thorough: bool = False,
+        few: int = FEW,
     ) -> None:
         self._co = co
         self._clock = clock
         self._compares = compares
         self._changes = changes
         self._max_age_s = max_age_s
+        self._thorough = thorough
+        self._few = few
         # Where absence is known, too: of an object, or of what one load of it asks for.
         self._known: set[tuple[str, str]] = set()
         self._names: dict[str, frozenset[str]] = {}
@@ -148,14 +154,23 @@ class Readings:
 
     # -- reading -------------------------------------------------------------------------------
 
-    async def read(self, load: Load, rows: Rows, count: int, *, whole: bool = False) -> None:
+    async def read(
+        self,
+        load: Load,
+        rows: Rows,
+        count: int,
+        *,
+        whole: bool = False,
+        is_needed: bool = False,
+    ) -> None:
         """Read what the ``count`` rows of a load are about, as far as that saves requests.
 
         ``rows`` gives them, any number of times. ``whole`` reads every record of the object,
-        whatever it costs. Raises AuthFailed; whatever else goes wrong leaves less known.
+        whatever it costs. Raises AuthFailed; whatever else goes wrong leaves less known, and is
+        raised only if this ``is_needed``.
         """
         name = load.object
-        if (name, "") in self._known or (count <= FEW and not whole):
+        if (name, "") in self._known or (count <= self._few and not whole):
             return
         names = _written(load)
         self._names[name] = needed(names) | {KEY, RESOURCES[name].primary}
@@ -170,6 +185,8 @@ class Readings:
         except AuthFailed:
             raise
         except ChargeOverError as error:
+            if is_needed:
+                raise
             logger.warning(
                 "what is there of %s is not known, as it cannot be read: %s", name, error
             )
@@ -233,7 +250,8 @@ class Readings:
             if kept is None or kept.whole:
                 continue
             change = self._compare(name, payload, kept)
-            if not change.unseen or not known.isdisjoint(change.differs):
+            will_change = not self._thorough and not known.isdisjoint(change.differs)
+            if not change.unseen or will_change:
                 continue
             ids.append(kept.id)
             keys[kept.id] = key

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from chargeover_async.client import ChargeOver
-from chargeover_async.errors import ChargeOverError, DependencyFailed, UsageError
+from chargeover_async.errors import AlreadyExists, ChargeOverError, DependencyFailed, UsageError
 from chargeover_async.migrate.check.found import Checked
 from chargeover_async.migrate.check.load import LoadCheck
 from chargeover_async.migrate.check.scratch import Notes
@@ -21,6 +21,7 @@ from chargeover_async.migrate.mask import find_identifiers, is_secret_column, ma
 from chargeover_async.migrate.plan.plan import Children, Load, Rows
 from chargeover_async.migrate.plan.record import identifying_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
+from chargeover_async.models._json.checks import SECRETS
 from chargeover_async.operation import Operation
 from chargeover_async.resources import RESOURCES, ExternalKey
 from chargeover_async.resources._calls.base import create_checked
@@ -189,6 +190,15 @@ class Feed:
     def can_update(self, row: InHand) -> bool:
         """Whether an update can change anything that the row says."""
         return not self._updatable[row.load.object].isdisjoint(row.payload or ())
+
+    def fields_to_change(self, row: InHand, error: ChargeOverError) -> frozenset[str] | None:
+        """What a change must send by what was found under the key; None if that is not known."""
+        if not isinstance(error, AlreadyExists) or error.existing_id is None:
+            return None
+        wanted = (
+            error.differences.keys() | set(error.unseen) | (SECRETS & (row.payload or {}).keys())
+        )
+        return self._updatable[row.load.object] & wanted
 
     def withhold(self, row: InHand, state: str, *, final: bool) -> None:
         """Keep in mind that what refers to this row cannot be sent, or not yet."""

@@ -13,7 +13,6 @@ import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +25,7 @@ from chargeover_async.migrate.check.check import check, recheck
 from chargeover_async.migrate.check.found import Checked, Forecast
 from chargeover_async.migrate.check.load import Done
 from chargeover_async.migrate.difference.change import Change
+from chargeover_async.migrate.difference.plan import Outlook, look_ahead
 from chargeover_async.migrate.journal import Journal
 from chargeover_async.migrate.journal.reading import (
     FINAL,
@@ -74,9 +74,8 @@ class ImportJob:
     says, as far as the API lets these fields be changed (an object that has no update is compared).
 
     In these three ways what is there is read first, where that saves requests, and only what is new
-    or differs is sent (``read_first=False`` sends every row): a change then carries the fields that
-    differ. What was read more than ``max_age_s`` seconds before it is to be changed is looked up
-    again.
+    or differs is sent (``read_first=False`` sends every row). What was read more than ``max_age_s``
+    seconds before it is to be changed is looked up again.
 
     ``failures`` is the file for the rows that were not imported, ``results`` the CSV file of those
     that were, with their new ids. ``journal`` is the file by which a later run goes on where this
@@ -146,7 +145,7 @@ class ImportJob:
             states = States(path, load.number)
             orphans = sum(before.get(number, 0) for number in load.child_numbers)
             settled = before.get(load.number, 0)
-            done.append(load.done(settled, orphans, partial(_is_settled, states)))
+            done.append(load.done(settled, orphans, states.is_settled))
         return checked.forecast(done)
 
     def _check(self) -> Checked:
@@ -159,6 +158,10 @@ class ImportJob:
         self._checked = checked
         self._books = Books(checked, self._clock)
         return checked
+
+    async def look_ahead(self, co: ChargeOver) -> Outlook:
+        """What `run` would do now, found out by reading; a journal is of no account to it."""
+        return await look_ahead(self._checked or self._check(), co, self._existing)
 
     def preview(self, count: int = 3) -> list[Preview]:
         """The first ``count`` good rows of each file as they will be sent, secrets masked."""
@@ -299,8 +302,11 @@ class ImportJob:
     def _judge(self, outcome: Outcome[Any]) -> Verdict:
         row: InHand = outcome.operation.tag
         existing = self._existing
-        if existing == "update" and outcome.error and not self._feed.can_update(row):
-            existing = "continue"  # nothing of it can be changed: it is compared
+        if existing == "update" and outcome.error:
+            if not self._feed.can_update(row):
+                existing = "continue"  # nothing of it can be changed: it is compared
+            elif self._feed.fields_to_change(row, outcome.error) == frozenset():
+                existing = "pass"  # nothing of it need be changed
         return verdict(
             outcome,
             updating=row.verb == "update",
@@ -316,7 +322,9 @@ class ImportJob:
         found = self._judge(outcome)
         match found.became:
             case "to_update":
-                again = msgspec.structs.replace(row, verb="update", was_sent=False)
+                assert found.error is not None
+                fields = self._feed.fields_to_change(row, found.error)
+                again = msgspec.structs.replace(row, verb="update", was_sent=False, fields=fields)
                 self._feed.to_update.append(again)
             case "to_create":
                 again = msgspec.structs.replace(
@@ -387,10 +395,6 @@ class ImportJob:
 
 def _inputs(checked: Checked) -> list[Input]:
     return [Input(name, source.name, stamp, rows) for name, source, stamp, rows in checked.inputs()]
-
-
-def _is_settled(states: States, line: int) -> bool:
-    return states.is_there(line) or states.of(line)[0] in FINAL
 
 
 __all__ = ("ImportJob", "Preview")

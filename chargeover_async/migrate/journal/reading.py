@@ -135,7 +135,7 @@ def refuse_changed(
 class States:
     """The states of the rows of one load, read in chunks along with the file.
 
-    `is_there` and `of` must be asked in rising order of rows.
+    They must be asked in rising order of rows.
     """
 
     def __init__(self, path: Path, load: int) -> None:
@@ -156,6 +156,10 @@ class States:
         if row > self._known_to:
             self._read(row)
         return self._others.get(row, NEVER)
+
+    def is_settled(self, row: int) -> bool:
+        """Whether nothing is to be done with a row any more."""
+        return self.is_there(row) or self.of(row)[0] in FINAL
 
     def _read(self, row: int) -> None:
         self._known_to = row + CHUNK - 1

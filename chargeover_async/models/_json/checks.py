@@ -79,7 +79,10 @@ def dotted(path: Path) -> str:
     """``line_items[0].item_id`` for ``("line_items", 0, "item_id")``."""
     out = ""
     for part in path:
-        out += f"[{part}]" if isinstance(part, int) else (f".{part}" if out else part)
+        if isinstance(part, int):
+            out += f"[{part}]"
+        else:  # a name of a caller's own may be anything
+            out += ("." if out else "") + (part if part.isprintable() else ascii(part))
     return out
 
 

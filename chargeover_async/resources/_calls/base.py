@@ -14,7 +14,7 @@ import msgspec
 
 from chargeover_async.errors import UsageError
 from chargeover_async.models import Created, Record
-from chargeover_async.models._json.checks import Refs, check_mapping
+from chargeover_async.models._json.checks import Refs, check_mapping, shown
 from chargeover_async.models._json.plain import plain
 from chargeover_async.models._json.shape import shape_of
 from chargeover_async.operation import Operation, Reader, Runner
@@ -146,11 +146,13 @@ class BaseResource(Generic[T]):
     def _need_positive(self, verb: str, amount: Any, name: str = "amount") -> None:
         """Raise UsageError for nothing or less than that: a server may take 0 for all there is."""
         try:
-            if amount is None or Decimal(str(plain(amount))) > 0:
+            if amount is None or Decimal(plain(amount)) > 0:
                 return
-        except InvalidOperation:
+        except (InvalidOperation, TypeError, ValueError):
             return  # what is no number is refused by the check of its field
-        raise UsageError(f"{self.attribute}.{verb}: {name} must be more than 0, not {amount}")
+        raise UsageError(
+            f"{self.attribute}.{verb}: {name} must be more than 0, not {shown(amount)}"
+        )
 
     def _create(
         self,

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from chargeover_async.errors import UsageError
-from chargeover_async.models._json.checks import check_mapping
+from chargeover_async.models._json.checks import MAX_ID, check_mapping, shown
 from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.models._json.plain import plain, whole
 from chargeover_async.query import QueryPairs, filter_text
@@ -49,12 +49,19 @@ def call_query(
     ):
         if value is not None:
             if not isinstance(value, str) or not value:
-                raise UsageError(f"{name} must be text, not {value!r}")
+                raise UsageError(f"{name} must be text, not {shown(value)}")
             pairs.append((name, filter_text(value, name)))
     check_mapping(flags or {}, "flags")
     for flag, number in (flags or {}).items():
         code = whole(int(number) if isinstance(number, bool) else number)
-        if not isinstance(flag, str) or not flag.isidentifier() or code is None:
-            raise UsageError(f"a flag is a name and a whole number, not {flag!r}: {number!r}")
+        if (
+            not isinstance(flag, str)
+            or not flag.isidentifier()
+            or code is None
+            or abs(code) > MAX_ID
+        ):
+            raise UsageError(
+                f"a flag is a name and a whole number, not {shown(flag)}: {shown(number)}"
+            )
         pairs.append((f"_flag_{plain(flag).removeprefix('_flag_')}", str(code)))
     return tuple(pairs)

@@ -25,7 +25,7 @@ from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount, 
 from chargeover_async.sandbox.protocol.values import INTEGER, date, is_array, is_object
 from chargeover_async.sandbox.records import crud
 from chargeover_async.sandbox.store.row import Draft, Record, Row
-from chargeover_async.sandbox.store.tables import Derive, NestedField, Spec, Tables
+from chargeover_async.sandbox.store.tables import Derive, NestedField, Spec, Tables, check_names
 
 _PAYCYCLES = frozenset(("one", *cycles.NAMES))  # "one": an invoice, once
 _ZERO = Decimal(0)
@@ -150,6 +150,7 @@ def _seed(store: Tables, draft: Draft, record: dict[str, Any]) -> None:
     data.setdefault("refnumber", str(draft.id))
     lines: list[dict[str, Any]] = []
     for sent in record.get("line_items") or ():
+        check_names("line_items of a quote", sent, _LINE.kinds)
         line: dict[str, Any] = {"line_rate": 0, "line_quantity": 1, **sent}
         for name in ("line_rate", "line_quantity"):
             line[name] = amount(Decimal(str(line[name] or 0)))

@@ -26,7 +26,7 @@ MAX_ROWS = 1_000  # page "Run a report"
 def _columns(spec: Spec) -> dict[str, str]:
     """Column -> field: object and field are joined (``customer_customer_id``)."""
     names = {name: name for name, kind in spec.kinds.items() if kind not in (NESTED, TEXTS)}
-    return {f"{spec.name}_{alias}": name for alias, name in {**names, **spec.order_aliases}.items()}
+    return {f"{spec.name}_{alias}": name for alias, name in {**names, **spec.aliases}.items()}
 
 
 def _texts(sent: Any) -> list[str]:
@@ -39,7 +39,7 @@ def _run(store: Tables, row: Row, sent: Any) -> list[dict[str, Any]]:
     """The rows of a report; the body is an array of filters."""
     spec = store.specs.get(row.data.get("source") or "")
     if spec is None:
-        raise Refused("The sandbox does not know what this report is of.")
+        raise store.specs["_report"].no_such  # what this report is of is not known here
     columns = _columns(spec)
     query: dict[str, str] = dict(store.caller.query)
     if "offset" in query and not query.get("order"):

@@ -191,7 +191,8 @@ def accept(
     """
     changes: dict[str, Any] = {}
     writable = spec.writable
-    for name, value in fields.items():
+    for sent, value in fields.items():
+        name = spec.aliases.get(sent, sent)
         kind = writable.get(name)
         if kind is None or name in closed:
             continue

@@ -129,7 +129,7 @@ def _only(row: Row | None) -> list[Row]:
 def _orders(spec: Spec, order: str) -> list[Order]:
     """What decides about the order: nothing, if it is by rising id anyway."""
     orders = [
-        Order(spec.order_aliases.get(order.field, order.field), order.descending)
+        Order(spec.aliases.get(order.field, order.field), order.descending)
         for order in parse_order(order)
     ]
     for name, _ in orders:

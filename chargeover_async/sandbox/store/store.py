@@ -89,17 +89,21 @@ class Store(Tables):
             self._tokens = Tokens(seed)
             self._counters["token"] = 0
 
-    def seed(self, name: str, record: Mapping[str, Any]) -> int:
+    def seed(
+        self, name: str, record: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None
+    ) -> int:
         """Store ``record`` as given, with its id and token, and return the id.
 
         Money may be int, str, float or Decimal. A record with the same id is replaced. Derived
         fields (totals, statuses, blocks, names of terms) keep the given values until the record
         is changed. A customer brings its main contact along, an item its pricing, an invoice its
-        lines. Unknown fields are kept and shown. Fields that are left out are made up as for a
-        new record.
+        lines. What a transaction is applied to counts as paid, unless the invoice's own seed gives
+        its ``payments`` (or ``credits``). Fields that are left out are made up as for a new
+        record. Raises ValueError for a field that the object does not have; ``extra`` are such
+        fields, to be kept and shown, as a newer version of the API may send them.
         """
         with self.transaction():
-            return self.plant(name, record).id
+            return self.plant(name, record, extra).id
 
     # Snapshots.
 

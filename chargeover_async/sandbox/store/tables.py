@@ -6,9 +6,10 @@ Nothing here knows of HTTP, and little of ChargeOver.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +24,7 @@ from .row import Draft, Record, Row
 from .table import Changes, Table
 from .tokens import Tokens
 
+_ALWAYS = frozenset(("token", "write_datetime", "mod_datetime"))
 _REFERENCE_FORMS = ("id", "external_key", "token")
 
 Derive = Callable[["Tables", Row], Any]
@@ -66,10 +68,12 @@ class Spec:
     choices: Mapping[str, str] = field(default_factory=dict[str, str])  # field -> object it names
     derived: Mapping[str, Derive] = field(default_factory=dict[str, Derive])
     through: frozenset[str] = frozenset()  # derived, yet a hook takes what is given
+    seeds: frozenset[str] = frozenset()  # not in the model, yet for a seed to give
     sticky: frozenset[str] = frozenset()  # derived, and a given value outlives an update
     nested: Mapping[str, NestedField] = field(default_factory=dict[str, NestedField])
     indexes: tuple[str, ...] = ()
-    order_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    # Other names of fields, in a body and in ``order``.
+    aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     on_create: DraftHook = _nothing  # checks everything before it writes anything
     on_update: DraftHook = _nothing  # the same; the draft is the record with the changes in it
     before_update: Hook = _nothing  # the record is still as it was; may refuse
@@ -95,6 +99,7 @@ class Spec:
     writable: Mapping[str, str] = field(init=False)
     template: Mapping[str, Any] = field(init=False)
     unshown: tuple[str, ...] = field(init=False)
+    seedable: frozenset[str] = field(init=False)
     numbers: tuple[str, ...] = field(init=False)
     moments: tuple[str, ...] = field(init=False)
 
@@ -111,8 +116,8 @@ class Spec:
         set_(self, "writable", writable)
         set_(self, "template", template)
         # What every row has, and only those records show whose model knows it.
-        always = {"token", "write_datetime", "mod_datetime"}
-        set_(self, "unshown", tuple((always - kinds.keys()) | self.private))
+        set_(self, "seedable", _ALWAYS | kinds.keys() | self.hidden | self.private | self.seeds)
+        set_(self, "unshown", tuple((_ALWAYS - kinds.keys()) | self.private))
         set_(self, "numbers", tuple(n for n, k in kinds.items() if k == NUMBER))
         set_(self, "moments", tuple(n for n, k in kinds.items() if k == MOMENT))
 
@@ -319,12 +324,16 @@ class Tables:
             return stamp
         return dt.datetime.fromisoformat(stamp).replace(tzinfo=self.zone).isoformat()
 
-    def plant(self, name: str, record: Mapping[str, Any]) -> Row:
+    def plant(
+        self, name: str, record: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+    ) -> Row:
         """Store a record as it is given; see `Store.seed`."""
         table, spec = self.tables[name], self.specs[name]
+        check_names(name, record, spec.seedable)
+        fields = {**record, **(extra or {})}
         data: dict[str, Any] = {}
         given: dict[str, Any] = {}
-        for key, value in record.items():
+        for key, value in fields.items():
             if spec.kinds.get(key) == NUMBER and value is not None:
                 value = Decimal(str(value))
             elif spec.kinds.get(key) in (DATE, MOMENT) and isinstance(value, dt.date):
@@ -341,9 +350,18 @@ class Tables:
         external_key = data.get("external_key")
         if external_key and table.keys.get(external_key, id_) != id_:
             raise ValueError(f"{name}: external_key {external_key!r} is taken")
+        draft = Draft(name, id_, data, given)
+        spec.on_seed(self, draft, fields)
         replaced = table.rows.get(id_)
         if replaced is not None:
             table.remove(replaced, free_key=True)
-        draft = Draft(name, id_, data, given)
-        spec.on_seed(self, draft, dict(record))
         return table.insert(draft)
+
+
+def check_names(what: str, fields: Iterable[str], known: Collection[str]) -> None:
+    """Raise ValueError for a field of a seed that is misspelt, with the nearest that is known."""
+    for name in fields:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{what} has no field {name!r}{hint}")

@@ -52,18 +52,39 @@ async def test_continue_compares_and_sends_what_refers(
 async def test_update_creates_or_changes(
     folder: Folder, account: Account, *, journal: bool
 ) -> None:
-    """By key; a second run finds everything as it should be, and changes it to the same."""
+    """By key; what is as the row says is left, and a second run finds all of it so."""
     await taken(account)
     plan = folder.plan(BOTH, **FILES)
     path = account.journal if journal else None
     summary = await account.load(plan, update=True, journal=path)
-    assert (summary.created, summary.updated, summary.failed) == (4, 2, 0)
+    assert (summary.created, summary.updated, summary.existing, summary.failed) == (4, 1, 1, 0)
     assert {key: one["company"] for key, one in account.records("customer").items()} == {
         "c-1": "same",
         "c-2": "other",
         "c-3": "new",
     }
     assert account.sandbox.store.count("customer") == 3
+    summary = await account.load(plan, update=True)
+    assert (summary.existing, summary.operations) == (6, 6)
+
+
+async def test_a_change_of_few_rows_sends_what_differs_too(
+    folder: Folder, account: Account
+) -> None:
+    """They are not read first: each is refused, looked up, and changed in that alone."""
+    await account.co.customers.create(company="old", external_key="c-1", custom_1="mine")
+    plan = folder.plan(CUSTOMERS + 'custom_1 = "mine"\n', customers_csv="Id,Name\n1,new\n")
+    sent: list[object] = []
+    update = type(account.co.customers).update
+
+    def note(resource: object, target: object, **fields: object) -> object:
+        sent.append(fields)
+        return update(resource, target, **fields)  # type: ignore[arg-type] # as it came
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(account.co.customers), "update", note)
+        summary = await account.load(plan, update=True)
+    assert (summary.updated, sent) == (1, [{"company": "new"}])
 
 
 async def test_update_of_more_rows_than_are_under_way_at_a_time(
@@ -73,6 +94,7 @@ async def test_update_of_more_rows_than_are_under_way_at_a_time(
     rows = "Id,Name\n" + "".join(f"{n},N{n}\n" for n in range(3_000))
     plan = folder.plan(CUSTOMERS, customers_csv=rows)
     await account.load(plan)
+    plan = folder.plan(CUSTOMERS, customers_csv=rows.replace("N", "M").replace("Mame", "Name"))
     before = account.co.stats.requests
     summary = await account.load(plan, update=True, read_first=False)
     assert (summary.updated, summary.failed) == (3_000, 0)

@@ -189,8 +189,8 @@ def test_best_fit_is_by_amount_then_date(shop, amount, found):
     "payload",
     [
         {},
-        {"customer_id": 1, "amount": 5},
         {"customer_id": 1, "transaction_type": "pay"},
+        {"customer_id": 1, "transaction_type": 5, "amount": 5},
         {"transaction_type": "pay", "amount": 5},
         {"customer_id": 9, "transaction_type": "pay", "amount": 5},
         {"customer_id": 1, "transaction_type": "gift", "amount": 5},
@@ -314,6 +314,71 @@ def test_a_smaller_invoice_gives_back_the_excess(shop):
     shop.ok("PUT", "/invoice/10002", {"line_items": lines})
     assert shop.ok("GET", "/invoice/10002")["balance"] == 0
     assert (applied(shop, 1), transaction(shop, 1)["unapplied"]) == ({10002: 35}, 5)
+
+
+# Seeds
+
+
+BILL = {"invoice_id": 10000, "customer_id": 1, "line_items": [{"line_rate": 50}]}
+PAID = {"transaction_id": 7, "customer_id": 1, "amount": 30}
+
+
+@pytest.mark.parametrize(
+    "applied_to", [[{"invoice_id": 10000, "applied": 30}], [{"invoice_id": "10000"}], [10000]]
+)
+@pytest.mark.parametrize("first", ["invoice", "transaction"])
+def test_what_a_seed_applies_is_applied(account, applied_to, first):
+    """In either order, and once: the invoice, the customer and the payment agree."""
+    account.customer()
+    seeds = [("invoice", BILL), ("transaction", {**PAID, "applied_to": applied_to})]
+    for name, record in seeds if first == "invoice" else reversed(seeds):
+        account.store.seed(name, record)
+    for name, record in seeds:  # seeded again, in place of what there is
+        account.store.seed(name, record)
+    invoice = account.ok("GET", "/invoice/10000")
+    assert (invoice["payments"], invoice["balance"], invoice["applied"]) == (30, 20, 30)
+    assert (applied(account, 7), transaction(account, 7)["unapplied"]) == ({10000: 30}, 0)
+    customer = account.ok("GET", "/customer/1")
+    assert (customer["paid"], customer["balance"]) == (30, 20)
+    account.ok("POST", "/transaction/7?action=void", {})
+    assert account.ok("GET", "/invoice/10000")["balance"] == 50
+
+
+def test_seeded_payment_is_counted_once(account):
+    """An invoice whose own seed gives its payments counts them already, credits apart."""
+    account.customer()
+    account.store.seed("invoice", {**BILL, "payments": 30})
+    account.store.seed(
+        "transaction", {**PAID, "applied_to": [{"invoice_id": 10000, "applied": 30}]}
+    )
+    credit = {"transaction_id": 8, "transaction_type": "cre", "customer_id": 1, "amount": 5}
+    account.store.seed("transaction", {**credit, "applied_to": [10000]})
+    invoice = account.ok("GET", "/invoice/10000")
+    assert (invoice["payments"], invoice["credits"], invoice["balance"]) == (30, 5, 15)
+    assert account.ok("GET", "/customer/1")["paid"] == 30
+
+
+@pytest.mark.parametrize("state", [{"gateway_status": 0}, {"void_datetime": "2026-01-01 00:00:00"}])
+def test_seeded_payment_that_moved_nothing_is_not_applied(account, state):
+    """A decline, or one that is void."""
+    account.customer()
+    account.store.seed("invoice", BILL)
+    account.store.seed("transaction", {**PAID, **state, "applied_to": [10000]})
+    assert account.ok("GET", "/invoice/10000")["balance"] == 50
+
+
+def test_seeded_invoice_that_is_paid_has_the_day(account):
+    """And its status; a refund that a seed brings opens it again."""
+    account.customer()
+    account.store.seed("invoice", BILL)
+    account.store.seed("transaction", {**PAID, "amount": 50, "applied_to": [10000]})
+    invoice = account.ok("GET", "/invoice/10000")
+    assert (invoice["paid_date"], invoice["invoice_status_str"]) == ("2026-03-01", "closed-paid")
+    refund = {"transaction_id": 9, "transaction_type": "ref", "customer_id": 1, "amount": -50}
+    back = [{"invoice_id": 10000, "applied": -50}]
+    account.store.seed("transaction", {**refund, "applied_to": back})
+    invoice = account.ok("GET", "/invoice/10000")
+    assert (invoice["payments"], invoice["applied"], invoice["balance"]) == (50, 100, 50)
 
 
 # Refunds and voids

@@ -64,14 +64,18 @@ def test_unsound_report_is_refused(shop, query, filters):
 
 
 def test_reports_are_listed_whole(shop):
-    """Neither filter nor page; 37 is the page's example."""
+    """Neither filter nor page; 37 is the page's example. What is not known answers as no record."""
     records = shop.ok("GET", "/_report?limit=1&where=x:EQUALS:1")
     assert [each["report_id"] for each in records] == [37, 38, 39]
     assert "source" not in records[0]
     shop.store.seed("_report", {"report_id": 5, "name": "All Items", "source": "item"})
     assert len(shop.ok("POST", "/_report/5?action=reportData")) == 1
     shop.store.seed("_report", {"report_id": 6})
-    shop.refused("POST", "/_report/6?action=reportData")
+    for id_ in (6, 44, 10**18):
+        for form in ("?action=reportData", "/_action/getData"):
+            envelope = shop("POST", f"/_report/{id_}{form}", [])
+            assert (envelope["code"], envelope["response"]) == (404, None)
+            assert envelope["message"] == "This report does not exist."
     shop.refused("POST", "/_report", {"name": "mine"})
 
 

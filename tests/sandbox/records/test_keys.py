@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from chargeover_async.sandbox import new_store
+from chargeover_async.sandbox.objects.table import OBJECTS
 
 AWKWARD = [
     "a/b",
@@ -142,13 +143,13 @@ def test_ids_are_never_given_twice(account):
 
 
 def test_seeded_record_is_kept_as_given(account):
-    """A seed keeps its id, token, derived values and unknown fields until the record changes."""
+    """A seed keeps its id, token and derived values until the record changes."""
     account.store.seed(
         "customer",
-        {"customer_id": 44, "token": "7e6wgvzoflyt", "company": "A", "total": 1908.5, "rank": "x"},
+        {"customer_id": 44, "token": "7e6wgvzoflyt", "company": "A", "total": 1908.5},
     )
     record = account.ok("GET", "/customer/44")
-    assert (record["total"], record["rank"]) == (Decimal("1908.5"), "x")
+    assert record["total"] == Decimal("1908.5")
     assert account.ok("GET", "/customer/token:7e6wgvzoflyt")["customer_id"] == 44
     assert account.customer() == 45
     account.invoice(44, {"item_id": account.item(), "line_rate": "2.5"})
@@ -165,6 +166,47 @@ def test_seed_refuses_what_cannot_be(account):
     with pytest.raises(KeyError):
         account.store.seed("project", {})
     assert account.store.seed("customer", {"customer_id": 1, "external_key": "k"}) == 1
+
+
+def test_fields_of_a_newer_api_can_be_seeded(account):
+    """Named apart, they are kept and shown."""
+    account.store.seed("customer", {"company": "A"}, extra={"rank": ["x"]})
+    assert account.ok("GET", "/customer/1")["rank"] == ["x"]
+    assert account.store.find("customer", 1)["rank"] == ["x"]
+
+
+@pytest.mark.parametrize("name", [name for name, spec in OBJECTS.items() if not spec.internal])
+def test_seed_refuses_a_misspelt_field_of_any_object(account, name):
+    """Each field with a letter too few, by its right name; nothing is stored."""
+    spec = account.store.specs[name]
+    before = account.snapshot()
+    for field in spec.kinds:
+        wrong = field[:2] + field[3:]
+        if wrong not in spec.kinds and len(field) > 4:
+            with pytest.raises(ValueError, match=rf"{name} has no field '{wrong}'; did you mean '"):
+                account.store.seed(name, {wrong: None})
+    with pytest.raises(ValueError, match=rf"{name} has no field 'x'$"):
+        account.store.seed(name, {"x": 1})
+    assert account.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "words"),
+    [
+        ("invoice", {"line_items": [{"item_idd": 1}]}, "line_items of an invoice has no field"),
+        ("quote", {"line_items": [{"line_rat": 1}]}, "line_items of a quote has no field"),
+        ("package", {"line_items": [{"tier": {}}]}, "line_items of a package has no field 'tier'"),
+        ("package", {"line_items": [{"tierset": {"bas": 1}}]}, "a tierset has no field 'bas'"),
+        ("item", {"tiersets": [{"tiers": [{"amout": 1}]}]}, "a tier has no field 'amout'"),
+        ("transaction", {"applied_to": [{"invoice": 1}]}, "applied_to of a transaction has no"),
+    ],
+)
+def test_seed_refuses_a_misspelt_field_of_a_part(account, name, record, words):
+    """Nested ones, too."""
+    before = account.snapshot()
+    with pytest.raises(ValueError, match=words):
+        account.store.seed(name, {"customer_id": 1, **record} if name != "item" else record)
+    assert account.snapshot() == before
 
 
 def test_witness_cannot_be_changed_from_outside(account):

@@ -35,7 +35,7 @@ def lived_in(store: Store) -> Store:
         ("DELETE", "customer/2", None),
     ):
         assert api.answer(method, f"{PREFIX}/{target}", payload).code < 300
-    store.seed("customer", {"company": "C", "total": Decimal(7), "unknown": [Decimal("1.50")]})
+    store.seed("customer", {"company": "C", "total": Decimal(7), "custom_1": [Decimal("1.50")]})
     return store
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from decimal import Context, Decimal
 from typing import Any
 
+from chargeover_async.models import Tierset
 from chargeover_async.sandbox.protocol.answers import INVALID, Refused, amount
-from chargeover_async.sandbox.protocol.values import is_array, is_object, number, text
-from chargeover_async.sandbox.store.tables import Tables
+from chargeover_async.sandbox.protocol.values import is_array, is_object, kinds_of, number, text
+from chargeover_async.sandbox.store.tables import Tables, check_names
 
 from .cycles import EVERY, NAMES
 from .shared import DEFAULT_CURRENCY
@@ -27,6 +28,7 @@ _DESCRIPTIONS = {
     "pas": "Pass-through Pricing",
 }
 _TIER = ("unit_from", "unit_to", "amount")
+_KINDS = kinds_of(Tierset)
 _AMOUNTS = ("setup", "base", "percent")
 
 
@@ -91,11 +93,13 @@ def new_tierset(
 
 def take_seeded(store: Tables, tierset: dict[str, Any]) -> dict[str, Any]:
     """A tierset of a seed: amounts exact, its numbers remembered."""
+    check_names("a tierset", tierset, _KINDS)
     kept: dict[str, Any] = {"paycycle": EVERY, "pricemodel": "fla", "tiers": [], **tierset}
     for name in ("setup", "base"):
         kept[name] = amount(Decimal(str(kept.get(name) or 0)))
     bands: list[dict[str, Any]] = []
     for band in kept["tiers"]:
+        check_names("a tier", band, ("tier_id", *_TIER))
         store.used("tier_id", band.get("tier_id"))
         exact = {name: amount(Decimal(str(band.get(name) or 0))) for name in _TIER}
         bands.append({**band, **exact})

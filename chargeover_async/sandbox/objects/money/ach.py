@@ -121,6 +121,7 @@ ACH = Spec(
         "type_name": lambda _store, row: TYPES.get(row.data.get("type", ""), ""),
         "url_verifylink": lambda store, row: f"{store.site}/r/paymethod/v/{row.data['token']}",
     },
+    seeds=frozenset(("number", "routing")),
     indexes=("customer_id",),
     events={"autopay": ()},
     on_create=_create,

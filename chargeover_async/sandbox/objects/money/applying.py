@@ -28,7 +28,7 @@ from chargeover_async.sandbox.protocol.values import is_array, is_object, number
 from chargeover_async.sandbox.records.events import tell_hooks
 from chargeover_async.sandbox.records.refs import need_named
 from chargeover_async.sandbox.store.row import Draft, Record, Row
-from chargeover_async.sandbox.store.tables import Tables
+from chargeover_async.sandbox.store.tables import Tables, check_names
 
 from .due import balance_of, forget_amounts, status_of
 
@@ -65,7 +65,8 @@ def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
     """What an ``applied_to`` asks for: a list, or an object with the keys "0", "1", ...
 
     An entry may be an invoice's id alone, number or text (recordings `invoice_attempt_payment`,
-    `attempt_payment_of_invoice` of the vendor's Ruby client).
+    `attempt_payment_of_invoice` of the vendor's Ruby client), and stand without a list (the
+    vendor's PHP example of a payment).
     The invoices must be the customer's own or those of its children, whom a parent may pay for.
     Source of the two shapes: page "Adjust applied amounts" and the vendor's PHP sample.
     """
@@ -73,9 +74,12 @@ def wishes(store: Tables, customer: Row, sent: Any) -> list[Wish]:
         return []
     if is_object(sent):
         keyed = sent
-        if not all(key.isascii() and key.isdigit() for key in keyed):
+        if any(key.startswith("invoice_") for key in keyed):
+            sent = [keyed]
+        elif all(key.isascii() and key.isdigit() for key in keyed):
+            sent = list(keyed.values())
+        else:
             raise Refused(INVALID)
-        sent = list(keyed.values())
     if not is_array(sent):
         raise Refused(INVALID)
     found: dict[int, Wish] = {}
@@ -148,7 +152,7 @@ def take_back(asked: Iterable[Wish], available: Decimal) -> list[Part]:
 # What a transaction holds.
 
 
-def held_by(row: Row) -> dict[int, Decimal]:
+def held_by(row: Record) -> dict[int, Decimal]:
     """Invoice -> what a transaction has applied to it."""
     return {
         int(entry["invoice_id"]): Decimal(entry["applied"])
@@ -173,7 +177,7 @@ def counts(row: Record) -> bool:
     return bool(row.data.get("gateway_status", 1)) and row.data.get("void_datetime") is None
 
 
-def touching(store: Tables, invoice: Row) -> Iterator[Row]:
+def touching(store: Tables, invoice: Record) -> Iterator[Row]:
     """The transactions that are applied to an invoice, oldest first."""
     customer = store.row("customer", invoice.data.get("customer_id"))
     if customer is None:
@@ -201,15 +205,10 @@ def hold(store: Tables, row: Row, held: dict[int, Decimal], **changes: Any) -> N
     store.forget(row, ("applied", "unapplied"))
 
 
-def move(store: Tables, invoice: Row, column: str, by: Decimal) -> None:
+def move(store: Tables, invoice: Row, column: str, by: Decimal, *, is_event: bool = True) -> None:
     """Change an invoice's payments, refunds or credits, and what follows from them."""
     before = status_of(store, invoice)
-    changes: dict[str, Decimal] = {}
-    if column == "refunded":
-        changes[column] = max(Decimal(invoice.data.get(column) or 0) - by, _ZERO)
-        column = "payments"  # which are stored less what was refunded of them
-    changes[column] = Decimal(invoice.data.get(column) or 0) + by
-    store.change(invoice, **changes)
+    store.change(invoice, **_moved(invoice, column, by))
     store.forget(invoice)
     if invoice.data.get("void_datetime") is not None:
         return
@@ -217,8 +216,69 @@ def move(store: Tables, invoice: Row, column: str, by: Decimal) -> None:
     if paid != (invoice.data.get("paid_date") is not None):
         store.change(invoice, paid_date=store.today().isoformat() if paid else None)
     forget_amounts(store, invoice.data.get("customer_id"))
-    if status_of(store, invoice) != before:
+    if is_event and status_of(store, invoice) != before:
         tell_hooks(store, "invoice", invoice, "status")
+
+
+def _moved(invoice: Record, column: str, by: Decimal) -> dict[str, Decimal]:
+    changes: dict[str, Decimal] = {}
+    if column == "refunded":
+        changes[column] = max(Decimal(invoice.data.get(column) or 0) - by, _ZERO)
+        column = "payments"  # which are stored less what was refunded of them
+    changes[column] = Decimal(invoice.data.get(column) or 0) + by
+    return changes
+
+
+# What a seed applies.
+
+
+def take_seeded(store: Tables, payer: Draft, sent: Iterable[Any]) -> dict[int, Decimal]:
+    """Invoice -> what a seed applies to it; where it says no amount, all there is and is due."""
+    left = Decimal(payer.data["amount"])
+    held: dict[int, Decimal] = {}
+    replaced = store.row("transaction", payer.id)
+    before = {} if replaced is None else held_by(replaced)
+    for entry in sent:
+        fields = entry if is_object(entry) else {"invoice_id": entry}
+        check_names("applied_to of a transaction", fields, ("invoice_id", "applied"))
+        id_ = int(fields["invoice_id"])
+        if fields.get("applied") is not None:
+            held[id_] = Decimal(str(fields["applied"]))
+        else:
+            invoice = store.row("invoice", id_)
+            due = left if invoice is None else balance_of(store, invoice) + before.get(id_, _ZERO)
+            held[id_] = min(left, due)
+        left -= held[id_]
+    return held
+
+
+def apply_seeded(store: Tables, payer: Draft) -> None:
+    """Let the invoices that are there have what a seeded transaction applies, in place of before.
+
+    Not those whose own seed says what was paid: it counts this already.
+    """
+    before = store.row("transaction", payer.id)
+    for record, sign in ((before, -1), (payer, 1)):
+        if record is None or not counts(record):
+            continue
+        column = COLUMN[record.data["transaction_type"]]
+        for id_, part in held_by(record).items():
+            invoice = store.row("invoice", id_)
+            if invoice is not None and not _is_given(invoice, column):
+                move(store, invoice, column, sign * part, is_event=False)
+
+
+def add_seeded(store: Tables, invoice: Draft) -> None:
+    """Let a seeded invoice have what the transactions that are there apply to it."""
+    for row in touching(store, invoice):
+        column = COLUMN[row.data["transaction_type"]]
+        if counts(row) and not _is_given(invoice, column):
+            invoice.data |= _moved(invoice, column, held_by(row)[invoice.id])
+
+
+def _is_given(invoice: Record, column: str) -> bool:
+    name = "payments" if column == "refunded" else column
+    return name in (invoice.data.get("as_given") or ())
 
 
 def date_now(store: Tables, draft: Draft) -> None:

@@ -139,6 +139,7 @@ CREDITCARD = Spec(
         ),
         "url_updatelink": lambda store, row: f"{store.site}/r/paymethod/u/{row.data['token']}",
     },
+    seeds=frozenset(("number", "cvv")),
     indexes=("customer_id",),
     events={"delete": ("customer",)},
     on_create=_create,

@@ -28,9 +28,9 @@ from chargeover_async.sandbox.protocol.values import (
 )
 from chargeover_async.sandbox.records.events import tell_hooks
 from chargeover_async.sandbox.store.row import Draft, Record, Row
-from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables
+from chargeover_async.sandbox.store.tables import NestedField, Spec, Tables, check_names
 
-from .applying import Part, release, settle, touching
+from .applying import Part, add_seeded, release, settle, touching
 from .charging import charge, on_file, take_given
 from .due import balance_of, days_overdue, forget_amounts, is_overdue, is_paid, status
 from .lines import CUSTOM, KINDS, costs_of, settle_amounts, take_lines, total_of, values_of
@@ -70,7 +70,7 @@ def _update(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
             data["total"] = total_of(lines) + data["taxes"]
             for name in ("base", "usage"):
                 data[f"sum_{name}"] = total_of([line for line in lines if line.get(f"is_{name}")])
-    if "date" in fields or "terms_id" in fields:
+    if not fields.keys().isdisjoint(("date", "invoice_date", "terms_id")):
         if data.get("date") is None:
             data["date"] = store.today().isoformat()
         data["due_date"] = due_date(store, draft)
@@ -100,8 +100,11 @@ def _seed(store: Tables, draft: Draft, record: dict[str, Any]) -> None:
         back = max(applied - paid - (data.get("credits") or 0), _ZERO)
         data |= {"payments": paid - back, "refunded": back}
         draft.forget(("payments",))
+    data["as_given"] = [name for name in ("payments", "credits") if record.get(name) is not None]
+    add_seeded(store, draft)
     lines: list[dict[str, Any]] = []
     for line in data.get("line_items") or ():
+        check_names("line_items of an invoice", line, KINDS)
         kept = {"line_quantity": 1, "invoice_id": draft.id, **line}
         for name, kind in KINDS.items():
             if kind == NUMBER:
@@ -256,7 +259,7 @@ INVOICE = Spec(
     ),
     create_only=frozenset(("customer_id", "currency_id", "class_id")),
     single_only=("line_items",),
-    private=frozenset(("refunded",)),
+    private=frozenset(("refunded", "as_given")),
     through=frozenset(("payments",)),
     references={"customer": "customer"},
     choices={"terms_id": "terms", "currency_id": "currency"},
@@ -289,8 +292,9 @@ INVOICE = Spec(
         **{f"line_items.{name}": NestedField(MIXED, values_of(name)) for name in CUSTOM},
     },
     indexes=("customer_id", "package_id"),
-    # The recorded order=invoice_date:DESC was accepted although the field is called date.
-    order_aliases={"invoice_date": "date"},
+    # The recorded order=invoice_date:DESC was accepted although the field is called date; an
+    # example of the vendor's Python client creates an invoice with it.
+    aliases={"invoice_date": "date"},
     events={"insert": (), "update": (), "status": ()},
     on_create=_create,
     on_update=_update,

@@ -24,6 +24,7 @@ from .applying import (
     Part,
     Wish,
     applied_of,
+    apply_seeded,
     cents,
     check_move,
     counts,
@@ -34,6 +35,7 @@ from .applying import (
     refunded_on,
     share,
     take_back,
+    take_seeded,
     unapplied_of,
     wishes,
 )
@@ -66,14 +68,14 @@ PENDING_DAYS = 3
 def _create(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     """Records what happened elsewhere; nothing is charged.
 
-    UNVERIFIED: that the documented types, methods and signs are enforced.
+    UNVERIFIED: that the documented types, methods and signs are enforced, and that what says no
+    type is a payment (an example of the vendor's Python client).
     """
     customer = need_named(store, fields, "customer", "customer")
-    for name in ("transaction_type", "amount"):
-        if fields.get(name) is None:
-            raise missing(name)
+    if fields.get("amount") is None:
+        raise missing("amount")
     data = draft.data
-    kind = data["transaction_type"]
+    kind = data["transaction_type"] = data.get("transaction_type") or "pay"
     total = data["amount"] = cents(fields["amount"])
     if kind not in TYPES or not total or (kind == "ref") != (total < 0 and kind != "spl"):
         raise Refused(INVALID)
@@ -137,12 +139,8 @@ def _seed(store: Tables, draft: Draft, _record: dict[str, Any]) -> None:
     data = draft.data
     data.setdefault("amount", _ZERO)
     data.setdefault("transaction_type", "pay")
-    data["applied_to"] = entries(
-        {
-            int(part["invoice_id"]): Decimal(str(part.get("applied") or 0))
-            for part in data.get("applied_to") or ()
-        }
-    )
+    data["applied_to"] = entries(take_seeded(store, draft, data.get("applied_to") or ()))
+    apply_seeded(store, draft)
     customer = store.row("customer", data.get("customer_id"))
     if customer is not None and "currency_id" not in data:
         data["currency_id"] = customer.data.get("currency_id", DEFAULT_CURRENCY)

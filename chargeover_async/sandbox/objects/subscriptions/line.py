@@ -14,7 +14,7 @@ from chargeover_async.sandbox.protocol.values import flag, is_array, is_object
 from chargeover_async.sandbox.records import crud
 from chargeover_async.sandbox.records.refs import find_named
 from chargeover_async.sandbox.store.row import Record, Row
-from chargeover_async.sandbox.store.tables import Spec, Tables
+from chargeover_async.sandbox.store.tables import Spec, Tables, check_names
 
 _EMPTY = {"nickname": "", "trial_days": 0, "trial_units": 0, "license": ""}  # recordings
 _OF_ITEM = ("item_name", "item_external_key", "item_token", "item_accounting_sku", "item_units")
@@ -210,6 +210,8 @@ def drop(store: Tables, line: Row) -> None:
 
 def seed_lines(store: Tables, package: Record, lines: list[dict[str, Any]]) -> None:
     """Tables the lines that a seeded subscription brings along, in place of those it had."""
+    for sent in lines:
+        check_names("line_items of a package", sent, PACKAGE_LINE.kinds)
     for present in lines_of(store, package.id):
         drop(store, present)
     for position, sent in enumerate(lines, start=1):
