@@ -9,7 +9,7 @@ visible later than their time says, and a server's clock that was ahead and is s
   hour more is looked at.
 - A time that no clock can show yet (a record dated 2099) is not believed to be the newest.
 - New records are found by their ids as well, whatever their times say.
-- Records without a time are read again each time, once there have been some.
+- Records without a time are read again each time.
 
 An object without ``mod_datetime`` is followed by its ids: new records come, changes do not.
 """
@@ -20,7 +20,7 @@ import datetime as dt
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -63,7 +63,7 @@ class SyncState(Note, frozen=True, kw_only=True):
 
     ``runs`` is the number of the last file. ``since`` is the newest change that there was when the
     last run began, ``after`` the highest id that was met. ``seen`` holds a digest of each record
-    that the next run may meet again, ``has_timeless`` whether some have no time of change.
+    that the next run may meet again.
     """
 
     by: By
@@ -71,7 +71,6 @@ class SyncState(Note, frozen=True, kw_only=True):
     since: str | None = None
     after: int = 0
     seen: dict[int, str] = msgspec.field(default_factory=dict[int, str])
-    has_timeless: bool = False
 
 
 class SyncSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,23 +176,16 @@ class SyncJob:
         newest = await self._newest(resource, askers, state)
         by: By = "mod_datetime" if newest is not _NONE else "id"
         since = _later(state.since, newest if isinstance(newest, dt.datetime) else None)
-        readers = [self._reader(resource, where, after) for where, after in self._asked(state, by)]
-        if by == "mod_datetime" and state.since is not None:
-            highest = self._reader(resource, [], 0)
-            askers.append(highest)
-            page = await highest.first_by(f"-{resource.primary}")
-            if max(page.ids, default=0) > state.after:
-                readers.append(self._reader(resource, [], state.after))
-        keep = _Sieve(
-            state, by, self._begin(since), self._stamps, resource, several=len(readers) > 1
-        )
+        readers: list[Reader] = []
+        keep = _Sieve(state, by, self._begin(since), self._stamps, resource)
         made = wanted.make_format(resource._options.dates)
         output = self._folder / f"{self._name}-{state.runs + 1:06}.{wanted.format}"
         records = 0
         part = Part(output, {}, restart=True)
         try:
             part.append(made.head())
-            for reader in readers:
+            async for reader in self._readings(resource, askers, state, by):
+                readers.append(reader)
                 async with aclosing(reader.pages()) as pages:
                     async for page in pages:
                         fresh = keep(page)
@@ -222,7 +214,6 @@ class SyncJob:
                 since=since,
                 after=max(state.after, keep.highest),
                 seen=keep.seen,
-                has_timeless=keep.has_timeless,
             )
         write_whole(self._note, msgspec.json.encode(after))
         return SyncSummary(
@@ -285,17 +276,32 @@ class SyncJob:
             return _NONE
         return newest[0] if newest else None
 
-    def _asked(self, state: SyncState, by: By) -> list[tuple[list[Clause], int]]:
-        """What to read: filters, and the id to begin behind."""
-        if by == "id":
-            return [([], max(0, state.after - OVERLAP_IDS))]
+    async def _readings(
+        self, resource: BaseResource[Any], askers: list[Reader], state: SyncState, by: By
+    ) -> AsyncGenerator[Reader]:
+        """One after the other: the last is asked for when those before it are done."""
         begin = self._begin(state.since)
+        if by == "id":
+            yield self._reader(resource, [], max(0, state.after - OVERLAP_IDS))
+            return
         if begin is None:
-            return [([], 0)]
-        asked: list[tuple[list[Clause], int]] = [([Field(CHANGED) >= begin], 0)]
-        if state.has_timeless:
-            asked.append(([Field(CHANGED) == None], 0))  # noqa: E711
-        return asked
+            yield self._reader(resource, [], 0)
+            return
+        yield self._reader(resource, [Field(CHANGED) >= begin], 0)
+        timeless = self._reader(resource, [Field(CHANGED) == None], 0)  # noqa: E711
+        askers.append(timeless)
+        try:
+            is_any = (await timeless.first_by(resource.primary)).ids
+        except BadRequest as error:
+            logger.warning("%s: those without a time cannot be asked for: %s", self._name, error)
+        else:
+            if is_any:
+                yield self._reader(resource, [Field(CHANGED) == None], 0)  # noqa: E711
+        everything = self._reader(resource, [], 0)
+        askers.append(everything)
+        highest = await everything.first_by(f"-{resource.primary}")
+        if max(highest.ids, default=0) > state.after:
+            yield self._reader(resource, [], state.after)
 
     def _begin(self, since: str | None) -> dt.datetime | None:
         """From when on changes are read; None for all of them."""
@@ -345,16 +351,15 @@ class _Sieve:
         bound: dt.datetime | None,
         stamps: type[Any] | None,
         resource: BaseResource[Any],
-        *,
-        several: bool,
     ) -> None:
         self._before = state.seen
         self._by = by
         self._bound = bound
         self._stamps = stamps
         self._resource = resource
+        # Several readings may meet the same record.
+        several = by == "mod_datetime" and state.since is not None
         self._met: set[int] | None = set() if several else None
-        self.has_timeless = False
         self.seen: dict[int, str] = {}
         self.repeated = 0
         self.highest = 0
@@ -391,7 +396,6 @@ class _Sieve:
             return [number > low for number in page.ids]
         bound = self._bound
         stamps = _stamps_of(page, self._stamps, self._resource)
-        self.has_timeless = self.has_timeless or None in stamps
         return [bound is None or stamp is None or stamp >= bound for stamp in stamps]
 
 

@@ -3,16 +3,20 @@
 # ruff: noqa: ASYNC240 - small files, and nobody waits
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import random
+import re
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 import pytest
+from aiohttp import ClientSession, web
 from support.export_world import NO_WAITS, customer, lines, requests
 
-from chargeover_async import ChargeOver
+from chargeover_async import ChargeOver, DateFormat
 from chargeover_async.errors import BadRequest, ServerError, UsageError
 from chargeover_async.export import ExportProgress, SyncJob
 from chargeover_async.export import sync as module
@@ -187,6 +191,30 @@ async def test_a_new_record_is_found_whatever_its_time_says() -> None:
         assert await world.sync() == []
 
 
+async def test_a_new_record_is_found_that_appears_during_a_run() -> None:
+    """With an id below those that the run has met by their times."""
+    async with World() as world:
+        world.put(*range(1, 1200))
+        await world.sync()
+        world.later(hours=1)
+        world.put(*range(1, 1200), name="changed")
+        found: list[int] = []
+
+        def create(_: ExportProgress) -> None:
+            if not found:
+                found.append(5000)
+                now, world.moment = world.moment, dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
+                world.put(5000)
+                world.moment = now
+                world.put(6000)
+
+        summary = await SyncJob("customer", FOLDER).run(world.co, observe=create)
+        assert summary.since is not None
+        await world.sync()
+        assert told() == world.stored()
+        assert await world.sync() == []
+
+
 async def test_records_without_a_time_of_change_are_compared() -> None:
     """They are read again each time; what is as it was is left out."""
     async with World() as world:
@@ -315,6 +343,32 @@ async def test_changes_between_and_during_runs_are_all_told(seed: int) -> None:
         assert await world.sync() == []
 
 
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_the_clocks_show_all_changes_are_told(seed: int) -> None:
+    """Ahead, behind and set right by hours, dated 2099, without a time: nothing is lost."""
+    source = random.Random(seed)
+    async with World() as world:
+        true = world.moment
+
+        async def sync() -> list[int]:
+            return await world.sync(now=lambda: true)
+
+        world.put(*range(1, 30))
+        for _ in range(8):
+            true += dt.timedelta(minutes=source.choice([0, 1, 50, 400]))
+            for number in source.sample(range(1, 45), 5):
+                world.moment = true + dt.timedelta(minutes=source.randrange(-500, 800))
+                if source.random() < 0.1:
+                    world.moment = dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
+                world.put(number, name=f"{source.random()}")
+                if source.random() < 0.2:
+                    fields = customer(number) | {"mod_datetime": None, "company": "timeless"}
+                    world.sandbox.store.seed("customer", fields)
+            await sync()
+            assert told() == world.stored()
+        assert await sync() == []
+
+
 async def test_a_stopped_run_is_made_once_more() -> None:
     """Under the same number; the note is written after the file."""
     async with World() as world:
@@ -423,3 +477,47 @@ def test_what_cannot_be_synced_is_said() -> None:
     with pytest.raises(UsageError, match="format must be"):
         SyncJob("customer", FOLDER, format="xml")
     assert not FOLDER.exists()
+
+
+async def test_an_account_with_dates_of_its_own() -> None:
+    """Its stamps are read, and what is written is the same as of any other."""
+    us = DateFormat(date="%m/%d/%Y", datetime="%m/%d/%Y %H:%M:%S")
+    async with World() as world, _american(world) as url:
+        sandbox = world.sandbox
+        async with ChargeOver(
+            url, sandbox.username, sandbox.password, limiter=NoLimit(), dates=us
+        ) as co:
+            world.put(1, 2)
+            job = SyncJob("customer", FOLDER, format="csv", fields=["customer_id", "mod_datetime"])
+            summary = await job.run(co)
+            assert summary.since == "2026-03-01 12:00:00"
+            assert Path(summary.file).read_text().splitlines()[1] == "1,2026-03-01T12:00:00"
+            world.later(hours=1)
+            world.put(2)
+            assert (await job.run(co)).records == 1
+            assert (await job.run(co)).records == 0
+
+
+@contextlib.asynccontextmanager
+async def _american(world: World) -> AsyncGenerator[str]:
+    """A server before the sandbox whose answers have dates as m/d/Y."""
+    iso = re.compile(rb'"(\d{4})-(\d\d)-(\d\d)( \d\d:\d\d:\d\d)?"')
+
+    async def relay(request: web.Request) -> web.Response:
+        url = str(request.url.with_port(int(world.sandbox.url.split(":")[2].split("/")[0])))
+        headers = {name: request.headers[name] for name in ("Authorization", "Accept")}
+        if request.can_read_body:
+            headers["Content-Type"] = "application/json"
+        data = await request.read()
+        async with http.request(request.method, url, data=data, headers=headers) as answer:
+            body = iso.sub(rb'"\2/\3/\1\4"', await answer.read())
+            return web.Response(status=answer.status, body=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", relay)
+    runner = web.AppRunner(app)
+    async with ClientSession() as http:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/api/v3"
+        await runner.cleanup()
