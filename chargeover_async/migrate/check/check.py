@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from chargeover_async._hints import did_you_mean
+from chargeover_async.migrate.plan.columns import list_columns
 from chargeover_async.migrate.plan.look import look_of
 from chargeover_async.migrate.plan.plan import Load, Plan, Rows
-from chargeover_async.migrate.plan.record import list_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem
 
 from .found import SHOWN, BadInput, Checked, Remembered
