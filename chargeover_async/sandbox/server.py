@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import os
 import signal
@@ -36,6 +37,7 @@ from chargeover_async.sandbox.objects.table import new_store
 from chargeover_async.sandbox.store.seeding import seed_once
 from chargeover_async.sandbox.store.store import Store
 
+_ACCEPTING_TURNS = 3  # of the event loop, from accept() to the protocol
 _GRACE_S = 2.0
 
 
@@ -198,6 +200,7 @@ class Sandbox:
         """Stop listening, let requests in flight finish, close the rest; harmless when stopped."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            await _stop_accepting(runner)
             await backend_of(runner.app).end(abandoned_only=True)
             await runner.cleanup()
             await backend_of(runner.app).end()
@@ -212,6 +215,7 @@ class Sandbox:
         if runner is None:
             self._let_go()
             return
+        await _stop_accepting(runner)
         for site in list(runner.sites):
             await site.stop()
         server = runner.server
@@ -238,6 +242,21 @@ class Sandbox:
     ) -> None:
         """Stop listening; at once if the block failed."""
         await (self.stop() if exc_type is None else self.kill())
+
+
+async def _stop_accepting(runner: web.AppRunner) -> None:
+    """Accept nothing more, and let what is being accepted become a connection that can be closed.
+
+    A server that is closed in between leaves its socket open (asyncio before Python 3.13).
+    """
+    loop = asyncio.get_running_loop()
+    for site in runner.sites:
+        listening = site._server  # aiohttp tells addresses only
+        for listener in listening.sockets if isinstance(listening, asyncio.Server) else ():
+            with contextlib.suppress(NotImplementedError):  # Windows has no readers
+                loop.remove_reader(listener.fileno())
+    for _ in range(_ACCEPTING_TURNS):
+        await asyncio.sleep(0)
 
 
 def serve(

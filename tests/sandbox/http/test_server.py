@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+import socket
 import sys
 from io import StringIO
 from pathlib import Path
@@ -627,6 +629,26 @@ async def test_two_sandboxes_share_nothing(connect):
         assert (len(one.log), len(two.log), two.faults.scripted) == (1, 0, 1)
         two.faults.clear()
         assert (await call_two("GET", "/customer"))[1]["response"] == []
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+@pytest.mark.parametrize("turns", range(6))
+def test_a_connection_that_is_being_accepted_is_closed_with_the_rest(monkeypatch, turns, end):
+    """In whichever turn of the loop the sandbox stops: no socket is left open."""
+    left = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: left.append(unraisable.exc_value))
+
+    async def run():
+        sandbox = await Sandbox().start()
+        client = socket.create_connection(("127.0.0.1", sandbox.port))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await getattr(sandbox, end)()
+        return client
+
+    asyncio.run(run()).close()
+    gc.collect()
+    assert left == []
 
 
 async def test_killed_sandbox_drops_requests_in_flight_and_starts_again(connect):
