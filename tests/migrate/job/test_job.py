@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 
 from chargeover_async import ChargeOver
-from chargeover_async.errors import AuthFailed, ConnectFailed, UsageError
+from chargeover_async.errors import AuthFailed, BadRequest, ConnectFailed, UsageError
 from chargeover_async.limits import NoLimit
 from chargeover_async.migrate import (
     BadInput,
@@ -27,8 +28,9 @@ from chargeover_async.migrate import (
     read_state,
 )
 from chargeover_async.migrate.job.feed import InHand
-from chargeover_async.migrate.job.told import failure_of
+from chargeover_async.migrate.job.told import Told, failure_of
 from chargeover_async.migrate.job.verdict import Verdict
+from chargeover_async.migrate.journal.journal import Settled
 from chargeover_async.migrate.plan.record import Preparer
 from chargeover_async.migrate.rows import Held, Row
 from chargeover_async.retry import RetryPolicy
@@ -507,3 +509,44 @@ async def test_many_bad_rows_in_a_row_stop_nothing(folder: Folder, account: Acco
     summary = await account.load(folder.plan(CUSTOMERS, customers_csv=rows), skip_bad_rows=True)
     assert (summary.created, summary.failed, summary.stopped) == (4, 697, "")
     assert len(failures(account)) == 697
+
+
+async def test_parents_go_first_whatever_is_to_be_done_with_unknown_references(
+    folder: Folder, account: Account
+) -> None:
+    """A child that stands before its parent, or hundreds of rows from it, is sent behind it."""
+    plan = folder.plan(
+        CUSTOMERS.replace("[load.fields]", 'unknown_references = "send"\n[load.fields]')
+        + 'parent_customer_external_key = "c-{Parent}"\n',
+        customers_csv="Id,Name,Parent\n1,child,400\n"
+        + "".join(f"{number},N,\n" for number in range(2, 400))
+        + "400,parent,401\n401,grandparent,\n",
+    )
+    summary = await account.load(plan)
+    assert (summary.created, summary.failed) == (401, 0)
+    held = account.records("customer")
+    assert held["c-1"]["parent_customer_id"] == held["c-400"]["customer_id"]
+    assert held["c-400"]["parent_customer_id"] == held["c-401"]["customer_id"]
+
+
+def test_words_of_the_server_are_masked_where_they_are_kept(folder: Folder) -> None:
+    """It may say again what it was sent; the journal and the failure file are there to stay."""
+    card = "5500000000000004"
+    told = Told(journal := Kept(), lambda _: Verdict("refused"), wants_lines=True)  # type: ignore[arg-type]
+    load = folder.plan(CUSTOMERS, customers_csv="Id,Name\n1,A\n").loads[0]
+    row = InHand(0, 0, load, Row(2, {"Id": "1", "Name": "A"}), "c-1", {"company": "A"})
+    for became in ("refused", "unknown", "not_sent"):
+        told.not_sent(row, Verdict(became, error=BadRequest(f"no: {card}")))  # type: ignore[arg-type]
+    for entry in journal.entries:
+        assert "no: [masked]0004" in (entry.message or "")
+        assert card not in (entry.line or "")
+
+
+class Kept:
+    """Takes what a journal is told."""
+
+    def __init__(self) -> None:
+        self.entries: list[Settled] = []
+
+    def settled(self, entries: Iterable[Settled]) -> None:
+        self.entries += entries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sqlite3
@@ -508,3 +509,25 @@ async def test_an_update_that_stops_leaves_what_was_to_be_changed(
     summary = await job.run(account.co)
     assert (summary.updated, summary.not_reached) == (0, 5)
     assert (await load(account, plan, update=True)).updated == 5
+
+
+async def test_a_row_in_doubt_is_looked_up_whatever_became_of_what_it_refers_to(
+    folder: Folder, account: Account
+) -> None:
+    """It may be there: to say that it was not sent, for its customer failed, would be false."""
+    plan = folder.plan(
+        CUSTOMERS + INVOICES,
+        customers_csv="Id,Name\n1,A\n",
+        invoices_csv="Id,Customer,Date\n7,1,2026-01-01\n8,1,2026-01-01\n",
+        lines_csv="Invoice,Rate\n7,1\n8,1\n",
+    )
+    await load(account, plan)
+    with contextlib.closing(sqlite3.connect(account.journal, isolation_level=None)) as journal:
+        journal.execute("UPDATE rows SET state = 'refused', id = NULL WHERE load = 0")
+        journal.execute("UPDATE rows SET state = 'sent', id = NULL WHERE load = 1 AND row = 2")
+        journal.execute("DELETE FROM rows WHERE load = 1 AND row = 3")
+    summary = await load(account, plan)
+    assert (summary.created, summary.failed, summary.unknown) == (1, 2, 0)
+    states = {(row.load, row.row): row.state for row in read_rows(account.journal)}
+    assert states == {(0, 2): "refused", (1, 2): "created", (1, 3): "not_sent"}
+    assert account.sandbox.store.count("invoice") == 2

@@ -165,3 +165,16 @@ def test_a_record_of_nothing_but_its_key_is_refused(name: str) -> None:
     load = rows_plan({name: []}).loads[0]
     made = Preparer(load)(Row(2, {"external_key": "t-1"}))
     assert "the row holds nothing but its key" in str(made.problems[0])
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_null_as_a_reference_is_none(value: object) -> None:
+    """Rows of a program have it so; there is nothing to wait for, and nothing to miss."""
+    load = rows_plan({"invoice": []}).loads[0]
+    row = {"customer_id": 1, "line_items": [{"item_id": 1, "item_external_key": value}]}
+    made = Preparer(load)(Row(2, row | {"customer_external_key": value}))
+    if value is None:
+        assert made.problems == ()
+        assert made.references == ()
+    else:  # a key is never empty
+        assert made.problems
