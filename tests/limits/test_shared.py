@@ -676,6 +676,28 @@ def test_5_a_429_is_told_once(how):
     run(main())
 
 
+def test_5_nobody_asks_in_vain_during_a_pause():
+    """Whoever comes while it lasts asks when it is over: one exchange."""
+
+    async def main():
+        world = World()
+        limiter, other = world.limiter(), world.limiter()
+        permit = await limiter.acquire(DIRECT)
+        permit.sent()
+        permit.done()
+        await world.send(other, "b", BULK)
+        limiter.throttled(30.0, permit=permit)
+        await asyncio.sleep(5)  # all is told, nobody waits
+        asked = world.store.exchanges
+        waiters = [asyncio.ensure_future(quota.acquire(BULK)) for quota in (limiter, other) * 3]
+        await asyncio.sleep(20)
+        assert world.store.exchanges - asked <= 1  # the other's, which had not heard of it
+        await asyncio.wait_for(asyncio.gather(*waiters), 60)
+        await close(limiter, other)
+
+    run(main())
+
+
 def test_5_without_the_ledger_a_429_still_pauses_this_process():
     """It keeps what it has learnt until somebody hears it."""
 
