@@ -71,7 +71,7 @@ def test_what_is_there_already_is_refused_once(in_flight: int, on_existing: Any)
     async def main() -> None:
         server, gate = ServerModel(), Gated()
         for mark in range(1_000):
-            server.seed("customer", external_key=f"k{mark}")
+            server.seed("customer", external_key=f"k{mark}", company=f"Company {mark}", mark=mark)
         co = client(server, limiter=gate, max_in_flight=in_flight, on_existing=on_existing)
         async with co.bulk() as bulk:
             made = [

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from support.scripted import World
 
 from chargeover_async import ChargeOver, F, UsageError
 from chargeover_async.migrate.plan.fields import fields_of
+from chargeover_async.models._json.checks import Secret
+from chargeover_async.models._json.shape import shape_of
 
 CALLS: list[tuple[Callable[[ChargeOver, Any], Any], str]] = [
     # An operation in the place of an id.
@@ -85,6 +87,51 @@ def test_a_plan_says_it_of_its_fields():
     assert invoice.shape.hint(("due_date",)) == ": it can be read, but not be written here"
     assert invoice.nested["line_items"].shape.hint(("item_name",)).startswith(": it can be read")
     assert invoice.shape.hint(("dat",)) == '; did you mean "date"?'
+
+
+class Pin(TypedDict, total=False):
+    """A secret under a name that no list of such names has."""
+
+    pin: Secret
+
+
+@pytest.mark.parametrize("value", [4111, None, ["4111"], "4111\ud83d", b"4111"])
+def test_a_secret_is_known_by_its_kind_too(value: Any):
+    """Not by the name of its field alone."""
+    with pytest.raises(UsageError, match="pin must be text") as caught:
+        shape_of(Pin).prepare({"pin": value}, "test")
+    assert "4111" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["4111", {"number": "4111"}, 4111, ["4111"], [["4111"]]])
+def test_what_stands_where_a_secret_is_in_is_not_shown(value: Any):
+    """A list or an object that holds one may have been given in another form."""
+    co = World().co
+    with pytest.raises(UsageError, match="paymethods") as caught:
+        co.transactions.pay(customer_id=1, amount=1, paymethods=value)
+    assert "4111" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda co: co.transactions.pay(customer_id=1, amount=1, paymethods=[{"number": None}]),
+            r"paymethods\[0\]\.number must be text",
+        ),
+        (
+            lambda co: co.subscriptions.create(
+                customer_id=1, line_items=[{"item_id": 1, "tierset": {"tiers": None}}]
+            ),
+            r"line_items\[0\]\.tierset\.tiers must be a list",
+        ),
+        (lambda co: co.users.set_password(1, None), "set_password needs a password"),
+    ],
+)
+def test_nothing_is_no_value_where_there_must_be_one(call: Callable[[ChargeOver], Any], words: str):
+    """In nested objects as at the top."""
+    with pytest.raises(UsageError, match=words):
+        call(World().co)
 
 
 @pytest.mark.parametrize("value", [4111111111111111, 4111111111111111.0, ["4111"], {"a": 1}, None])

@@ -98,6 +98,25 @@ def test_date_format_reads_other_dates_and_no_iso_dates() -> None:
         convert("day", "2020-12-31", "%d.%m.%Y")
 
 
+@pytest.mark.parametrize("value", [4111111111111111, Decimal(4111), ["4111"], {"a": "4111"}, True])
+def test_a_secret_is_shown_by_no_message(value: object) -> None:
+    """Not even of a wrong type: it may be a card number all the same."""
+    if isinstance(value, (int, Decimal)) and value is not True:
+        assert convert("secret", value) == str(value)
+        return
+    with pytest.raises(ValueError, match=f"^a {type(value).__name__} is not text") as caught:
+        convert("secret", value)
+    assert "4111" not in str(caught.value)
+    assert "True" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [2, -1, Decimal(2), 2.0, 0.5, "2", "", "01", None, [True]])
+def test_a_flag_is_yes_or_no_and_nothing_between(value: object) -> None:
+    """A number other than 0 and 1 may be a count."""
+    with pytest.raises(ValueError, match="is not a yes or no"):
+        convert("flag", value)
+
+
 def test_long_value_is_cut_in_messages() -> None:
     """A message stays readable whatever the cell holds."""
     with pytest.raises(ValueError, match=r"x\.\.\.") as caught:

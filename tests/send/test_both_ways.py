@@ -369,6 +369,14 @@ def test_a_direct_call_that_is_cancelled_in_doubt_keeps_its_sends() -> None:
     assert (story.state, story.attempts, story.stats["unknown"]) == ("unknown", 1, 1)
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_429s_use_up_no_try(call: str) -> None:
+    """Five of them leave a policy of two tries both."""
+    policy = RetryPolicy(attempts=2, attempts_after_500=2)
+    story = both(call, *["429"] * 5, "never left", policy=policy)
+    assert (story.state, story.attempts) == ("done", 6)
+
+
 def test_each_call_that_settles_is_told() -> None:
     """Once, with its state and its sends."""
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 from jsonpath_ng.ext.parser import parse as parse_path
+from support.fake_loop import elapsed
 
 from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async._wire.request import Request
@@ -163,7 +164,7 @@ class ServerModel:
     # -- the transport -------------------------------------------------------------------------
 
     async def send(self, request: Request, permit: Permit) -> Answer | NoAnswer:
-        sent = Sent(asyncio.get_running_loop().time(), request)
+        sent = Sent(elapsed(), request)
         items = sent.items
         trouble = self._plan(sent)
         if trouble.kind == "never_left":
@@ -390,8 +391,7 @@ class ServerModel:
 
     def _effect(self, payload: Any, verb: str, name: str, identity: int) -> None:
         mark = payload.get("mark") if isinstance(payload, dict) else None
-        now = asyncio.get_running_loop().time()
-        self.effects.append(Effect(mark, verb, name, identity, payload, now))
+        self.effects.append(Effect(mark, verb, name, identity, payload, elapsed()))
 
     def _resolve(self, node: dict[str, Any], named: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         out: dict[str, Any] = {}

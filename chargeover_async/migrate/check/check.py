@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from chargeover_async._hints import did_you_mean
+from chargeover_async.migrate.plan.columns import list_columns
 from chargeover_async.migrate.plan.look import look_of
 from chargeover_async.migrate.plan.plan import Load, Plan, Rows
-from chargeover_async.migrate.plan.record import list_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem
 
 from .found import SHOWN, BadInput, Checked, Remembered
@@ -143,10 +143,10 @@ def _read(checked: Checked, found: LoadCheck) -> None:
             scratch.add_problem(number, row.line, problem)
         if children:
             found.claim(row, children)
-        if prepared.key:
-            scratch.add_key(number, prepared.key, row.line)
-            if (look := look_of(prepared.key)) != prepared.key:
-                scratch.add_look(number, load.object, look, prepared.key, row.line)
+        if key := prepared.key:
+            scratch.add_key(number, key, row.line)
+            if (" " in key or not key.isascii()) and (look := look_of(key)) != key:
+                scratch.add_look(number, load.object, look, key, row.line)
         for target, key, field in prepared.references:
             if target in targets:
                 scratch.add_reference(number, target, key, row.line, field)

@@ -10,8 +10,8 @@ from typing import TypeVar
 import msgspec
 
 from chargeover_async.errors import UsageError
+from chargeover_async.migrate.plan.columns import used_columns
 from chargeover_async.migrate.plan.plan import Plan, Rows
-from chargeover_async.migrate.plan.record import used_columns
 from chargeover_async.migrate.rows import Held, Problem, Source
 
 from .load import Done, LoadCheck

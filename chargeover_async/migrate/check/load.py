@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from chargeover_async.migrate.plan.columns import match_value
 from chargeover_async.migrate.plan.plan import Children, Load
-from chargeover_async.migrate.plan.record import Prepared, Preparer, match_value
+from chargeover_async.migrate.plan.record import Prepared, Preparer
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
 
 from .scratch import Notes, Scratch

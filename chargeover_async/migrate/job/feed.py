@@ -18,8 +18,8 @@ from chargeover_async.migrate.difference.reading import BREATH, Readings
 from chargeover_async.migrate.journal import Journal
 from chargeover_async.migrate.journal.reading import FINAL, IN_DOUBT, NEVER, States, Verb
 from chargeover_async.migrate.mask import find_identifiers, is_secret_column, mask_text
+from chargeover_async.migrate.plan.columns import identifying_columns
 from chargeover_async.migrate.plan.plan import Children, Load, Rows
-from chargeover_async.migrate.plan.record import identifying_columns
 from chargeover_async.migrate.rows import BadFile, BadRow, Problem, Row
 from chargeover_async.models._json.checks import SECRETS
 from chargeover_async.operation import Operation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -195,6 +196,8 @@ class ResultFile:
             try:
                 is_file = self.path.is_file()
                 self._target = Path(os.path.realpath(self.path))
+                if self._target.is_symlink():  # it leads back to itself
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                 if is_file or not self.path.exists():
                     self._part = self._target.with_name(self._target.name + ".part")
             except OSError as error:

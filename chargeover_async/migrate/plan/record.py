@@ -28,7 +28,7 @@ from chargeover_async.resources._calls.options import Options
 
 from .fields import KEY, FieldTable, referred_object
 from .look import look_of
-from .plan import Children, Choice, Constant, Field, Load, Nested, Rows, Several
+from .plan import Choice, Constant, Field, Load, Nested, Rows, Several
 from .template import Template, is_empty
 
 Cells = Mapping[str, Any]
@@ -100,10 +100,12 @@ class Preparer:
                     problems += self._problems(make.file, inner, wrongs, f"{name}.")
             if entries:
                 fields[name] = entries
-        key = printable(str(fields.get(KEY) or ""))
-        if key and not look_of(key):
-            message = f"nothing of the key {key!a} can be seen"
-            problems.append(Problem(self._name, row.line, message, field=KEY))
+        key = str(fields.get(KEY) or "")
+        if not key.isascii():
+            key = printable(key)
+            if not look_of(key):
+                message = f"nothing of the key {key!a} can be seen"
+                problems.append(Problem(self._name, row.line, message, field=KEY))
         if not problems:
             try:
                 payload, _ = self._prepare(fields, self._object)
@@ -156,48 +158,6 @@ def _hide_secret(message: str, field: str, column: str) -> str:
     if column != field and any(map(is_secret_column, column.split(", "))):
         return "the cell does not hold what the field takes (it is not shown)"
     return message if is_identifier(field) else mask_text(message)
-
-
-def match_value(columns: Sequence[str], row: Row) -> tuple[str, ...]:
-    """What pairs a child row with its parent: the cells of ``columns`` as text."""
-    cells = (row.cells.get(column) for column in columns)
-    return tuple("" if cell is None else printable(str(cell).strip()) for cell in cells)
-
-
-def list_columns(rows: Rows) -> Iterator[tuple[str, str]]:
-    """(field, column) for every column that the templates of ``rows`` name."""
-    for field in rows.fields or ():
-        yield from _columns_of(field, "")
-
-
-def used_columns(rows: Rows) -> frozenset[str]:
-    """The columns of a file that the plan asks for; none if it takes them all."""
-    return _pairing(rows) | {column for _, column in list_columns(rows)}
-
-
-def identifying_columns(rows: Rows) -> frozenset[str]:
-    """The columns of which keys and ids are made, and those that pair children with parents."""
-    if rows.fields is None:
-        return _pairing(rows) | frozenset(filter(is_identifier, rows.table.kinds))
-    return _pairing(rows) | {column for field, column in list_columns(rows) if is_identifier(field)}
-
-
-def _pairing(rows: Rows) -> frozenset[str]:
-    if isinstance(rows, Children):
-        return frozenset(child for child, _ in rows.match)
-    children = rows.children if isinstance(rows, Load) else ()
-    return frozenset(parent for inner in children for _, parent in inner.match)
-
-
-def _columns_of(field: Field, prefix: str) -> Iterator[tuple[str, str]]:
-    name = prefix + field.name
-    if isinstance(field.value, Nested):
-        for inner in field.value.fields:
-            yield from _columns_of(inner, f"{name}.")
-    elif not isinstance(field.value, Constant):
-        for template in field.value.templates:
-            for column in template.columns:
-                yield name, column
 
 
 # -- what a plan says of a field, as a function of the cells of a row ---------------------------
@@ -396,4 +356,4 @@ def _references(payload: Mapping[str, Any], prefix: str = "") -> Iterator[Refere
                     yield from _references(cast("Cells", entry), f"{prefix}{name}[{index}].")
 
 
-__all__ = ("Prepared", "Preparer", "list_columns", "match_value")
+__all__ = ("Prepared", "Preparer")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from support.import_world import CUSTOMERS, INVOICES, Account, Folder
 
 from chargeover_async import ChargeOver
-from chargeover_async.errors import AuthFailed, ConnectFailed, UsageError
+from chargeover_async.errors import AuthFailed, BadRequest, ConnectFailed, UsageError
 from chargeover_async.limits import NoLimit
 from chargeover_async.migrate import (
     BadInput,
@@ -27,8 +28,9 @@ from chargeover_async.migrate import (
     read_state,
 )
 from chargeover_async.migrate.job.feed import InHand
-from chargeover_async.migrate.job.told import failure_of
+from chargeover_async.migrate.job.told import Told, failure_of
 from chargeover_async.migrate.job.verdict import Verdict
+from chargeover_async.migrate.journal.journal import Settled
 from chargeover_async.migrate.plan.record import Preparer
 from chargeover_async.migrate.rows import Held, Row
 from chargeover_async.retry import RetryPolicy
@@ -66,7 +68,7 @@ async def test_everything_is_imported(folder: Folder, account: Account) -> None:
     assert customers["c-1"]["company"] == "Zoë"
     assert invoices["i-7"]["customer_id"] == customers["c-1"]["customer_id"]
     assert invoices["i-7"]["total"] == 2.5
-    assert [one.created for one in summary.loads] == [2, 2]
+    assert [load.created for load in summary.loads] == [2, 2]
 
 
 async def test_refused_row_is_written_down_and_the_others_go_on(
@@ -196,7 +198,7 @@ def test_entry_that_cannot_be_imported_is_told_once(
     path = folder.write("again.jsonl", good + entry + "\n")
     with pytest.raises(BadInput, match=message) as caught:
         ImportJob(read_plan(path)).check()
-    assert [one.row for one in caught.value.problems] == [2]
+    assert [problem.row for problem in caught.value.problems] == [2]
 
 
 async def test_bad_rows_are_skipped_when_asked(folder: Folder, account: Account) -> None:
@@ -209,7 +211,9 @@ async def test_bad_rows_are_skipped_when_asked(folder: Folder, account: Account)
     summary = await account.load(folder.plan(BOTH, **rows), skip_bad_rows=True)
     assert (summary.operations, summary.created, summary.failed) == (9, 3, 6)
     assert adds_up(summary)
-    assert {(one["file"], one["row"], one["object"]) for one in failures(account)} == {
+    assert {
+        (failure["file"], failure["row"], failure["object"]) for failure in failures(account)
+    } == {
         ("customers.csv", 3, "customer"),
         ("customers.csv", 5, "customer"),
         ("customers.csv", 6, "customer"),
@@ -252,7 +256,7 @@ async def test_lost_answer_of_a_row_without_a_key_is_unknown(
     account.sandbox.faults.script([None, "lost"])
     summary = await account.load(folder.plan(NO_KEYS, a_csv="Name\nA\nB\n"))
     assert (summary.created, summary.failed, summary.unknown) == (0, 0, 2)
-    assert {one["state"] for one in failures(account)} == {"unknown"}
+    assert {failure["state"] for failure in failures(account)} == {"unknown"}
     assert account.sandbox.store.count("customer") == 2
 
 
@@ -356,7 +360,7 @@ async def test_observer_sees_every_row(folder: Folder, account: Account) -> None
     seen: list[Progress] = []
     job = ImportJob(folder.plan(CUSTOMERS, customers_csv=many(60)), failures=account.failures)
     await job.run(account.co, observe=seen.append)
-    assert [one.settled for one in seen] == list(range(1, 61))
+    assert [progress.settled for progress in seen] == list(range(1, 61))
     assert seen[-1].requests == 4
 
 
@@ -507,3 +511,44 @@ async def test_many_bad_rows_in_a_row_stop_nothing(folder: Folder, account: Acco
     summary = await account.load(folder.plan(CUSTOMERS, customers_csv=rows), skip_bad_rows=True)
     assert (summary.created, summary.failed, summary.stopped) == (4, 697, "")
     assert len(failures(account)) == 697
+
+
+async def test_parents_go_first_whatever_is_to_be_done_with_unknown_references(
+    folder: Folder, account: Account
+) -> None:
+    """A child that stands before its parent, or hundreds of rows from it, is sent behind it."""
+    plan = folder.plan(
+        CUSTOMERS.replace("[load.fields]", 'unknown_references = "send"\n[load.fields]')
+        + 'parent_customer_external_key = "c-{Parent}"\n',
+        customers_csv="Id,Name,Parent\n1,child,400\n"
+        + "".join(f"{number},N,\n" for number in range(2, 400))
+        + "400,parent,401\n401,grandparent,\n",
+    )
+    summary = await account.load(plan)
+    assert (summary.created, summary.failed) == (401, 0)
+    held = account.records("customer")
+    assert held["c-1"]["parent_customer_id"] == held["c-400"]["customer_id"]
+    assert held["c-400"]["parent_customer_id"] == held["c-401"]["customer_id"]
+
+
+def test_words_of_the_server_are_masked_where_they_are_kept(folder: Folder) -> None:
+    """It may say again what it was sent; the journal and the failure file are there to stay."""
+    card = "5500000000000004"
+    told = Told(journal := Kept(), lambda _: Verdict("refused"), wants_lines=True)  # type: ignore[arg-type]
+    load = folder.plan(CUSTOMERS, customers_csv="Id,Name\n1,A\n").loads[0]
+    row = InHand(0, 0, load, Row(2, {"Id": "1", "Name": "A"}), "c-1", {"company": "A"})
+    for became in ("refused", "unknown", "not_sent"):
+        told.not_sent(row, Verdict(became, error=BadRequest(f"no: {card}")))  # type: ignore[arg-type]
+    for entry in journal.entries:
+        assert "no: [masked]0004" in (entry.message or "")
+        assert card not in (entry.line or "")
+
+
+class Kept:
+    """Takes what a journal is told."""
+
+    def __init__(self) -> None:
+        self.entries: list[Settled] = []
+
+    def settled(self, entries: Iterable[Settled]) -> None:
+        self.entries += entries

@@ -150,6 +150,18 @@ def test_a_pipe_is_written_to_and_stays(tmp_path: Path, write: Callable[[Path], 
     assert stat.S_ISFIFO(path.stat().st_mode)
 
 
+@pytest.mark.parametrize("write", [write_results, write_failure])
+def test_a_link_that_leads_nowhere_is_named(
+    tmp_path: Path, write: Callable[[Path], object]
+) -> None:
+    """It is not replaced either."""
+    path = tmp_path / "loop"
+    path.symlink_to(path)
+    with pytest.raises(UsageError, match="loop cannot be written: Too many levels of symbolic"):
+        write(path)
+    assert path.is_symlink()
+
+
 def test_no_failures_leave_a_device_where_it_is() -> None:
     """``--failures /dev/null``."""
     for path in (Path(os.devnull), FULL):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sqlite3
@@ -66,7 +67,7 @@ def agrees(account: Account) -> None:
     rows = list(read_rows(account.journal, ("created", "existing", "updated")))
     for name in ("customer", "invoice"):
         held = {r["external_key"]: r[f"{name}_id"] for r in account.sandbox.store.records(name)}
-        assert {one.key: one.id for one in rows if one.object == name} == held
+        assert {row.key: row.id for row in rows if row.object == name} == held
 
 
 async def test_import_with_a_journal_is_known_row_by_row(folder: Folder, account: Account) -> None:
@@ -75,16 +76,16 @@ async def test_import_with_a_journal_is_known_row_by_row(folder: Folder, account
     assert (summary.operations, summary.created, summary.requests) == (4, 4, 3)
     agrees(account)
     rows = list(read_rows(account.journal))
-    assert [(one.object, one.file, one.row, one.key) for one in rows] == [
+    assert [(row.object, row.file, row.row, row.key) for row in rows] == [
         ("customer", "customers.csv", 2, "c-1"),
         ("customer", "customers.csv", 3, "c-2"),
         ("invoice", "invoices.csv", 2, "i-7"),
         ("invoice", "invoices.csv", 3, "i-8"),
     ]
-    assert all(one.sends == 1 and one.sent_at and one.settled_at for one in rows)
+    assert all(row.sends == 1 and row.sent_at and row.settled_at for row in rows)
     state = read_state(account.journal)
     assert state.account == account.co.url
-    assert [one.states for one in state.loads[:2]] == [{"created": 2}, {"created": 2}]
+    assert [load.states for load in state.loads[:2]] == [{"created": 2}, {"created": 2}]
     assert state.running == ""
 
 
@@ -193,7 +194,7 @@ async def test_failures_are_written_once_over_all_runs(folder: Folder, account: 
     summary = await load(account, plan)
     assert (summary.created, summary.failed) == (298, 2)
     lines = [json.loads(line) for line in account.failures.read_text("utf-8").splitlines()]
-    assert sorted(one["key"] for one in lines) == ["c-250", "c-3"]
+    assert sorted(failure["key"] for failure in lines) == ["c-250", "c-3"]
     assert summary.failures == str(account.failures)
 
 
@@ -400,7 +401,7 @@ async def test_full_disk_stops_the_import_safely(
     assert 0 < summary.not_reached < count
     assert adds_up(summary)
     assert summary.failed == 0
-    noted = {one.key for one in read_rows(account.journal)}
+    noted = {row.key for row in read_rows(account.journal)}
     assert set(account.records("customer")) <= noted
     monkeypatch.undo()
     summary = await load(account, plan)
@@ -508,3 +509,25 @@ async def test_an_update_that_stops_leaves_what_was_to_be_changed(
     summary = await job.run(account.co)
     assert (summary.updated, summary.not_reached) == (0, 5)
     assert (await load(account, plan, update=True)).updated == 5
+
+
+async def test_a_row_in_doubt_is_looked_up_whatever_became_of_what_it_refers_to(
+    folder: Folder, account: Account
+) -> None:
+    """It may be there: to say that it was not sent, for its customer failed, would be false."""
+    plan = folder.plan(
+        CUSTOMERS + INVOICES,
+        customers_csv="Id,Name\n1,A\n",
+        invoices_csv="Id,Customer,Date\n7,1,2026-01-01\n8,1,2026-01-01\n",
+        lines_csv="Invoice,Rate\n7,1\n8,1\n",
+    )
+    await load(account, plan)
+    with contextlib.closing(sqlite3.connect(account.journal, isolation_level=None)) as journal:
+        journal.execute("UPDATE rows SET state = 'refused', id = NULL WHERE load = 0")
+        journal.execute("UPDATE rows SET state = 'sent', id = NULL WHERE load = 1 AND row = 2")
+        journal.execute("DELETE FROM rows WHERE load = 1 AND row = 3")
+    summary = await load(account, plan)
+    assert (summary.created, summary.failed, summary.unknown) == (1, 2, 0)
+    states = {(row.load, row.row): row.state for row in read_rows(account.journal)}
+    assert states == {(0, 2): "refused", (1, 2): "created", (1, 3): "not_sent"}
+    assert account.sandbox.store.count("invoice") == 2

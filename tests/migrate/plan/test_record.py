@@ -80,7 +80,7 @@ def test_key_with_an_empty_part_is_a_problem(folder: Folder) -> None:
         '[load.fields]\nexternal_key = "{Region}-{Id}"\n'
     ).loads[0]
     record = Preparer(load)(Row(9, {"Region": "", "Id": "5"}))
-    assert [str(one) for one in record.problems] == [
+    assert [str(problem) for problem in record.problems] == [
         (
             'a.csv row 9, column "Region, Id", field external_key: '
             'the key "{Region}-{Id}" has an empty part'
@@ -121,7 +121,7 @@ def test_invoice_without_lines_has_no_list(folder: Folder) -> None:
 def test_data_of_a_failure_is_taken_as_it_is(folder: Folder) -> None:
     """Names are fields, values may be JSON or text, and null and "" stay what they are."""
     load = next(
-        one for one in failures_plan(folder.path / "f.jsonl").loads if one.object == "invoice"
+        load for load in failures_plan(folder.path / "f.jsonl").loads if load.object == "invoice"
     )
     cells = {
         "external_key": "i-1",
@@ -148,9 +148,9 @@ def test_mended_data_is_checked_like_any_other(
 ) -> None:
     """A mistake made while mending is found before anything is sent."""
     load = next(
-        one for one in failures_plan(folder.path / "f.jsonl").loads if one.object == "customer"
+        load for load in failures_plan(folder.path / "f.jsonl").loads if load.object == "customer"
     )
-    assert [one.message for one in Preparer(load)(Row(1, cells)).problems] == [message]
+    assert [problem.message for problem in Preparer(load)(Row(1, cells)).problems] == [message]
 
 
 def test_a_line_of_a_subscription_is_not_taken_for_an_item() -> None:
@@ -165,3 +165,16 @@ def test_a_record_of_nothing_but_its_key_is_refused(name: str) -> None:
     load = rows_plan({name: []}).loads[0]
     made = Preparer(load)(Row(2, {"external_key": "t-1"}))
     assert "the row holds nothing but its key" in str(made.problems[0])
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_null_as_a_reference_is_none(value: object) -> None:
+    """Rows of a program have it so; there is nothing to wait for, and nothing to miss."""
+    load = rows_plan({"invoice": []}).loads[0]
+    row = {"customer_id": 1, "line_items": [{"item_id": 1, "item_external_key": value}]}
+    made = Preparer(load)(Row(2, row | {"customer_external_key": value}))
+    if value is None:
+        assert made.problems == ()
+        assert made.references == ()
+    else:  # a key is never empty
+        assert made.problems
