@@ -35,13 +35,13 @@ def test_items_behind_a_failed_one_end_as_they_should(
         async with client(server, limiter=gate, assumptions=assumptions).bulk() as bulk:
             made = [customer(bulk.customers, mark, external_key=f"k{mark}") for mark in range(25)]
             gate.opened.set()
-        for mark, one in enumerate(made):
+        for mark, operation in enumerate(made):
             assert len(server.effects_of(mark)) == (mark not in bad)
             if mark in bad and later == "truncate" and assumed == "unknown":
                 # The answer was short, so even the refusal is not matched: it is told apart later.
-                assert outcome_of(one).state in {"refused", "unknown"}
+                assert outcome_of(operation).state in {"refused", "unknown"}
             else:
-                assert outcome_of(one).state == ("refused" if mark in bad else "done")
+                assert outcome_of(operation).state == ("refused" if mark in bad else "done")
 
     run(main())
 
@@ -97,9 +97,9 @@ def test_deletes_queries_and_actions_go_alone_unless_they_are_said_to_be_taken(
         ids = [server.seed("customer") for _ in range(8)]
         assumptions = ServerAssumptions(deletes=allowed, queries=allowed, actions=allowed)
         async with client(server, limiter=gate, assumptions=assumptions).bulk() as bulk:
-            made: list[Any] = [bulk.customers.delete(one) for one in ids[:4]]
-            made += [bulk.customers.set_active(one) for one in ids[4:]]
-            made += [bulk.customers.disconnect_parent(one) for one in ids[4:]]
+            made: list[Any] = [bulk.customers.delete(number) for number in ids[:4]]
+            made += [bulk.customers.set_active(number) for number in ids[4:]]
+            made += [bulk.customers.disconnect_parent(number) for number in ids[4:]]
             made += [bulk.customers.list(limit=3) for _ in range(2)]
             gate.opened.set()
         if not allowed:
@@ -162,8 +162,8 @@ def test_a_mixed_job_is_reported_truly_in_every_variant(ways: Ways) -> None:
                 )
                 if mark % 10 == 0:
                     made[-1 - mark] = bulk.customers.delete(there[mark // 10])
-        for mark, one in made.items():
-            count, state = len(server.effects_of(mark)), outcome_of(one).state
+        for mark, operation in made.items():
+            count, state = len(server.effects_of(mark)), outcome_of(operation).state
             if mark < 0:
                 if state == "done":
                     assert ("customer", there[(-1 - mark) // 10]) not in server.records
@@ -172,7 +172,7 @@ def test_a_mixed_job_is_reported_truly_in_every_variant(ways: Ways) -> None:
                 assert count >= 1
             if state in {"refused", "not_sent"}:
                 assert count == 0
-            if one.method == "POST":
+            if operation.method == "POST":
                 assert count <= 1
         report = bulk.report
         assert report.done + report.refused + report.not_sent + report.unknown == len(made)

@@ -22,30 +22,32 @@ async def _cancel_one(stage: str, victim: int) -> None:
     gate = Gated()
     async with client(server, limiter=gate).bulk() as bulk:
         made = [customer(bulk.customers, mark, external_key=f"k{mark}") for mark in range(50)]
-        waiters = [asyncio.create_task(one.wait()) for one in made]
+        waiters = [asyncio.create_task(operation.wait()) for operation in made]
         await asyncio.sleep(0)
         if stage != "queued":
             gate.opened.set()
             # Two steps of the loop: the batches are put together, and nothing is sent yet.
-            await until(lambda: any(one.entry.stage.name == "FLYING" for one in made), 0.0)
+            await until(
+                lambda: any(operation.entry.stage.name == "FLYING" for operation in made), 0.0
+            )
         if stage == "in_flight":
             await asyncio.sleep(0.5)
         elif stage == "backing_off":
-            await until(lambda: any(one.entry.stage.name == "PAUSED" for one in made))
+            await until(lambda: any(operation.entry.stage.name == "PAUSED" for operation in made))
         elif stage == "looked_up":
-            await until(lambda: any(one.entry.lookup for one in made))
+            await until(lambda: any(operation.entry.lookup for operation in made))
         waiters[victim].cancel()
         await asyncio.sleep(0)
         gate.opened.set()
-    others = [one for index, one in enumerate(made) if index != victim]
+    others = [operation for index, operation in enumerate(made) if index != victim]
     assert states(others) == ["done"] * 49
-    for mark, one in enumerate(made):
+    for mark, operation in enumerate(made):
         count = len(server.effects_of(mark))
-        assert count == (outcome_of(one).state == "done")
-        if outcome_of(one).state == "done":
+        assert count == (outcome_of(operation).state == "done")
+        if outcome_of(operation).state == "done":
             record = server.by_key("customer", f"k{mark}")
             assert record is not None
-            assert record["customer_id"] == one.outcome.value.id  # type: ignore[union-attr]
+            assert record["customer_id"] == operation.outcome.value.id  # type: ignore[union-attr]
     assert outcome_of(made[victim]).state == ("not_sent" if stage == "queued" else "done")
     assert waiters[victim].cancelled()
     assert bulk.report.done == 50 - (stage == "queued")
@@ -72,8 +74,8 @@ def test_a_withdrawn_target_fails_its_dependants_with_the_cause() -> None:
             waiter.cancel()
             await asyncio.sleep(0)
             assert states([parent, child, grandchild]) == ["not_sent"] * 3
-            for one in (child, grandchild):
-                error = outcome_of(one).error
+            for operation in (child, grandchild):
+                error = outcome_of(operation).error
                 assert isinstance(error, DependencyFailed)
                 assert isinstance(error.__cause__, NotSent)
                 assert "withdrawn" in str(error)

@@ -89,7 +89,7 @@ def test_a_second_close_breaks_off_and_both_report_the_same() -> None:
         second = await bulk.aclose()
         assert second == await first
         assert (second.unknown, second.not_sent) == (25, 15)
-        assert all(one.outcome for one in made)
+        assert all(operation.outcome for operation in made)
         assert elapsed() == 1.0
 
     run(main())
@@ -145,7 +145,7 @@ def test_producers_that_wait_are_sent_home_when_the_scope_closes() -> None:
         bulk = co.bulk()
         customer(bulk.customers, 0)
         late = [customer(co.customers, mark) for mark in (1, 2)]
-        tasks = [asyncio.create_task(bulk.submit(one)) for one in late]
+        tasks = [asyncio.create_task(bulk.submit(operation)) for operation in late]
         await asyncio.sleep(0)
         report = await bulk.aclose()
         for task in tasks:
@@ -185,7 +185,7 @@ def test_a_client_that_is_closed_under_the_scope_settles_everything() -> None:
         await asyncio.sleep(20.0)
         await limiter.aclose()
         await asyncio.sleep(1.0)
-        assert all(one.outcome for one in made)
+        assert all(operation.outcome for operation in made)
         report = await bulk.aclose()
         assert report.done + report.not_sent == 200
         assert report.not_sent > 0
@@ -243,9 +243,9 @@ def test_an_event_loop_that_ends_first_leaves_no_pending_future(after: float) ->
         task.cancel()
     loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     loop.close()
-    assert all(one.outcome is not None for one in made)
-    for mark, one in enumerate(made):
-        if outcome_of(one).state == "not_sent":
+    assert all(operation.outcome is not None for operation in made)
+    for mark, operation in enumerate(made):
+        if outcome_of(operation).state == "not_sent":
             assert server.effects_of(mark) == []
     gc.collect()
     assert loop.complaints == []

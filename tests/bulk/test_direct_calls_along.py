@@ -134,7 +134,7 @@ def test_a_refusal_is_raised_as_of_any_call() -> None:
             error = (await call).error
         assert isinstance(error, BadRequest)
         assert "k99" in error.operation
-        assert {outcome_of(one).state for one in others} == {"done"}
+        assert {outcome_of(operation).state for operation in others} == {"done"}
 
     run(main())
 
@@ -180,7 +180,7 @@ def test_a_cancelled_call_settles_and_disturbs_nobody(*, sent: bool) -> None:
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
             gate.opened.set()
-        assert {outcome_of(one).state for one in others} == {"done"}
+        assert {outcome_of(operation).state for operation in others} == {"done"}
         assert outcome_of(direct).state == ("unknown" if sent else "not_sent")
         assert isinstance(outcome_of(direct).error, NotSent) is not sent
         assert [effect.mark for effect in server.effects].count(99) == int(sent)

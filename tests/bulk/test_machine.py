@@ -61,7 +61,9 @@ class World:
         mark = len(self.operations)
         kind, which, key, where = step[0], step[1], step[2], step[3]
         older = [
-            one for one in self.operations if one.method == "POST" and one.path.count("/") == 1
+            operation
+            for operation in self.operations
+            if operation.method == "POST" and operation.path.count("/") == 1
         ]
         target = older[-1 - which % len(older)] if older and which >= 0 else None
         payload: dict[str, Any] = {"mark": mark}
@@ -276,11 +278,11 @@ def check(world: World, config: dict[str, Any]) -> None:
         if outcome.state in {"refused", "not_sent"}:
             assert count == 0, (operation, outcome)
         if outcome.state == "done" and _creates(operation):
-            made = [one for one in server.effects if one.mark == operation.tag]
+            made = [effect for effect in server.effects if effect.mark == operation.tag]
             assert made[0].id == outcome.value.id  # type: ignore[union-attr]
         if outcome.attempts == 0:
             assert outcome.state == "not_sent"
-    deleted = Counter(one.id for one in server.effects if one.verb == "DELETE")
+    deleted = Counter(effect.id for effect in server.effects if effect.verb == "DELETE")
     assert all(count == 1 for count in deleted.values())
     # No dependant before its target, and with the target's own value.
     where: dict[Any, int] = {}

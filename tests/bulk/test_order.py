@@ -172,15 +172,15 @@ def test_invariant_5_holds_under_random_faults(seed: int) -> None:
             lambda _: Trouble(source.choice(kinds), source.randint(0, 4)),
         )
         records = [server.seed("customer") for _ in range(5)]
-        order: dict[int, list[int]] = {one: [] for one in records}
+        order: dict[int, list[int]] = {record: [] for record in records}
         made = []
         async with client(server).bulk() as bulk:
             for mark in range(60):
-                one = source.choice(records)
-                order[one].append(mark)
-                made.append(bulk.customers.update(one, bill_city="x", extra={"mark": mark}))
-        for one in records:
-            done = [effect.mark for effect in server.effects if effect.id == one]
+                record = source.choice(records)
+                order[record].append(mark)
+                made.append(bulk.customers.update(record, bill_city="x", extra={"mark": mark}))
+        for record in records:
+            done = [effect.mark for effect in server.effects if effect.id == record]
             assert done == sorted(done)
         for operation in made:
             assert outcome_of(operation).state in {"done", "unknown"}

@@ -226,7 +226,9 @@ def test_the_evidence_tells_attempts_and_batch() -> None:
             gate.opened.set()
             await asyncio.gather(*made)
             lone = customer(bulk.customers, 3)
-        assert [(outcome_of(one).attempts, outcome_of(one).batch) for one in made] == [(2, 3)] * 2
+        assert [
+            (outcome_of(operation).attempts, outcome_of(operation).batch) for operation in made
+        ] == [(2, 3)] * 2
         assert (outcome_of(lone).attempts, outcome_of(lone).batch) == (1, 0)
 
     run(main())
@@ -282,7 +284,7 @@ def test_a_look_up_is_patient_with_a_server_that_fails() -> None:
         server = ServerModel(plan=plan)
         async with client(server).bulk() as bulk:
             made = [customer(bulk.customers, mark, external_key=f"{mark}") for mark in range(3)]
-        assert {outcome_of(one).state for one in made} == {"done"}
+        assert {outcome_of(operation).state for operation in made} == {"done"}
         assert len(server.effects) == 3
         assert len(server.sent) == 7
 

@@ -102,7 +102,7 @@ def test_independent_operations_fill_batches_in_order() -> None:
     bench = Bench()
     entries = [bench.add() for _ in range(60)]
     batches = bench.drain()
-    assert [len(one) for one in batches] == [25, 25, 10]
+    assert [len(batch) for batch in batches] == [25, 25, 10]
     assert [entry for batch in batches for entry in batch] == entries
 
 
@@ -148,11 +148,11 @@ def test_every_batch_is_sound_and_something_ready_always_leaves(data: st.DataObj
         entries.append(entry)
     for batch in bench.drain(source.randint(1, 5)):
         check_batch(batch, ops)
-        assert sum(one.size for one in batch) <= bench.waiting.max_bytes or len(batch) == 1
-        caps = [one.cap for one in batch if one.cap]
+        assert sum(entry.size for entry in batch) <= bench.waiting.max_bytes or len(batch) == 1
+        caps = [entry.cap for entry in batch if entry.cap]
         assert len(batch) <= min([25, *caps])
-        assert not any(one.suspect for one in batch[1:])
-        assert len(batch) == 1 or not any(one.alone for one in batch)
+        assert not any(entry.suspect for entry in batch[1:])
+        assert len(batch) == 1 or not any(entry.alone for entry in batch)
 
 
 def test_the_oldest_is_never_passed_over() -> None:
@@ -180,7 +180,7 @@ def test_lone_operations_and_batches_take_turns_by_age() -> None:
     bench = Bench(ops=2)
     for index in range(6):
         bench.add(path="/customer/1/_action/x" if index % 3 == 0 else "/customer")
-    assert [[one.seq for one in batch] for batch in bench.drain()] == [[0], [1, 2], [3], [4, 5]]
+    assert [[entry.seq for entry in batch] for batch in bench.drain()] == [[0], [1, 2], [3], [4, 5]]
 
 
 def test_what_goes_again_keeps_the_place_of_its_age() -> None:

@@ -220,7 +220,8 @@ def test_the_gate_counts_right_whatever_comes_in_one_tick(steps: list[tuple[str,
         assert gate.count == len(inside)
         assert gate.bytes == sum(inside)
         assert all(
-            one in {True, False} or isinstance(one, asyncio.CancelledError) for one in results
+            result in {True, False} or isinstance(result, asyncio.CancelledError)
+            for result in results
         )
 
     run(main())

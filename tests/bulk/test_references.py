@@ -47,7 +47,7 @@ def test_invariant_4_a_family_goes_together_with_its_target_in_front() -> None:
             "op0:$.response.id",
         ]
         assert states([parent, *children]) == ["done"] * 3
-        assert {one.payload["customer_id"] for one in server.effects[1:]} == {1}
+        assert {effect.payload["customer_id"] for effect in server.effects[1:]} == {1}
 
     run(main())
 
@@ -65,11 +65,11 @@ def test_invariant_4_a_failed_target_fails_its_dependants(references: Any, kind:
             paid = bulk.invoices.pay(child)
             gate.opened.set()
         assert outcome_of(parent).state == "refused"
-        for one in (child, paid):
-            error = outcome_of(one).error
+        for operation in (child, paid):
+            error = outcome_of(operation).error
             assert isinstance(error, DependencyFailed)
             assert error.__cause__ is outcome_of(parent).error
-            assert outcome_of(one).state in {"refused", "not_sent"}
+            assert outcome_of(operation).state in {"refused", "not_sent"}
         assert server.effects == []
 
     run(main())
@@ -86,7 +86,7 @@ def test_invariant_4_an_open_target_holds_its_dependants_until_it_is_settled(kin
             child = invoice(bulk.invoices, 2, parent.ref(), external_key="c")
             gate.opened.set()
         assert states([parent, child]) == ["done", "done"]
-        assert [one.mark for one in server.effects] == [1, 2]
+        assert [effect.mark for effect in server.effects] == [1, 2]
         record = server.by_key("invoice", "c")
         assert record is not None
         assert record["customer_id"] == outcome_of(parent).value.id
@@ -105,7 +105,7 @@ def test_a_child_refused_because_its_target_had_trouble_goes_again(kind: Any) ->
             child = invoice(bulk.invoices, 2, parent.ref())
             gate.opened.set()
         assert states([parent, child]) == ["done", "done"]
-        assert sorted(one.mark for one in server.effects) == [1, 2]
+        assert sorted(effect.mark for effect in server.effects) == [1, 2]
 
     run(main())
 
@@ -248,9 +248,9 @@ def test_references_to_settled_operations_are_put_in_at_once() -> None:
         async with co.bulk() as bulk:
             first = customer(bulk.customers, 3)
             await first
-            bills = [invoice(bulk.invoices, 10, one.ref()) for one in (direct, old, first)]
+            bills = [invoice(bulk.invoices, 10, parent.ref()) for parent in (direct, old, first)]
         assert states(bills) == ["done"] * 3
-        assert [one.payload["customer_id"] for one in server.effects[3:]] == [1, 2, 3]
+        assert [effect.payload["customer_id"] for effect in server.effects[3:]] == [1, 2, 3]
 
     run(main())
 
@@ -353,7 +353,7 @@ def test_a_family_larger_than_a_batch_is_split_and_every_child_finds_its_parent(
             made = [invoice(bulk.invoices, mark, parent.ref()) for mark in range(1, 61)]
             gate.opened.set()
         assert states(made) == ["done"] * 60
-        assert {one.payload["customer_id"] for one in server.effects[1:]} == {1}
+        assert {effect.payload["customer_id"] for effect in server.effects[1:]} == {1}
         assert len(server.sent) == 3
 
     run(main())
@@ -443,7 +443,7 @@ def test_a_keyed_child_of_a_parent_that_is_looked_up_is_adopted_too() -> None:
             grandchild = bulk.invoices.pay(child)
             gate.opened.set()
         assert states([parent, child, grandchild]) == ["done"] * 3
-        assert [one.verb for one in server.effects] == ["create", "create", "pay"]
+        assert [effect.verb for effect in server.effects] == ["create", "create", "pay"]
 
     run(main())
 

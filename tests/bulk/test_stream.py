@@ -35,7 +35,9 @@ def test_every_outcome_comes_once(ordered: bool) -> None:
         kinds: Any = ["ok", "ok", "429", "item_400", "lost_before", "502_after"]
         server = ServerModel(plan=lambda _: Trouble(dice.choice(kinds), 3, dice.random()))
         co = client(server)
-        tags = [one.operation.tag async for one in co.stream(source(co, 700), ordered=ordered)]
+        tags = [
+            outcome.operation.tag async for outcome in co.stream(source(co, 700), ordered=ordered)
+        ]
         assert sorted(tags) == list(range(700))
         assert (tags == list(range(700))) == ordered
 
@@ -117,14 +119,14 @@ def test_a_source_that_raises_is_told_after_the_outcomes_of_what_it_gave(
             raise ZeroDivisionError
 
         async def broken_async() -> AsyncIterator[Operation[Any]]:
-            for one in broken():
+            for operation in broken():
                 await asyncio.sleep(0.01)
-                yield one
+                yield operation
 
         seen = 0
         with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the loop is what raises
-            async for one in co.stream(broken_async() if asynchronous else broken()):
-                assert one.state == "done"
+            async for outcome in co.stream(broken_async() if asynchronous else broken()):
+                assert outcome.state == "done"
                 seen += 1
         assert seen == 30
 
@@ -140,17 +142,17 @@ def test_a_consumer_that_breaks_off_sends_nothing_more() -> None:
         given: list[Any] = []
 
         def endless() -> Iterator[Operation[Any]]:
-            for one in source(co, 10**9):
-                given.append(one)
-                yield one
+            for operation in source(co, 10**9):
+                given.append(operation)
+                yield operation
 
         async with aclosing(co.stream(endless(), window=200)) as outcomes:  # type: ignore[type-var]
             async for _ in outcomes:
                 break
         sent = sum(server.sizes)
         assert sent == len(server.effects)
-        assert all(one.outcome is not None for one in given)
-        assert sum(outcome_of(one).state == "done" for one in given) == sent
+        assert all(operation.outcome is not None for operation in given)
+        assert sum(outcome_of(operation).state == "done" for operation in given) == sent
 
     run(main())
 
@@ -167,8 +169,8 @@ def test_an_async_source_that_hangs_is_closed_when_the_consumer_breaks_off(where
         async def hanging() -> AsyncIterator[Operation[Any]]:
             nonlocal closed
             try:
-                for one in source(co, 5):
-                    yield one
+                for operation in source(co, 5):
+                    yield operation
                 if where == "waiting":
                     await asyncio.Event().wait()
                 while True:
@@ -193,9 +195,9 @@ def test_a_cancelled_consumer_leaves_nothing_behind() -> None:
         given: list[Any] = []
 
         def endless() -> Iterator[Operation[Any]]:
-            for one in source(co, 10**9):
-                given.append(one)
-                yield one
+            for operation in source(co, 10**9):
+                given.append(operation)
+                yield operation
 
         async def consume() -> None:
             async with aclosing(co.stream(endless(), window=100)) as outcomes:  # type: ignore[type-var]
@@ -209,7 +211,7 @@ def test_a_cancelled_consumer_leaves_nothing_behind() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert all(one.outcome is not None for one in given)
+        assert all(operation.outcome is not None for operation in given)
 
     run(main())
 
@@ -246,7 +248,7 @@ def test_an_operation_that_can_never_fit_is_an_outcome_of_its_own() -> None:
         co = client(ServerModel(), max_batch_bytes=300)
         some = [customer(co.customers, 1), co.customers.create(company="x" * 999)]
         some.append(customer(co.customers, 3))
-        ended = [one.state async for one in co.stream(some, ordered=True)]
+        ended = [outcome.state async for outcome in co.stream(some, ordered=True)]
         assert ended == ["done", "not_sent", "done"]
 
     run(main())
@@ -280,7 +282,7 @@ def test_references_work_across_the_window() -> None:
             yield from source(co, 100)
             yield co.invoices.create(customer_id=ref, line_items=[{"item_id": 1}])
 
-        last = [one async for one in co.stream(family(), ordered=True, window=10)][-1]
+        last = [outcome async for outcome in co.stream(family(), ordered=True, window=10)][-1]
         assert last.state == "done"
         assert server.effects[-1].payload["customer_id"] == server.effects[0].id
 
@@ -293,7 +295,7 @@ def test_an_empty_source_ends_at_once() -> None:
     async def main() -> None:
         server = ServerModel()
         nothing: list[Operation[Any]] = []
-        assert [one async for one in client(server).stream(nothing)] == []
+        assert [outcome async for outcome in client(server).stream(nothing)] == []
         assert server.sent == []
 
     run(main())
@@ -312,7 +314,7 @@ def test_a_client_closed_under_a_stream_ends_it() -> None:
             await limiter.aclose()
 
         closing = asyncio.create_task(close())
-        ended = [one.state async for one in co.stream(source(co, 500), window=50)]
+        ended = [outcome.state async for outcome in co.stream(source(co, 500), window=50)]
         await closing
         assert len(ended) == 500
         assert set(ended) == {"done", "not_sent"}
@@ -349,11 +351,11 @@ def test_a_mixed_stream_of_thousands_loses_and_doubles_nothing() -> None:
                 change = co.customers.update(
                     dice.choice(there), bill_city="x", extra={"mark": mark + 2}
                 )
-                for offset, one in enumerate((parent, child, change)):
-                    one.tag = mark + offset
-                    yield one
+                for offset, operation in enumerate((parent, child, change)):
+                    operation.tag = mark + offset
+                    yield operation
 
-        ended = {one.operation.tag: one.state async for one in co.stream(mixed())}
+        ended = {outcome.operation.tag: outcome.state async for outcome in co.stream(mixed())}
         keyed = {mark: state for mark, state in ended.items() if mark % 3 != 2}
         assert keyed == {mark: "done" for mark in range(6_000) if mark % 3 != 2}
         # A 500 is repeated a few times only, and says itself that it may have happened.

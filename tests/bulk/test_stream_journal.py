@@ -44,19 +44,19 @@ class Notes:
         return operation.tag in self.in_doubt
 
     async def sending(self, operations: Sequence[Operation[Any]]) -> None:
-        self.calls.append([one.tag for one in operations])
+        self.calls.append([operation.tag for operation in operations])
         number = len(self.calls)
         await asyncio.sleep(self.takes_s)
         if number == self.fail_at:
             raise OSError(28, "No space left on device")
-        self.sent.update(one.tag for one in operations)
+        self.sent.update(operation.tag for operation in operations)
 
     def settled(self, outcomes: Sequence[Outcome[Any]]) -> None:
-        self.told.append([one.operation.tag for one in outcomes])
-        for one in outcomes:
-            if one.operation.tag in self.ended:
-                self.faults.append(f"{one.operation.tag} was told twice")
-            self.ended[one.operation.tag] = one.state
+        self.told.append([outcome.operation.tag for outcome in outcomes])
+        for outcome in outcomes:
+            if outcome.operation.tag in self.ended:
+                self.faults.append(f"{outcome.operation.tag} was told twice")
+            self.ended[outcome.operation.tag] = outcome.state
 
 
 def source(co: ChargeOver, count: int, *, keyed: bool = True) -> Iterator[Operation[Any]]:
@@ -130,14 +130,14 @@ def test_a_journal_that_fails_stops_the_sending() -> None:
         server = ServerModel(delay=1.0)
         watched(server, notes)
         co = client(server)
-        outcomes = [one async for one in co.stream(source(co, 300), journal=notes)]
+        outcomes = [outcome async for outcome in co.stream(source(co, 300), journal=notes)]
         assert len(outcomes) == 300
-        states = {one.operation.tag: one.state for one in outcomes}
+        states = {outcome.operation.tag: outcome.state for outcome in outcomes}
         assert set(states.values()) == {"done", "not_sent"}
         done = {tag for tag, state in states.items() if state == "done"}
         assert done == {effect.mark for effect in server.effects} == notes.sent
-        unsent = [one.error for one in outcomes if one.state == "not_sent"]
-        assert all(isinstance(one, NotSent) for one in unsent)
+        unsent = [outcome.error for outcome in outcomes if outcome.state == "not_sent"]
+        assert all(isinstance(error, NotSent) for error in unsent)
         assert "the journal failed: [Errno 28] No space left on device" in str(unsent[0])
         assert notes.ended == states
 
@@ -156,7 +156,9 @@ def test_a_journal_that_cannot_be_told_stops_the_sending(
     async def main() -> None:
         server = ServerModel(delay=1.0)
         co = client(server, max_in_flight=1)
-        states = Counter([one.state async for one in co.stream(source(co, 300), journal=Deaf())])
+        states = Counter(
+            [outcome.state async for outcome in co.stream(source(co, 300), journal=Deaf())]
+        )
         assert states["done"] == len(server.effects) == 25
         assert states["not_sent"] == 275
 
@@ -204,13 +206,13 @@ def test_keyed_creates_of_an_earlier_process_are_looked_up_first() -> None:
         server.sent.clear()
         notes = Notes()
         notes.in_doubt = set(range(100))
-        outcomes = [one async for one in co.stream(source(co, 100), journal=notes)]
-        assert {one.state for one in outcomes} == {"done"}
+        outcomes = [outcome async for outcome in co.stream(source(co, 100), journal=notes)]
+        assert {outcome.state for outcome in outcomes} == {"done"}
         assert Counter(effect.mark for effect in server.effects) == Counter(range(100))
-        for one in outcomes:
-            record = server.by_key("customer", f"k{one.operation.tag}")
+        for outcome in outcomes:
+            record = server.by_key("customer", f"k{outcome.operation.tag}")
             assert record is not None
-            assert record["customer_id"] == one.value.id  # type: ignore[union-attr]
+            assert record["customer_id"] == outcome.value.id  # type: ignore[union-attr]
         assert len(server.sent) <= 8  # not one for each key
         verbs = Counter(item["request_method"] for sent in server.sent for item in sent.items)
         assert verbs == {"GET": 100, "POST": 50}
@@ -227,10 +229,12 @@ def test_creates_without_a_key_of_an_earlier_process_stay_unknown() -> None:
         co = client(server)
         notes = Notes()
         notes.in_doubt = {1}
-        outcomes = [one async for one in co.stream(source(co, 3, keyed=False), journal=notes)]
-        states = {one.operation.tag: one.state for one in outcomes}
+        outcomes = [
+            outcome async for outcome in co.stream(source(co, 3, keyed=False), journal=notes)
+        ]
+        states = {outcome.operation.tag: outcome.state for outcome in outcomes}
         assert states == {0: "done", 1: "unknown", 2: "done"} == notes.ended
-        error = next(one.error for one in outcomes if one.error)
+        error = next(outcome.error for outcome in outcomes if outcome.error)
         assert isinstance(error, OutcomeUnknown)
         assert "it has no key to look up" in error.message
 
@@ -247,8 +251,8 @@ def test_a_change_of_an_earlier_process_is_sent_again() -> None:
         change = co.customers.update(made.id, company="B")
         notes = Notes()
         notes.in_doubt = {None}
-        outcomes = [one async for one in co.stream([change], journal=notes)]
-        assert [one.state for one in outcomes] == ["done"]
+        outcomes = [outcome async for outcome in co.stream([change], journal=notes)]
+        assert [outcome.state for outcome in outcomes] == ["done"]
         assert co.stats.lookups == 0
 
     run(main())
@@ -276,8 +280,8 @@ def test_a_user_in_doubt_never_travels_with_its_target() -> None:
             invoice.tag = "invoice"
             yield invoice
 
-        outcomes = [one async for one in co.stream(family(), journal=notes)]
-        assert [one.state for one in outcomes] == ["done", "done"]
+        outcomes = [outcome async for outcome in co.stream(family(), journal=notes)]
+        assert [outcome.state for outcome in outcomes] == ["done", "done"]
         assert [item["request_method"] for sent in server.sent for item in sent.items] == [
             "POST",
             "GET",

@@ -58,9 +58,9 @@ def test_invariant_3_creates_without_a_key_are_sent_once_and_unknown(kind: Any) 
     assert states(made) == ["unknown"] * 25
     assert len(server.sent) == 1
     assert stats.unknown == 25
-    kinds = {type(outcome_of(one).error) for one in made}
+    kinds = {type(outcome_of(operation).error) for operation in made}
     assert (kinds == {ServerError}) == kind.startswith("500")
-    assert all(outcome_of(one).error.may_have_happened for one in made)
+    assert all(outcome_of(operation).error.may_have_happened for operation in made)
 
 
 @pytest.mark.parametrize("keyed", [True, False])
@@ -103,9 +103,9 @@ def test_one_poisonous_operation_does_not_fail_its_neighbours(poisonous: int, st
         return Trouble(status if poison else "ok")
 
     server, made, _ = _send_25(plan, keyed=False)
-    assert [one.tag for one in made] == [None] * 25
-    for mark, one in enumerate(made):
-        assert outcome_of(one).state == ("refused" if mark == poisonous else "done")
+    assert [operation.tag for operation in made] == [None] * 25
+    for mark, operation in enumerate(made):
+        assert outcome_of(operation).state == ("refused" if mark == poisonous else "done")
     assert isinstance(outcome_of(made[poisonous]).error, BadRequest)
     assert len(server.sent) <= 11
 
@@ -126,8 +126,8 @@ def test_an_operation_that_makes_the_server_cut_its_answers_is_found() -> None:
         gate = Gated()
         async with client(server, limiter=gate).bulk() as bulk:
             made = [
-                bulk.customers.update(one, bill_city="x", extra={"mark": mark})
-                for mark, one in enumerate(records)
+                bulk.customers.update(record, bill_city="x", extra={"mark": mark})
+                for mark, record in enumerate(records)
             ]
             gate.opened.set()
         assert states(made) == ["done"] * 25
@@ -202,8 +202,8 @@ def test_a_retry_budget_keeps_a_sick_server_from_being_hammered() -> None:
         policy = RetryPolicy(attempts=8, base_s=0.01, budget=3, cap_s=10.0, total_s=1000)
         gate = Gated()
         async with client(server, limiter=gate, retry=policy).bulk() as bulk:
-            for one in records:
-                bulk.customers.update(one, bill_city="x")
+            for record in records:
+                bulk.customers.update(record, bill_city="x")
             gate.opened.set()
         assert len(server.sent) == 8
         times = [sent.at for sent in server.sent]

@@ -98,4 +98,4 @@ async def test_every_invoice_arrives_with_its_total_at_its_customer(keys: str) -
         for row in rows("customers.csv"):
             found = await co.customers.get(created["customer", row["CustomerId"]])
             assert found.company == (row["Company"] or f"{row['FirstName']} {row['LastName']}")
-        assert sum(len(one["line_items"]) for one in held.values()) == 2240
+        assert sum(len(invoice["line_items"]) for invoice in held.values()) == 2240

@@ -52,7 +52,7 @@ async def test_plain_pages_need_a_request_each_and_hardly_any_more(
         ChargeOver(sandbox.url, sandbox.username, sandbox.password, limiter=NoLimit()) as co,
     ):
         summary = await ExportJob("customer", output, pages_per_request=1).run(co)
-    pages = [one.took for one in sandbox.log if f"limit={PAGE}" in one.query]
+    pages = [request.took for request in sandbox.log if f"limit={PAGE}" in request.query]
     tenth = len(pages) // 10 or 1
     ratio = statistics.median(pages[-tenth:]) / statistics.median(pages[:tenth])
     print(f"\n{RECORDS} records, {len(sandbox.log)} requests, {summary.seconds:.0f} s,"

@@ -130,7 +130,7 @@ class World:
     def settled(self) -> int:
         """Rows that the journal calls created."""
         try:
-            return sum(one.states.get("created", 0) for one in read_state(self.journal).loads)
+            return sum(load.states.get("created", 0) for load in read_state(self.journal).loads)
         except JournalError:  # there is none yet
             return 0
 
@@ -153,19 +153,23 @@ class World:
         store = sandbox.store
         held = {name: list(store.records(name)) for name in ("customer", "invoice")}
         await sandbox.stop()
-        assert sorted(one["external_key"] for one in held["customer"]) == sorted(self.customers)
-        assert sorted(one["external_key"] for one in held["invoice"]) == sorted(self.invoices)
-        ids = {one["external_key"]: one["customer_id"] for one in held["customer"]}
-        for one in held["customer"]:
-            assert one["company"] == self.customers[one["external_key"]]
-        for one in held["invoice"]:
-            assert one["customer_id"] == ids[self.invoices[one["external_key"]]]
-            assert one["memo"] == f"memo of {one['external_key']}"
-            assert one["total"] == 2
-        ids |= {one["external_key"]: one["invoice_id"] for one in held["invoice"]}
+        assert sorted(customer["external_key"] for customer in held["customer"]) == sorted(
+            self.customers
+        )
+        assert sorted(invoice["external_key"] for invoice in held["invoice"]) == sorted(
+            self.invoices
+        )
+        ids = {customer["external_key"]: customer["customer_id"] for customer in held["customer"]}
+        for customer in held["customer"]:
+            assert customer["company"] == self.customers[customer["external_key"]]
+        for invoice in held["invoice"]:
+            assert invoice["customer_id"] == ids[self.invoices[invoice["external_key"]]]
+            assert invoice["memo"] == f"memo of {invoice['external_key']}"
+            assert invoice["total"] == 2
+        ids |= {invoice["external_key"]: invoice["invoice_id"] for invoice in held["invoice"]}
         rows = list(read_rows(self.journal))
-        assert {one.key: one.id for one in rows} == ids
-        assert {one.state for one in rows} == {"created"}
+        assert {row.key: row.id for row in rows} == ids
+        assert {row.state for row in rows} == {"created"}
         results = (self.path / "results.csv").read_text("utf-8").splitlines()[1:]
         assert {row.split(",")[1]: int(row.split(",")[2]) for row in results} == ids
         assert not (self.path / "failures.jsonl").exists()

@@ -73,10 +73,10 @@ async def test_a_subscription_is_made_read_and_changed(co: ChargeOver, package: 
     assert listed.line_items is None
     (listed,) = await co.subscriptions.list(expand="line_items")
     assert listed.line_items == one.line_items
-    found = [each async for each in co.subscriptions.iterate(expand=["line_items"])]
+    found = [subscription async for subscription in co.subscriptions.iterate(expand=["line_items"])]
     assert found == [listed]
     assert await co.subscriptions.count(where=F.package_status_state == "a") == 1
-    notes = [each.revision_note for each in await co.subscriptions.revisions(package)]
+    notes = [revision.revision_note for revision in await co.subscriptions.revisions(package)]
     assert notes == ["Package updated", "Package created"]
 
 
@@ -110,7 +110,7 @@ async def test_an_action_does_what_it_says(
     args, fields, shown, expected = ACTIONS[name]
     assert await getattr(co.subscriptions, name)(package, *args, form=form, **fields) is True
     assert getattr(await co.subscriptions.get(package), shown) == expected
-    assert [each.object for each in sandbox.store.actions] == ["package"]
+    assert [action.object for action in sandbox.store.actions] == ["package"]
     if name != "invoice_now":  # a second time would be refused or doubled where it is not final
         async with co.bulk() as bulk:
             await getattr(bulk.subscriptions, name)(package, *args, form=form, **fields)
@@ -164,20 +164,20 @@ async def test_usage_is_stored_one_by_one_and_by_thousands(co: ChargeOver, packa
         {"customer": {"external_key": "acme"}, "line_item": {"item_external_key": "plan"}},
         {"customer.external_key": "acme", "line_item.item_external_key": "plan"},
     ]
-    assert (await co.usage.bulk([{**each, "usage_value": 1} for each in names])).id == 4
+    assert (await co.usage.bulk([{**name, "usage_value": 1} for name in names])).id == 4
     rows: list[Any] = [{"line_item_id": 554, "usage_value": 1} for _ in range(2500)]
-    outcomes = [each async for each in co.usage.upload(rows)]
-    assert sorted(len(each.rows) for each in outcomes) == [500, 1000, 1000]
-    assert all(each.error is None for each in outcomes)
-    listed = [each async for each in co.usage.iterate(where=F.line_item_id == 554)]
+    outcomes = [outcome async for outcome in co.usage.upload(rows)]
+    assert sorted(len(outcome.rows) for outcome in outcomes) == [500, 1000, 1000]
+    assert all(outcome.error is None for outcome in outcomes)
+    listed = [record async for record in co.usage.iterate(where=F.line_item_id == 554)]
     assert len(listed) == 2504
     (first,) = await co.usage.list(where=F.external_key == "u")
     assert (first.usage_value, first.from_) == (
         Decimal("1.5"),
         dt.datetime.fromisoformat("2026-02-01"),
     )
-    refused = [each async for each in co.usage.upload([rows[0], {**rows[0], "type": "?"}])]
-    assert [each.state for each in refused] == ["refused"]
+    refused = [outcome async for outcome in co.usage.upload([rows[0], {**rows[0], "type": "?"}])]
+    assert [outcome.state for outcome in refused] == ["refused"]
 
 
 async def test_quotes_and_notes(co: ChargeOver, package: int) -> None:
@@ -189,7 +189,7 @@ async def test_quotes_and_notes(co: ChargeOver, package: int) -> None:
     quote = await co.quotes.get(made.id)
     assert (quote.total, quote.memo, quote.quote_status_str) == (Decimal("2.5"), "m", "open-new")
     assert quote.line_items is not None
-    assert [each.item_name for each in quote.line_items] == ["Plan"]
+    assert [line.item_name for line in quote.line_items] == ["Plan"]
     (listed,) = await co.quotes.list(where=F.quote_status_state == "o")
     assert listed.line_items is None
     assert await co.quotes.count() == 1
@@ -203,7 +203,7 @@ async def test_quotes_and_notes(co: ChargeOver, package: int) -> None:
 async def test_lists_that_are_only_read(co: ChargeOver, sandbox: Sandbox) -> None:
     sandbox.store.seed("coupon", {"coupon_id": 1, "code": "SPRING"})
     sandbox.store.seed("_customfield", {"customfield_id": 1, "field": "custom_1"})
-    assert [each.code for each in await co.coupons.list()] == ["SPRING"]
-    assert [each.field for each in await co.customfields.list()] == ["custom_1"]
-    assert [each.name for each in await co.item_categories.list()] == ["Root"]
+    assert [coupon.code for coupon in await co.coupons.list()] == ["SPRING"]
+    assert [field.field for field in await co.customfields.list()] == ["custom_1"]
+    assert [category.name for category in await co.item_categories.list()] == ["Root"]
     assert await co.item_categories.count() == 1

@@ -74,7 +74,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
         return found
     if path.suffix == ".jsonl":
-        return [json.loads(one, parse_float=Decimal) for one in path.read_bytes().splitlines()]
+        return [json.loads(line, parse_float=Decimal) for line in path.read_bytes().splitlines()]
     with path.open(encoding="utf-8", newline="") as file:
         rows: list[dict[str, Any]] = list(csv.DictReader(file))
     for row in rows:
@@ -91,7 +91,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
 
         parquet.write_table(pa.Table.from_pylist(rows), path)
     elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(one, default=str) + "\n" for one in rows))
+        path.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
     else:
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
@@ -101,43 +101,45 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def reshape(folder: Path, form: str) -> None:
     """What the export nests and names by id, as rows of their own that are named by key."""
-    customers = {int(one["customer_id"]): one for one in read(folder / f"customer.{form}")}
-    items = {int(one["item_id"]): one for one in read(folder / f"item.{form}")}
+    customers = {
+        int(customer["customer_id"]): customer for customer in read(folder / f"customer.{form}")
+    }
+    items = {int(item["item_id"]): item for item in read(folder / f"item.{form}")}
     invoices = read(folder / f"invoice.{form}")
     kept = ("external_key", "bill_addr1", "bill_city", "bill_postcode", "bill_country")
     write(
         folder / f"items.{form}",
         [
             {
-                "external_key": one["external_key"],
-                "name": one["name"],
-                "base": one["tiersets"][0]["base"],
+                "external_key": item["external_key"],
+                "name": item["name"],
+                "base": item["tiersets"][0]["base"],
             }
-            for one in items.values()
+            for item in items.values()
         ],
     )
     write(
         folder / f"invoices.{form}",
         [
             {
-                **{name: one[name] for name in kept},
-                "customer": customers[int(one["customer_id"])]["external_key"],
-                "date": str(one["date"]),
+                **{name: invoice[name] for name in kept},
+                "customer": customers[int(invoice["customer_id"])]["external_key"],
+                "date": str(invoice["date"]),
             }
-            for one in invoices
+            for invoice in invoices
         ],
     )
     write(
         folder / f"lines.{form}",
         [
             {
-                "invoice": one["external_key"],
+                "invoice": invoice["external_key"],
                 "item": items[line["item_id"]]["external_key"],
                 "line_rate": line["line_rate"],
                 "line_quantity": line["line_quantity"],
             }
-            for one in invoices
-            for line in one["line_items"]
+            for invoice in invoices
+            for line in invoice["line_items"]
         ],
     )
 
@@ -145,25 +147,27 @@ def reshape(folder: Path, form: str) -> None:
 def contents(sandbox: Sandbox) -> dict[str, Any]:
     """What the records say, without what an account makes up: ids, tokens, links, times."""
     store = sandbox.store
-    names = {one["item_id"]: one["external_key"] for one in store.records("item")}
-    owners = {one["customer_id"]: one["external_key"] for one in store.records("customer")}
+    names = {item["item_id"]: item["external_key"] for item in store.records("item")}
+    owners = {
+        customer["customer_id"]: customer["external_key"] for customer in store.records("customer")
+    }
     found: dict[str, Any] = {}
     for name in ("customer", "item", "invoice"):
-        for one in store.records(name):
+        for record in store.records(name):
             plain = {
                 key: value
-                for key, value in one.items()
+                for key, value in record.items()
                 if not key.endswith(("_id", "token", "_datetime", "ipaddr", "username"))
                 and not key.startswith("url_")
                 and key not in {"tiersets", "line_items", "refnumber", "invoice_index"}
             }
-            plain["price"] = [tier["base"] for tier in one.get("tiersets", ())]
+            plain["price"] = [tier["base"] for tier in record.get("tiersets", ())]
             plain["lines"] = [
                 (names[line["item_id"]], line["line_rate"], line["line_quantity"])
-                for line in one.get("line_items", ())
+                for line in record.get("line_items", ())
             ]
-            plain["owner"] = owners.get(one.get("customer_id", 0)) if name == "invoice" else None
-            found[f"{name} {one['external_key']}"] = plain
+            plain["owner"] = owners.get(record.get("customer_id", 0)) if name == "invoice" else None
+            found[f"{name} {record['external_key']}"] = plain
     return found
 
 

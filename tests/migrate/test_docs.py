@@ -33,13 +33,15 @@ def first_cells(title: str) -> list[str]:
 
 def test_options_in_the_text_are_those_of_the_command() -> None:
     """None is missing, none is made up."""
-    told = {one.strip("`").split()[0] for one in first_cells("Options")}
-    assert told == {one.opts[0] for one in import_command.params if one.opts[0].startswith("--")}
+    told = {cell.strip("`").split()[0] for cell in first_cells("Options")}
+    assert told == {
+        option.opts[0] for option in import_command.params if option.opts[0].startswith("--")
+    }
 
 
 def test_exit_codes_in_the_text_are_those_of_the_commands() -> None:
     """And 2, which is click's."""
-    assert {int(one) for one in first_cells("Exit codes")} == {*map(int, Exit), 2}
+    assert {int(cell) for cell in first_cells("Exit codes")} == {*map(int, Exit), 2}
 
 
 def test_names_in_the_text_are_those_of_summary_and_failure() -> None:
@@ -110,7 +112,7 @@ KEYS = {
 
 def test_every_documented_key_is_tried_here() -> None:
     """And nothing else is."""
-    assert [one.strip("`") for one in first_cells("Keys of `[[load]]`")] == [*KEYS, "match"]
+    assert [cell.strip("`") for cell in first_cells("Keys of `[[load]]`")] == [*KEYS, "match"]
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -135,6 +137,6 @@ def test_documented_key_does_what_it_says(folder: Folder, key: str) -> None:
     load = plan.loads[0]
     (row,) = load.source.rows()
     assert isinstance(row, Row)
-    children = {one.field: [row] for one in load.children}
+    children = {child.field: [row] for child in load.children}
     record = Preparer(load)(row, children)
     assert (record.payload, record.problems) == ({**ONE_LINE, **case.wanted}, ())

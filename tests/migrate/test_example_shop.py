@@ -46,15 +46,15 @@ def test_script_makes_the_files_that_are_here(tmp_path: Path) -> None:
 def test_data_is_awkward_on_purpose() -> None:
     """Commas, quotes, newlines, other scripts, missing fields, odd keys, zero and fractions."""
     customers, lines = rows("customers.csv", ";"), rows("lines.csv")
-    text = "".join("".join(one.values()) for one in customers)
+    text = "".join("".join(customer.values()) for customer in customers)
     for piece in (",", '"', "\n", ";", "é", "ф", "東", "☕", "{", "=SUM"):
         assert piece in text
-    keys = "".join(one["Account"] for one in customers)
+    keys = "".join(customer["Account"] for customer in customers)
     assert all(odd in keys for odd in "/:,\\#?%&+ ")
-    assert any(not one["Email"] for one in customers)
-    assert any(one["Postcode"].startswith("0") for one in customers)
-    assert {"0", "1.5"} <= {one["Quantity"] for one in lines}
-    assert any(Decimal(one["Rate"]) == 0 for one in lines)
+    assert any(not customer["Email"] for customer in customers)
+    assert any(customer["Postcode"].startswith("0") for customer in customers)
+    assert {"0", "1.5"} <= {line["Quantity"] for line in lines}
+    assert any(Decimal(line["Rate"]) == 0 for line in lines)
     assert 900 <= len(lines) <= 1100
     assert (len(customers), len(items()), len(rows("invoices.csv"))) == (300, 60, 400)
 
@@ -72,11 +72,11 @@ async def test_every_customer_is_as_in_the_file(shop: Account) -> None:
     found = shop.records("customer")
     assert len(found) == 300
     for row in rows("customers.csv", ";"):
-        one = found[f"shop-{row['Account']}"]
+        record = found[f"shop-{row['Account']}"]
         name = f"{row['First']} {row['Last']}".strip()
-        assert one["company"] == (row["Firm"] or name)
-        assert one["superuser_first_name"] == row["First"]
-        assert (one["superuser_email"] or "") == row["Email"]
+        assert record["company"] == (row["Firm"] or name)
+        assert record["superuser_first_name"] == row["First"]
+        assert (record["superuser_email"] or "") == row["Email"]
         for field, column in (
             ("bill_addr1", "Street"),
             ("bill_city", "City"),
@@ -84,31 +84,31 @@ async def test_every_customer_is_as_in_the_file(shop: Account) -> None:
             ("bill_postcode", "Postcode"),
             ("bill_country", "Country"),
         ):
-            assert (one[field] or "") == row[column]
-        assert one["no_taxes"] == (row["TaxFree"] in {"yes", "1", "TRUE"})
-        single: Any = shop.sandbox.store.find("customer", int(str(one["customer_id"])))
-        assert sorted(single["tags"]) == sorted(one for one in (row["Tag1"], row["Tag2"]) if one)
-        assert one["custom_1"] == "{shop}"
+            assert (record[field] or "") == row[column]
+        assert record["no_taxes"] == (row["TaxFree"] in {"yes", "1", "TRUE"})
+        single: Any = shop.sandbox.store.find("customer", int(str(record["customer_id"])))
+        assert sorted(single["tags"]) == sorted(tag for tag in (row["Tag1"], row["Tag2"]) if tag)
+        assert record["custom_1"] == "{shop}"
 
 
 async def test_every_item_is_as_in_the_file(shop: Account) -> None:
     """Names, descriptions and prices, given as numbers or as text."""
     found: Any = shop.records("item")
     for row in items():
-        one = found[f"shop-item-{row['sku']}"]
-        assert one["name"] == row["name"]
-        assert one["enabled"] == row["sold"]
-        (tierset,) = one["tiersets"]
+        record = found[f"shop-item-{row['sku']}"]
+        assert record["name"] == row["name"]
+        assert record["enabled"] == row["sold"]
+        (tierset,) = record["tiersets"]
         assert Decimal(str(tierset["base"])) == Decimal(str(row["price"]))
         if row.get("text"):
-            assert one["description"] == row["text"]
+            assert record["description"] == row["text"]
 
 
 async def test_every_invoice_has_its_lines_total_and_owner(shop: Account) -> None:
     """To the cent, with fractional quantities and lines that cost nothing."""
     customers, found = shop.records("customer"), shop.records("invoice")
-    goods = {one["item_id"]: key for key, one in shop.records("item").items()}
-    text = {f"shop-item-{one['sku']}": one.get("text") or "" for one in items()}
+    goods = {record["item_id"]: key for key, record in shop.records("item").items()}
+    text = {f"shop-item-{item['sku']}": item.get("text") or "" for item in items()}
     lines: dict[str, list[tuple[str, Decimal, Decimal, str]]] = defaultdict(list)
     for row in rows("lines.csv"):
         key = f"shop-item-{row['Sku']}"
@@ -116,11 +116,11 @@ async def test_every_invoice_has_its_lines_total_and_owner(shop: Account) -> Non
         note = row["Note"] or text[key]
         lines[row["Invoice"]].append((key, Decimal(row["Rate"]), Decimal(row["Quantity"]), note))
     for row in rows("invoices.csv"):
-        one = found[f"shop-invoice-{row['Number']}"]
-        assert Decimal(str(one["total"])) == Decimal(row["Total"])
-        assert one["customer_id"] == customers[f"shop-{row['Account']}"]["customer_id"]
-        assert (one["date"], one["refnumber"]) == (row["Date"][:10], row["Number"])
-        single: Any = shop.sandbox.store.find("invoice", int(str(one["invoice_id"])))
+        record = found[f"shop-invoice-{row['Number']}"]
+        assert Decimal(str(record["total"])) == Decimal(row["Total"])
+        assert record["customer_id"] == customers[f"shop-{row['Account']}"]["customer_id"]
+        assert (record["date"], record["refnumber"]) == (row["Date"][:10], row["Number"])
+        single: Any = shop.sandbox.store.find("invoice", int(str(record["invoice_id"])))
         assert [
             (
                 goods[line["item_id"]],

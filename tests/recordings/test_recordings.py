@@ -149,16 +149,16 @@ async def test_a_recorded_answer_is_read_without_loss(recorded: Recorded):
     if isinstance(raw, dict):
         assert isinstance(value, (MODELS[recorded.object], Created))
     elif isinstance(raw, list):
-        assert all(isinstance(one, MODELS[recorded.object]) for one in value)
+        assert all(isinstance(record, MODELS[recorded.object]) for record in value)
 
 
 @needed
 def test_the_recordings_show_every_kind_of_call():
     """A derivation that fell through to one shape would show here."""
-    shapes = {(one.method, one.path.count("/"), bool(one.query)) for one in ALL}
+    shapes = {(recorded.method, recorded.path.count("/"), bool(recorded.query)) for recorded in ALL}
     assert {("GET", 4, False), ("GET", 3, True), ("POST", 3, False), ("PUT", 4, False)} <= shapes
     assert {("DELETE", 4, False), ("POST", 4, True)} <= shapes
-    assert {one.object for one in ALL} >= SHOWN
+    assert {recorded.object for recorded in ALL} >= SHOWN
     assert len(ALL) >= 80
 
 
@@ -209,7 +209,9 @@ def test_forms_may_differ():
     assert (value.package_id, value.memo) == (None, "")
     assert value.mod_datetime is not None
     assert value.mod_datetime.utcoffset() == dt.timedelta(hours=-5)
-    assert [differences(RAW, one) for one in read_many(b"[" + to_json(RAW) + b"]", Invoice)] == [[]]
+    assert [
+        differences(RAW, invoice) for invoice in read_many(b"[" + to_json(RAW) + b"]", Invoice)
+    ] == [[]]
 
 
 @pytest.mark.parametrize(
@@ -262,9 +264,13 @@ def test_the_list_of_packages_is_read_in_one_go(monkeypatch: pytest.MonkeyPatch)
         raise AssertionError("read record by record")
 
     monkeypatch.setattr(reading, "mend", impatient)
-    (listed,) = (one for one in ALL if one.name == "list_packages-0")
+    (listed,) = (recorded for recorded in ALL if recorded.name == "list_packages-0")
     found = read_many(to_json(listed.response), Subscription)
-    told = [one["next_invoice_datetime"] for one in listed.response]
+    told = [record["next_invoice_datetime"] for record in listed.response]
     assert "" in told
-    assert [one.next_invoice_datetime is None for one in found] == [not one for one in told]
-    assert {one.nickname for one in found} == {one["nickname"] for one in listed.response}
+    assert [subscription.next_invoice_datetime is None for subscription in found] == [
+        not moment for moment in told
+    ]
+    assert {subscription.nickname for subscription in found} == {
+        record["nickname"] for record in listed.response
+    }

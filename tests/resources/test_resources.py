@@ -184,7 +184,7 @@ CALLS: list[tuple[Any, str, Any, Repeat]] = [
     ),
     (
         lambda co: co.invoices.schedule_payments(
-            7, ({"amount": one, "date": "2026-01-31"} for one in ("1.10", 2))
+            7, ({"amount": amount, "date": "2026-01-31"} for amount in ("1.10", 2))
         ),
         "POST /invoice/7/_action/schedule",
         {
@@ -245,7 +245,9 @@ CALLS: list[tuple[Any, str, Any, Repeat]] = [
 ]
 
 
-@pytest.mark.parametrize(("call", "target", "body", "repeat"), CALLS, ids=[one[1] for one in CALLS])
+@pytest.mark.parametrize(
+    ("call", "target", "body", "repeat"), CALLS, ids=[call[1] for call in CALLS]
+)
 async def test_what_a_call_sends(call: Any, target: str, body: Any, repeat: Repeat):
     """One request, exactly this one."""
     world = World(envelope(200, None))
@@ -342,14 +344,15 @@ def test_a_call_that_cannot_be_right_is_refused(call: Any, words: str):
 
 
 def page(*ids: int) -> Any:
-    return envelope(200, [{"customer_id": one} for one in ids])
+    return envelope(200, [{"customer_id": number} for number in ids])
 
 
 async def test_iterate_goes_by_key_and_ends_with_a_page_that_is_empty():
     """Asking for what comes after the last one seen: no offset grows, nothing shifts."""
     world = World(page(1, 4), page(7, 9), page(12), page())
     seen = [
-        one.customer_id async for one in world.co.customers.iterate(where=F.company != "", page=2)
+        customer.customer_id
+        async for customer in world.co.customers.iterate(where=F.company != "", page=2)
     ]
     assert seen == [1, 4, 7, 9, 12]
     assert world.sent == [
@@ -363,7 +366,10 @@ async def test_iterate_goes_by_key_and_ends_with_a_page_that_is_empty():
 async def test_iterate_in_an_order_counts_offsets():
     """As the API pages without a key."""
     world = World(page(9, 4), page())
-    seen = [one.customer_id async for one in world.co.customers.iterate(order="-total", page=2)]
+    seen = [
+        customer.customer_id
+        async for customer in world.co.customers.iterate(order="-total", page=2)
+    ]
     assert seen == [9, 4]
     assert world.sent == [
         "GET /customer?order=total:DESC&limit=2&offset=0",
@@ -374,12 +380,12 @@ async def test_iterate_in_an_order_counts_offsets():
 async def test_iterate_asks_for_full_pages_and_no_more_than_it_needs():
     """500 records a request; a caller who stops sends nothing more."""
     world = World(page(*range(1, 501)))
-    async for one in world.co.customers.iterate():
-        if one.customer_id == 3:
+    async for customer in world.co.customers.iterate():
+        if customer.customer_id == 3:
             break
     assert world.sent == ["GET /customer?order=customer_id:ASC&limit=500"]
     world = World(page())
-    assert [one async for one in world.co.customers.iterate()] == []
+    assert [customer async for customer in world.co.customers.iterate()] == []
 
 
 async def test_iterate_never_goes_round_in_circles():

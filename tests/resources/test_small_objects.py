@@ -298,7 +298,7 @@ async def test_a_list_without_filter_is_paged_by_offset():
     """Neither a filter nor an order goes out."""
     page = [{"country_id": n} for n in (1, 2)]
     world = World(envelope(200, page), envelope(200, []))
-    found = [one.country_id async for one in world.co.countries.iterate(page=2)]
+    found = [country.country_id async for country in world.co.countries.iterate(page=2)]
     assert found == [1, 2]
     assert world.sent == ["GET /country?limit=2&offset=0", "GET /country?limit=2&offset=2"]
 
@@ -378,6 +378,6 @@ async def test_a_bulk_scope_knows_them_all():
     async with world.co.bulk() as bulk:
         terms = bulk.terms.list()
         note = bulk.notes.create(note="x", obj_type="customer", obj_id=5)
-    assert [one.terms_id for one in await terms] == [3]
+    assert [term.terms_id for term in await terms] == [3]
     assert (await note).id == 7
     assert world.sent == ["POST /_bulk"]

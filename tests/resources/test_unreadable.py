@@ -12,9 +12,9 @@ from support.scripted import World, envelope
 from chargeover_async import Customer, DecodeError, Record, UsageError
 from chargeover_async.resources import RESOURCES
 
-LISTS = [one for one in RESOURCES.values() if hasattr(one, "list")]
-ITERATED = [one for one in LISTS if hasattr(one, "iterate")]
-READ = [one for one in RESOURCES.values() if hasattr(one, "get")]
+LISTS = [resource for resource in RESOURCES.values() if hasattr(resource, "list")]
+ITERATED = [resource for resource in LISTS if hasattr(resource, "iterate")]
+READ = [resource for resource in RESOURCES.values() if hasattr(resource, "get")]
 BY_KEY = {"customer", "invoice", "item", "user", "package", "transaction", "quote"}
 
 
@@ -31,8 +31,12 @@ def bad(resource: Any, number: int) -> tuple[dict[str, Any], str]:
 
     A report is documented by its id alone: a number of it that no struct takes will do.
     """
-    fields = [one for one in msgspec.structs.fields(resource.model) if "None" in str(one.type)]
-    field = next((one.encode_name for one in fields if one.encode_name != resource.primary), "")
+    fields = [
+        field for field in msgspec.structs.fields(resource.model) if "None" in str(field.type)
+    ]
+    field = next(
+        (field.encode_name for field in fields if field.encode_name != resource.primary), ""
+    )
     if not field:
         return {resource.primary: {"id": number}}, resource.primary
     return {resource.primary: number, field: {"what": "is this"}}, field
@@ -56,8 +60,8 @@ async def test_list_gives_the_json_record_by_record(resource: Any):
     page = [good(resource, 5), bad(resource, 6)[0]]
     world = World(envelope(200, page))
     found = await getattr(world.co, resource.attribute).list(raw=True)
-    assert [type(one) for one in found] == [bytes, bytes]
-    assert [json.loads(one) for one in found] == page
+    assert [type(record) for record in found] == [bytes, bytes]
+    assert [json.loads(record) for record in found] == page
     with pytest.raises(UsageError, match="not both"):
         getattr(world.co, resource.attribute).list(raw=True, as_=resource.model)
     world = World(envelope(200, {"no": "list"}))
@@ -73,7 +77,7 @@ async def test_a_list_can_go_on_without_what_it_cannot_read(resource: Any):
     world = World(envelope(200, page), envelope(200, page))
     errors: list[DecodeError] = []
     found = await getattr(world.co, resource.attribute).list(on_unreadable=errors.append)
-    assert [getattr(one, primary(resource)) for one in found] == [5, 7]
+    assert [getattr(record, primary(resource)) for record in found] == [5, 7]
     (error,) = errors
     assert (error.object, error.id) == (resource.model.__name__, wrong[resource.primary])
     assert error.field.startswith(field)
@@ -86,7 +90,7 @@ async def test_a_list_can_go_on_without_what_it_cannot_read(resource: Any):
 
 def primary(resource: Any) -> str:
     fields = msgspec.structs.fields(resource.model)
-    return next(one.name for one in fields if one.encode_name == resource.primary)
+    return next(field.name for field in fields if field.encode_name == resource.primary)
 
 
 @pytest.mark.parametrize("resource", ITERATED, ids=name)
@@ -101,13 +105,15 @@ async def test_an_iteration_need_not_stop(resource: Any):
     errors: list[DecodeError] = []
     world = World(*[envelope(200, page) for page in pages])
     resource_of = getattr(world.co, resource.attribute)
-    found = [one async for one in resource_of.iterate(page=2, on_unreadable=errors.append)]
-    assert [getattr(one, primary(resource)) for one in found] == [5, 9]
+    found = [record async for record in resource_of.iterate(page=2, on_unreadable=errors.append)]
+    assert [getattr(record, primary(resource)) for record in found] == [5, 9]
     assert [error.id for error in errors] == [6, 7, 8]
     told = world.sent
     world = World(*[envelope(200, page) for page in pages])
-    raw = [one async for one in getattr(world.co, resource.attribute).iterate(page=2, raw=True)]
-    assert [json.loads(one) for one in raw] == [one for page in pages for one in page]
+    raw = [
+        record async for record in getattr(world.co, resource.attribute).iterate(page=2, raw=True)
+    ]
+    assert [json.loads(record) for record in raw] == [record for page in pages for record in page]
     assert world.sent == told
     if resource.object in BY_KEY:
         assert f"where={resource.primary}:GT:8" in told[2]
@@ -119,7 +125,7 @@ async def test_without_a_listener_an_iteration_stops_where_it_cannot_read():
     """Nothing is left out in silence."""
     world = World(envelope(200, [good(RESOURCES["customer"], 5), bad(RESOURCES["customer"], 6)[0]]))
     with pytest.raises(DecodeError) as caught:
-        [one async for one in world.co.customers.iterate()]
+        [customer async for customer in world.co.customers.iterate()]
     assert caught.value.id == 6
 
 
@@ -152,12 +158,12 @@ async def test_the_key_of_a_page_is_found_under_another_name():
     """A subclass may rename it; a struct without it cannot be paged by it."""
     page = [{"customer_id": 5}, {"customer_id": "6"}]
     world = World(envelope(200, page), envelope(200, []))
-    found = [one.number async for one in world.co.customers.iterate(page=2, as_=Named)]
+    found = [customer.number async for customer in world.co.customers.iterate(page=2, as_=Named)]
     assert found == [5, 6]
     assert "customer_id:GT:6" in world.sent[1]
     world = World(envelope(200, page))
     with pytest.raises(DecodeError, match="pass order="):
-        [one async for one in world.co.customers.iterate(page=2, as_=Other)]
+        [customer async for customer in world.co.customers.iterate(page=2, as_=Other)]
 
 
 @pytest.mark.parametrize("last", [{"company": "x"}, {"customer_id": "x"}, {"customer_id": True}, 5])
@@ -165,7 +171,7 @@ async def test_a_page_that_ends_in_no_key_is_not_paged_by_it(last: Any):
     """Raw JSON is not believed more than a struct is."""
     world = World(envelope(200, [{"customer_id": 1}, last]))
     with pytest.raises(DecodeError, match="does not page"):
-        [one async for one in world.co.customers.iterate(page=2, raw=True)]
+        [customer async for customer in world.co.customers.iterate(page=2, raw=True)]
 
 
 async def test_a_stream_goes_on_behind_an_answer_that_cannot_be_read():

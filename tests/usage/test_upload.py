@@ -44,11 +44,11 @@ def records(number: int) -> Iterator[Any]:
 
 
 async def collect(outcomes: AsyncIterator[UploadOutcome]) -> list[UploadOutcome]:
-    return [one async for one in outcomes]
+    return [outcome async for outcome in outcomes]
 
 
 def rows_of(outcomes: list[UploadOutcome]) -> list[int]:
-    return sorted(row for one in outcomes for row in one.rows)
+    return sorted(row for outcome in outcomes for row in outcome.rows)
 
 
 # -- calls ---------------------------------------------------------------------------------------
@@ -61,9 +61,9 @@ async def test_an_upload_goes_in_calls_of_a_thousand():
     assert world.sent == ["POST /usage/_action/bulk"] * 3
     assert [len(world.script.body(n)) for n in range(3)] == [1000, 1000, 500]
     assert rows_of(outcomes) == list(range(2_500))
-    assert all(one.records[0]["line_item_id"] == one.rows[0] + 1 for one in outcomes)
-    assert {one.unwrap().id for one in outcomes} == {1, 2, 3}
-    assert {one.state for one in outcomes} == {"done"}
+    assert all(outcome.records[0]["line_item_id"] == outcome.rows[0] + 1 for outcome in outcomes)
+    assert {outcome.unwrap().id for outcome in outcomes} == {1, 2, 3}
+    assert {outcome.state for outcome in outcomes} == {"done"}
     world.check()
 
 
@@ -80,8 +80,8 @@ async def test_an_async_iterable_is_taken():
 
     async def source() -> AsyncIterator[Any]:
         try:
-            for one in records(3):
-                yield one
+            for record in records(3):
+                yield record
         finally:
             closed.append(True)
 
@@ -96,9 +96,9 @@ async def test_a_source_is_taken_lazily():
 
     def source() -> Iterator[Any]:
         nonlocal taken
-        for one in records(1_000):
+        for record in records(1_000):
             taken += 1
-            yield one
+            yield record
 
     gate = Gate(created())
     world = World(gate, gate, *[created() for _ in range(98)])
@@ -146,7 +146,7 @@ async def test_a_lost_answer_is_never_sent_again():
     """Its rows may be stored; the other calls go on."""
     world = World(created(1), lost(), created(3))
     outcomes = await collect(world.co.usage.upload(records(6), rows_per_call=2, concurrency=1))
-    assert [one.state for one in outcomes] == ["done", "unknown", "done"]
+    assert [outcome.state for outcome in outcomes] == ["done", "unknown", "done"]
     assert outcomes[1].rows == (2, 3)
     assert outcomes[1].may_have_happened
     with pytest.raises(OutcomeUnknown):
@@ -260,8 +260,8 @@ async def test_an_error_of_the_source_comes_after_the_outcomes():
     seen: list[UploadOutcome] = []
 
     async def keep() -> None:
-        async for one in world.co.usage.upload(source(), rows_per_call=2):
-            seen.append(one)  # noqa: PERF401 - kept although the loop raises
+        async for outcome in world.co.usage.upload(source(), rows_per_call=2):
+            seen.append(outcome)  # noqa: PERF401 - kept although the loop raises
 
     with pytest.raises(RuntimeError, match="ends here"):
         await keep()
@@ -302,7 +302,7 @@ async def test_a_closed_client_says_so_for_every_row():
     world.limiter.acquire = closed  # type: ignore[method-assign]
     outcomes = await collect(world.co.usage.upload(records(4), rows_per_call=2))
     assert rows_of(outcomes) == [0, 1, 2, 3]
-    assert {one.state for one in outcomes} == {"not_sent"}
+    assert {outcome.state for outcome in outcomes} == {"not_sent"}
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ async def test_usage_is_paged_by_offset():
     """Its page does not filter by the primary key."""
     page = [{"usage_history_id": n, "line_item_id": "5", "from": "2026-01-01"} for n in (1, 2)]
     world = World(envelope(200, page), envelope(200, page[:1]))
-    found = [one async for one in world.co.usage.iterate(where=F.line_item_id == 5, page=2)]
+    found = [record async for record in world.co.usage.iterate(where=F.line_item_id == 5, page=2)]
     assert world.sent == [
         f"GET /usage?where=line_item_id:EQUALS:5&order=usage_history_id:ASC&limit=2&offset={n}"
         for n in (0, 2)

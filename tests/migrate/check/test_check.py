@@ -107,7 +107,7 @@ def test_all_problems_are_told_at_once(folder: Folder) -> None:
     rows = "Id,Customer,Date\n,1,soon\n8,2,later\n"
     with pytest.raises(BadInput) as caught:
         folder.check(BOTH, **{**GOOD, "invoices_csv": rows, "lines_csv": "Invoice,Rate\n8,x\n"})
-    assert [(one.row, one.field) for one in caught.value.problems] == [
+    assert [(problem.row, problem.field) for problem in caught.value.problems] == [
         (2, "external_key"),
         (2, "date"),
         (3, "date"),
@@ -242,11 +242,11 @@ def test_keys_that_nobody_can_tell_apart_are_warned_of(
 ) -> None:
     """Whichever comes first, in one file or in two; both rows are named, and the signs shown."""
     load = CUSTOMERS.replace("c-{Id}", "{Id}")
-    for one, other in ((first, second), (second, first)):
+    for key, other in ((first, second), (second, first)):
         text = load + (load.replace("customers.csv", "more.csv") if apart else "")
         plan = folder.plan(
             text,
-            customers_csv=f"Id,Name\n{one},A\n" + ("" if apart else f"{other},B\n"),
+            customers_csv=f"Id,Name\n{key},A\n" + ("" if apart else f"{other},B\n"),
             more_csv=f"Id,Name\n{other},B\n",
         )
         checked = check(plan)
@@ -254,7 +254,7 @@ def test_keys_that_nobody_can_tell_apart_are_warned_of(
         checked.close()
         assert str(warning) == (
             f"{'more.csv row 2' if apart else 'customers.csv row 3'}, field external_key: "
-            f"the key {other!a} looks like {one!a} of customers.csv row 2: two records "
+            f"the key {other!a} looks like {key!a} of customers.csv row 2: two records "
             "are made of them"
         )
 

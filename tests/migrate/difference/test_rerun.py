@@ -94,7 +94,7 @@ async def test_only_what_is_new_or_differs_is_sent(folder: Folder, account: Acco
     for item in found:
         if item["request_method"] == "PUT":
             assert set(item["payload"]) == {"company"}
-    assert {key: one["company"] for key, one in account.records("customer").items()} == {
+    assert {key: record["company"] for key, record in account.records("customer").items()} == {
         f"c-{n}": name for n, name in names.items()
     }
     assert len(results.read_text("utf-8").splitlines()) == 3_016
@@ -141,7 +141,7 @@ async def test_invoices_are_compared_by_owner_and_lines(folder: Folder, account:
     summary = await account.load(plan, continue_on_existing=True)
     assert (summary.existing, summary.failed) == (78, 2)
     lines = account.failures.read_text("utf-8").splitlines()
-    failures = {one["key"]: one for one in map(json.loads, lines)}
+    failures = {failure["key"]: failure for failure in map(json.loads, lines)}
     assert "holds other values: line_items is" in failures["i-3"]["message"]
     assert "holds other values: customer_external_key is" in failures["i-5"]["message"]
     before = len(account.sandbox.log)
@@ -169,7 +169,7 @@ async def test_a_record_that_went_is_created_and_one_that_came_is_compared(
         monkeypatch.setattr("chargeover_async.migrate.job.job.read_stage", meddle)
         summary = await account.load(plan, update=True)
         assert (summary.updated, summary.created, summary.failed) == (100, 1, 0)
-        assert {key: one["company"] for key, one in account.records("customer").items()} == {
+        assert {key: record["company"] for key, record in account.records("customer").items()} == {
             f"c-{n}": name for n, name in renamed.items()
         }
 
@@ -232,7 +232,9 @@ async def test_lost_answers_and_429_change_nothing_but_the_requests(
         faults.set_rates({})
         assert (summary.failed, summary.unknown, summary.not_reached) == (0, 0, 0)
         assert (summary.updated, summary.existing) == (667, 1_333)
-        assert {one["company"] for one in account.records("customer").values()} == {*names.values()}
+        assert {record["company"] for record in account.records("customer").values()} == {
+            *names.values()
+        }
 
 
 async def test_a_list_that_cannot_be_read_is_done_without(

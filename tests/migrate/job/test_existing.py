@@ -58,7 +58,7 @@ async def test_update_creates_or_changes(
     path = account.journal if journal else None
     summary = await account.load(plan, update=True, journal=path)
     assert (summary.created, summary.updated, summary.existing, summary.failed) == (4, 1, 1, 0)
-    assert {key: one["company"] for key, one in account.records("customer").items()} == {
+    assert {key: record["company"] for key, record in account.records("customer").items()} == {
         "c-1": "same",
         "c-2": "other",
         "c-3": "new",
@@ -143,7 +143,7 @@ async def test_results_without_a_journal(folder: Folder, account: Account) -> No
         "object,external_key,id,state,file,row",
         f"customer,c-1,{identity},created,customers.csv,2",
     ]
-    assert [one.name for one in folder.path.glob("results*")] == ["results.csv"]
+    assert [path.name for path in folder.path.glob("results*")] == ["results.csv"]
     before = len(account.sandbox.log)
     with pytest.raises(UsageError, match="move it away or name another results file"):
         await account.load(plan, results=results)
@@ -153,7 +153,7 @@ async def test_results_without_a_journal(folder: Folder, account: Account) -> No
 def test_preview_is_what_will_be_sent(folder: Folder) -> None:
     """The first good rows of each file, with their lines."""
     shown = ImportJob(folder.plan(BOTH, **FILES)).preview(1)
-    assert [(one.file, one.row, one.object) for one in shown] == [
+    assert [(record.file, record.row, record.object) for record in shown] == [
         ("customers.csv", 2, "customer"),
         ("invoices.csv", 2, "invoice"),
     ]

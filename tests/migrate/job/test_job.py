@@ -68,7 +68,7 @@ async def test_everything_is_imported(folder: Folder, account: Account) -> None:
     assert customers["c-1"]["company"] == "Zoë"
     assert invoices["i-7"]["customer_id"] == customers["c-1"]["customer_id"]
     assert invoices["i-7"]["total"] == 2.5
-    assert [one.created for one in summary.loads] == [2, 2]
+    assert [load.created for load in summary.loads] == [2, 2]
 
 
 async def test_refused_row_is_written_down_and_the_others_go_on(
@@ -198,7 +198,7 @@ def test_entry_that_cannot_be_imported_is_told_once(
     path = folder.write("again.jsonl", good + entry + "\n")
     with pytest.raises(BadInput, match=message) as caught:
         ImportJob(read_plan(path)).check()
-    assert [one.row for one in caught.value.problems] == [2]
+    assert [problem.row for problem in caught.value.problems] == [2]
 
 
 async def test_bad_rows_are_skipped_when_asked(folder: Folder, account: Account) -> None:
@@ -211,7 +211,9 @@ async def test_bad_rows_are_skipped_when_asked(folder: Folder, account: Account)
     summary = await account.load(folder.plan(BOTH, **rows), skip_bad_rows=True)
     assert (summary.operations, summary.created, summary.failed) == (9, 3, 6)
     assert adds_up(summary)
-    assert {(one["file"], one["row"], one["object"]) for one in failures(account)} == {
+    assert {
+        (failure["file"], failure["row"], failure["object"]) for failure in failures(account)
+    } == {
         ("customers.csv", 3, "customer"),
         ("customers.csv", 5, "customer"),
         ("customers.csv", 6, "customer"),
@@ -254,7 +256,7 @@ async def test_lost_answer_of_a_row_without_a_key_is_unknown(
     account.sandbox.faults.script([None, "lost"])
     summary = await account.load(folder.plan(NO_KEYS, a_csv="Name\nA\nB\n"))
     assert (summary.created, summary.failed, summary.unknown) == (0, 0, 2)
-    assert {one["state"] for one in failures(account)} == {"unknown"}
+    assert {failure["state"] for failure in failures(account)} == {"unknown"}
     assert account.sandbox.store.count("customer") == 2
 
 
@@ -358,7 +360,7 @@ async def test_observer_sees_every_row(folder: Folder, account: Account) -> None
     seen: list[Progress] = []
     job = ImportJob(folder.plan(CUSTOMERS, customers_csv=many(60)), failures=account.failures)
     await job.run(account.co, observe=seen.append)
-    assert [one.settled for one in seen] == list(range(1, 61))
+    assert [progress.settled for progress in seen] == list(range(1, 61))
     assert seen[-1].requests == 4
 
 

@@ -95,7 +95,7 @@ def test_resolved_row_is_settled_for_good(tmp_path: Path) -> None:
         journal.resolve(0, 5, 77)
         journal.resolve(0, 4, None)
     assert list(read_rows(path, ["unknown", "sent"])) == []
-    rows = {one.row: one for one in read_rows(path)}
+    rows = {row.row: row for row in read_rows(path)}
     assert (rows[5].state, rows[5].id, rows[5].data) == ("created", 77, None)
     assert rows[5].message == "settled by the operator"
     assert rows[4].state == "open"

@@ -67,7 +67,7 @@ def agrees(account: Account) -> None:
     rows = list(read_rows(account.journal, ("created", "existing", "updated")))
     for name in ("customer", "invoice"):
         held = {r["external_key"]: r[f"{name}_id"] for r in account.sandbox.store.records(name)}
-        assert {one.key: one.id for one in rows if one.object == name} == held
+        assert {row.key: row.id for row in rows if row.object == name} == held
 
 
 async def test_import_with_a_journal_is_known_row_by_row(folder: Folder, account: Account) -> None:
@@ -76,16 +76,16 @@ async def test_import_with_a_journal_is_known_row_by_row(folder: Folder, account
     assert (summary.operations, summary.created, summary.requests) == (4, 4, 3)
     agrees(account)
     rows = list(read_rows(account.journal))
-    assert [(one.object, one.file, one.row, one.key) for one in rows] == [
+    assert [(row.object, row.file, row.row, row.key) for row in rows] == [
         ("customer", "customers.csv", 2, "c-1"),
         ("customer", "customers.csv", 3, "c-2"),
         ("invoice", "invoices.csv", 2, "i-7"),
         ("invoice", "invoices.csv", 3, "i-8"),
     ]
-    assert all(one.sends == 1 and one.sent_at and one.settled_at for one in rows)
+    assert all(row.sends == 1 and row.sent_at and row.settled_at for row in rows)
     state = read_state(account.journal)
     assert state.account == account.co.url
-    assert [one.states for one in state.loads[:2]] == [{"created": 2}, {"created": 2}]
+    assert [load.states for load in state.loads[:2]] == [{"created": 2}, {"created": 2}]
     assert state.running == ""
 
 
@@ -194,7 +194,7 @@ async def test_failures_are_written_once_over_all_runs(folder: Folder, account: 
     summary = await load(account, plan)
     assert (summary.created, summary.failed) == (298, 2)
     lines = [json.loads(line) for line in account.failures.read_text("utf-8").splitlines()]
-    assert sorted(one["key"] for one in lines) == ["c-250", "c-3"]
+    assert sorted(failure["key"] for failure in lines) == ["c-250", "c-3"]
     assert summary.failures == str(account.failures)
 
 
@@ -401,7 +401,7 @@ async def test_full_disk_stops_the_import_safely(
     assert 0 < summary.not_reached < count
     assert adds_up(summary)
     assert summary.failed == 0
-    noted = {one.key for one in read_rows(account.journal)}
+    noted = {row.key for row in read_rows(account.journal)}
     assert set(account.records("customer")) <= noted
     monkeypatch.undo()
     summary = await load(account, plan)

@@ -50,7 +50,7 @@ def test_mistakes_are_found_before_anything_is_sent() -> None:
     rows: list[Any] = [{"company": "A"}, {"compny": "B"}, "C"]
     with pytest.raises(BadInput) as caught:
         ImportJob(rows_plan({"customer": rows})).check()
-    assert [one.row for one in caught.value.problems] == [2, 3]
+    assert [problem.row for problem in caught.value.problems] == [2, 3]
     assert 'did you mean "company"' in str(caught.value)
 
 

@@ -61,7 +61,9 @@ def test_every_form_of_a_value(folder: Folder) -> None:
         memo = ""
         """
     )
-    item, customer, invoice = ({one.name: one.value for one in load.fields} for load in plan.loads)
+    item, customer, invoice = (
+        {field.name: field.value for field in load.fields} for load in plan.loads
+    )
     assert isinstance(item["name"], Choice)
     assert len(item["name"].templates) == 3
     assert item["type"] == Constant("service")

@@ -80,7 +80,7 @@ def test_key_with_an_empty_part_is_a_problem(folder: Folder) -> None:
         '[load.fields]\nexternal_key = "{Region}-{Id}"\n'
     ).loads[0]
     record = Preparer(load)(Row(9, {"Region": "", "Id": "5"}))
-    assert [str(one) for one in record.problems] == [
+    assert [str(problem) for problem in record.problems] == [
         (
             'a.csv row 9, column "Region, Id", field external_key: '
             'the key "{Region}-{Id}" has an empty part'
@@ -121,7 +121,7 @@ def test_invoice_without_lines_has_no_list(folder: Folder) -> None:
 def test_data_of_a_failure_is_taken_as_it_is(folder: Folder) -> None:
     """Names are fields, values may be JSON or text, and null and "" stay what they are."""
     load = next(
-        one for one in failures_plan(folder.path / "f.jsonl").loads if one.object == "invoice"
+        load for load in failures_plan(folder.path / "f.jsonl").loads if load.object == "invoice"
     )
     cells = {
         "external_key": "i-1",
@@ -148,9 +148,9 @@ def test_mended_data_is_checked_like_any_other(
 ) -> None:
     """A mistake made while mending is found before anything is sent."""
     load = next(
-        one for one in failures_plan(folder.path / "f.jsonl").loads if one.object == "customer"
+        load for load in failures_plan(folder.path / "f.jsonl").loads if load.object == "customer"
     )
-    assert [one.message for one in Preparer(load)(Row(1, cells)).problems] == [message]
+    assert [problem.message for problem in Preparer(load)(Row(1, cells)).problems] == [message]
 
 
 def test_a_line_of_a_subscription_is_not_taken_for_an_item() -> None:

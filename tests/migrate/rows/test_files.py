@@ -45,7 +45,7 @@ def test_a_compressed_file_reads_like_the_plain_one(folder: Folder, ending: str)
     path.write_bytes(squeeze(head, ending) + squeeze(tail, ending))
     source = FORMATS["csv"](Held(path), encoding="cp1252")
     assert source.columns() == ("Id", "Name")
-    assert [one.cells for one in source.rows() if isinstance(one, Row)] == [
+    assert [row.cells for row in source.rows() if isinstance(row, Row)] == [
         {"Id": "1", "Name": "Müller"},
         {"Id": "2", "Name": "Zoë"},
     ]
@@ -89,7 +89,7 @@ def test_parquet_rows_are_what_json_would_have(folder: Folder) -> None:
     )
     assert isinstance(found[1], Row)
     assert (str(found[1].cells["Price"]), found[1].cells["Rate"]) == ("100", None)
-    assert [one.line for one in found] == [1, 2, 3]
+    assert [row.line for row in found] == [1, 2, 3]
     assert isinstance(found[2], Row)
     assert found[2].cells["Rate"] == Decimal(1000)
 

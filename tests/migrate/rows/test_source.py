@@ -54,12 +54,12 @@ def test_unusual_line_separators_inside_json_text_do_not_split_it(folder: Folder
 def test_bad_rows_come_out_and_reading_goes_on(folder: Folder) -> None:
     """A row with too few cells, or a line that is no JSON object, spoils only itself."""
     csv = rows(folder.write("a.csv", "A,B\n1\n1,2,3\n4,5\n"))
-    assert [type(one) for one in csv] == [BadRow, BadRow, Row]
+    assert [type(row) for row in csv] == [BadRow, BadRow, Row]
     assert csv[0] == BadRow(2, "the row has 1 cells, the header has 2", ["1"])
     found = rows(
         folder.write("a.jsonl", '{"a": 1\n[1]\n"x"\ntrue\nnull\n3\n{"a": NaN}\n{"a": 2}\n')
     )
-    messages = [one.message for one in found if isinstance(one, BadRow)]
+    messages = [row.message for row in found if isinstance(row, BadRow)]
     assert [m.split(":")[0] for m in messages] == [
         "not a JSON value",
         "not a JSON object but a list",
