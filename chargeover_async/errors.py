@@ -19,7 +19,7 @@
       BulkError
         DependencyFailed      unsent: what this operation refers to was not done
         NotSent               never sent: the engine was closed, or the operation withdrawn
-      WebhookError            a payload that cannot be believed
+      WebhookError            a payload that fails verification
       JournalError            a job's journal cannot be used
 
 Every error of an operation says in ``may_have_happened`` whether the server may hold its effect.
@@ -203,6 +203,8 @@ class BulkError(ChargeOverError):
 
 class DependencyFailed(BulkError):
     """What this operation refers to was not done, so this one was not sent, or was refused.
+
+    Or it was done, and its answer does not hold what is referred to in a form that can be read.
 
     ``__cause__`` is the error of the operation it refers to.
     """

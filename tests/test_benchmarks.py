@@ -42,6 +42,15 @@ def test_engine(capsys: pytest.CaptureFixture[str]) -> None:
         assert figures["handles_over_by_hand"] > 0
 
 
+def test_rerun(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each case ends as the files say, and says what it took."""
+    result = result_of("rerun", capsys, "--rows", "100")
+    assert result["cases"].keys() == {"unchanged", "some_changed", "all_changed", "few_of_many"}
+    for figures in result["cases"].values():
+        assert 0 < figures["requests"] <= 40
+    assert result["cases"]["some_changed"]["without_reading"] > 0
+
+
 def test_decode(capsys: pytest.CaptureFixture[str]) -> None:
     """Both pages are full, and everyone read them."""
     result = result_of("decode", capsys, "--records", "500", "--rounds", "1")

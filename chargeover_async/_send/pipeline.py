@@ -114,7 +114,7 @@ class Pipeline:
             fault = Fault.LOST
             answer = NoAnswer(fault, describe(error), error)
         finally:
-            _tell_limiter(permit.unused if fault is Fault.NEVER_LEFT else permit.done)
+            tell_limiter(permit.unused if fault is Fault.NEVER_LEFT else permit.done)
         if fault is None and 200 <= status < 300:
             self.budget.earn()
         if fault is not Fault.NEVER_LEFT:
@@ -138,7 +138,7 @@ class Pipeline:
         """A 429 came in: everybody pauses."""
         wait = retry_after(answer)
         self.stats.rate_limited += 1
-        _tell_limiter(lambda: self.limiter.throttled(wait, permit=permit))
+        tell_limiter(lambda: self.limiter.throttled(wait, permit=permit))
         notify(self.observer, Throttled(retry_after_s=wait))
 
     def plan_retry(self, label: str, step: Next, result: Result, life: Life) -> float:
@@ -193,7 +193,7 @@ class Pipeline:
             )
 
 
-def _tell_limiter(call: Callable[[], object]) -> None:
+def tell_limiter(call: Callable[[], object]) -> None:
     """Tell a limiter that somebody passed in, whose faults stay its own."""
     try:
         call()

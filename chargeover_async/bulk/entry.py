@@ -1,4 +1,4 @@
-"""An operation in an engine, with the engine's own notes."""
+"""An operation in an engine, with the engine's own notes, and the request that several are in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from chargeover_async._refs import PayloadPath, Ref, with_values
 from chargeover_async._send.life import Life
 from chargeover_async.errors import ChargeOverError
+from chargeover_async.limits import Permit
 from chargeover_async.operation import Operation
 
 
@@ -88,6 +89,18 @@ class Entry(Life):
         return [(path, ref) for path, ref in refs if not ref.target.done] if refs else []
 
 
+class Flight:
+    """One request with its batch."""
+
+    __slots__ = ("batch", "number", "permit", "started")
+
+    def __init__(self, batch: list[Entry], permit: Permit, number: int) -> None:
+        self.batch = batch
+        self.permit = permit
+        self.number = number
+        self.started = False
+
+
 def refs_of(operation: Operation[Any]) -> list[Ref]:
     """Every reference, in the payload and in the path."""
     refs = [ref for _, ref in operation.refs] if operation.refs else []
@@ -96,4 +109,4 @@ def refs_of(operation: Operation[Any]) -> list[Ref]:
     return refs
 
 
-__all__ = ("Entry", "Home", "Stage", "refs_of")
+__all__ = ("Entry", "Flight", "Home", "Stage", "refs_of")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from chargeover_async._hints import describe
-from chargeover_async._send.pipeline import Pipeline, retry_after
+from chargeover_async._send.pipeline import Pipeline, retry_after, tell_limiter
 from chargeover_async._send.result import End, Result
 from chargeover_async._wire.envelope import Answer, NoAnswer
 from chargeover_async.errors import AlreadyExists, ChargeOverError, UsageError
@@ -18,7 +18,7 @@ from chargeover_async.operation import Outcome
 from chargeover_async.retry import Fault, Next, Repeat
 
 from .batch_body import request_of, unwritable
-from .entry import Entry, Stage
+from .entry import Entry, Flight, Stage
 from .journal import Teller
 from .lookups import Lookups
 from .planner import Waiting
@@ -28,18 +28,6 @@ from .unsettled import Unsettled
 
 CLOSED = "the bulk scope was closed"
 FLYING, PAUSED, SETTLED = Stage.FLYING, Stage.PAUSED, Stage.SETTLED
-
-
-class _Flight:
-    """One request with its batch."""
-
-    __slots__ = ("batch", "number", "permit", "started")
-
-    def __init__(self, batch: list[Entry], permit: Permit, number: int) -> None:
-        self.batch = batch
-        self.permit = permit
-        self.number = number
-        self.started = False
 
 
 class Sender:
@@ -141,7 +129,7 @@ class Sender:
                 if batch:
                     self._launch(batch, permit)
                 else:  # all was withdrawn meanwhile
-                    permit.unused()
+                    tell_limiter(permit.unused)
                     self.slots.release()
                 if not self.waiting.count:
                     self._works = False
@@ -151,6 +139,11 @@ class Sender:
             raise
         except ChargeOverError as error:  # the client was closed under us, or the quota failed
             self._on_failed(error.message, error)
+        except Exception as error:  # noqa: BLE001 - nobody may wait for what cannot come
+            logger.exception("batches could not be sealed; a bulk scope sends nothing more")
+            self._on_failed(f"the engine failed: {describe(error)}", error)
+            for entry in list(self.books.entries.values()):
+                self.give_up(entry, self.stopped, cut_off=True)
 
     def _launch(self, batch: list[Entry], permit: Permit) -> None:
         assert self._loop is not None
@@ -158,12 +151,12 @@ class Sender:
         if len(batch) > 1:
             self._batches += 1
             number = self._batches
-        flight = _Flight(batch, permit, number)
+        flight = Flight(batch, permit, number)
         task = self._loop.create_task(self._send(flight), name="chargeover-send")
         self.flights.add(task)
         task.add_done_callback(partial(self._sent, flight))
 
-    async def _send(self, flight: _Flight) -> None:
+    async def _send(self, flight: Flight) -> None:
         assert self._loop is not None
         batch = flight.batch
         if self._journal is not None and not self.stopped:
@@ -205,11 +198,11 @@ class Sender:
                 text = f"{operation.label} cannot be written as JSON: {error}"
                 self.books.settle(entry, entry.stopped_by(operation, UsageError(text), text))
 
-    def _sent(self, flight: _Flight, task: asyncio.Task[None]) -> None:
+    def _sent(self, flight: Flight, task: asyncio.Task[None]) -> None:
         self.flights.discard(task)
         self.slots.release()
         if not flight.started:
-            flight.permit.unused()
+            tell_limiter(flight.permit.unused)
             for entry in flight.batch:
                 if entry.stage is FLYING:
                     self.give_up(entry, self.stopped or CLOSED)
@@ -219,7 +212,7 @@ class Sender:
 
     # -- what came back ------------------------------------------------------------------------
 
-    def _take_in(self, flight: _Flight, answer: Answer | NoAnswer) -> None:
+    def _take_in(self, flight: Flight, answer: Answer | NoAnswer) -> None:
         """Settle each operation of a batch, or plan its next step."""
         assert self._loop is not None
         batch, now = flight.batch, self._loop.time()

@@ -12,8 +12,6 @@ from collections.abc import Callable, Generator
 from typing import TextIO, TypeGuard, TypeVar
 
 import msgspec
-from rich import progress as rich
-from rich.console import Console
 
 from chargeover_async.export import ExportProgress
 from chargeover_async.migrate import Progress
@@ -126,6 +124,10 @@ def show(
 
         yield write
         return
+    # Not above: most commands have no bar, and all would start later for it.
+    from rich import progress as rich
+    from rich.console import Console
+
     columns = (
         rich.BarColumn(),
         rich.MofNCompleteColumn(),

@@ -107,6 +107,7 @@ def sync_command(
     why = "interrupted"
     try:
         job = make_job(object_name, folder)
+        say(f"Reading {object_name} ...", err=True)
         _tell(asyncio.run(run(opener(url))), as_json)
         return
     except ChargeOverError as error:

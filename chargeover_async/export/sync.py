@@ -8,8 +8,7 @@ visible later than their time says, and a server's clock that was ahead and is s
 - Times without an offset are an account's own, and an hour comes twice when clocks are set back: an
   hour more is looked at.
 - A time that no clock can show yet (a record dated 2099) is not believed to be the newest.
-- New records are found by their ids as well, whatever their times say.
-- Records without a time are read again each time.
+- New records are found by their ids as well; those without a time are read again each time.
 
 An object without ``mod_datetime`` is followed by its ids: new records come, changes do not.
 """
@@ -136,7 +135,6 @@ class SyncJob:
                 f"{resource.attribute} cannot be synced, as the API does not filter them by id or "
                 "time of change: export them whole"
             )
-        self._has_changes = CHANGED in {column.name for column in columns_of(resource.model)}
         self._name = resource.object.lstrip("_")
         self._folder = folder
         self._note = folder / f"{self._name}.sync.json"
@@ -232,7 +230,7 @@ class SyncJob:
         found = read_note(self._note, SyncState, question, "sync", self._choice)
         if found is not None:
             return found
-        return SyncState(question=question, by="mod_datetime" if self._has_changes else "id")
+        return SyncState(question=question, by="mod_datetime" if self._stamps else "id")
 
     def _choice(self, why: str) -> UsageError:
         return UsageError(

@@ -6,6 +6,7 @@ from ._calls.answers import OnUnreadable
 from ._calls.kinds import Resource
 from ._calls.options import ActionForm
 from ._calls.target import ExternalKey, Target, Token
+from ._calls.upserting import Upserted
 from .account import (
     Admins,
     Brands,
@@ -75,6 +76,7 @@ __all__ = (
     "Tokenized",
     "Transactions",
     "UploadOutcome",
+    "Upserted",
     "UsageRecords",
     "Users",
 )

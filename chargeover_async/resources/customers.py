@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar, TypedDict, Unpack
 
 from chargeover_async.errors import UsageError
@@ -15,6 +15,7 @@ from chargeover_async.retry import Repeat
 from ._calls.kinds import Resource
 from ._calls.options import ActionForm
 from ._calls.target import Target
+from ._calls.upserting import Upserted, upsert
 
 
 class _Email(TypedDict, total=False):
@@ -58,6 +59,26 @@ class Customers(Resource[Customer]):
         Source: recording `update_customer`.
         """
         return self._update(target, fields, extra)
+
+    def upsert(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[CustomerCreate]
+    ) -> Coroutine[Any, Any, Upserted]:
+        """The customer with this key as the fields say: created, or changed to them.
+
+        Costs one call for a new one; else it is looked at, and changed in the fields that differ,
+        as far as an update takes them. Await it; in a bulk scope its calls travel with the others.
+        Raises UsageError without a key, and what `create`, `get` and `update` raise.
+        """
+        return upsert(self, fields, extra)
+
+    def get_or_create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[CustomerCreate]
+    ) -> Coroutine[Any, Any, Upserted]:
+        """The customer with this ``external_key``, created with the fields if there is none.
+
+        One that is there is neither changed nor compared. Otherwise as `upsert`.
+        """
+        return upsert(self, fields, extra, change=False)
 
     def delete(self, target: Target) -> Operation[bool]:
         """Delete a customer without active subscriptions and open invoices.

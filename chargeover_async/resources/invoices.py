@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict, Unpack, cast
 
 from chargeover_async.errors import UsageError
@@ -24,6 +24,7 @@ from ._calls.base import CUSTOMER
 from ._calls.kinds import Resource
 from ._calls.options import ActionForm
 from ._calls.target import Target
+from ._calls.upserting import Upserted, upsert
 
 
 class _Schedule(TypedDict, total=False):
@@ -82,6 +83,26 @@ class Invoices(Resource[Invoice]):
         Source: vendor's text, "Update an invoice".
         """
         return self._update(target, fields, extra)
+
+    def upsert(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[InvoiceCreate]
+    ) -> Coroutine[Any, Any, Upserted]:
+        """The invoice with this key as the fields say: created, or changed to them.
+
+        Costs one call for a new one; else it is looked at, and changed in the fields that differ,
+        as far as an update takes them. Await it; in a bulk scope its calls travel with the others.
+        Raises UsageError without a key, and what `create`, `get` and `update` raise.
+        """
+        return upsert(self, fields, extra)
+
+    def get_or_create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[InvoiceCreate]
+    ) -> Coroutine[Any, Any, Upserted]:
+        """The invoice with this ``external_key``, created with the fields if there is none.
+
+        One that is there is neither changed nor compared. Otherwise as `upsert`.
+        """
+        return upsert(self, fields, extra, change=False)
 
     def delete(self, target: Target) -> Operation[bool]:
         """Delete an invoice. UNVERIFIED: a client sample only; its answer is not recorded."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar, Unpack
 
 from chargeover_async.models import Created, Item, ItemCreate
 from chargeover_async.operation import Operation
 
 from ._calls.kinds import Resource
+from ._calls.upserting import Upserted, upsert
 
 
 class Items(Resource[Item]):
@@ -26,6 +27,15 @@ class Items(Resource[Item]):
     ) -> Operation[Created]:
         """Create an item, its price in ``pricemodel``. Source: recording `create_item`."""
         return self._create(fields, extra)
+
+    def get_or_create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[ItemCreate]
+    ) -> Coroutine[Any, Any, Upserted]:
+        """The item with this ``external_key``, created with the fields if there is none.
+
+        One that is there is neither changed nor compared. Otherwise as `create`; needs a key.
+        """
+        return upsert(self, fields, extra, change=False)
 
 
 __all__ = ("Items",)

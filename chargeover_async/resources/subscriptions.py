@@ -11,7 +11,7 @@ other.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict, Unpack
 
 import msgspec
@@ -38,6 +38,7 @@ from ._calls.answers import read_created, read_true
 from ._calls.expanding import Expandable
 from ._calls.options import ActionForm
 from ._calls.target import Target
+from ._calls.upserting import Upserted, upsert
 
 
 class _PayCycle(TypedDict, total=False):
@@ -103,6 +104,26 @@ class Subscriptions(Expandable[Subscription]):
         Source: recordings `update_custom_1`, `update_package_attributes`.
         """
         return self._update(target, fields, extra)
+
+    def upsert(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[SubscriptionCreate]
+    ) -> Coroutine[Any, Any, Upserted]:
+        """The subscription with this key as the fields say: created, or changed to them.
+
+        Costs one call for a new one; else it is looked at, and changed in the fields that differ,
+        as far as an update takes them. Await it; in a bulk scope its calls travel with the others.
+        Raises UsageError without a key, and what `create`, `get` and `update` raise.
+        """
+        return upsert(self, fields, extra)
+
+    def get_or_create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[SubscriptionCreate]
+    ) -> Coroutine[Any, Any, Upserted]:
+        """The subscription with this ``external_key``, created with the fields if there is none.
+
+        One that is there is neither changed nor compared. Otherwise as `upsert`.
+        """
+        return upsert(self, fields, extra, change=False)
 
     def upgrade(
         self,

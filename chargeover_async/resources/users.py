@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
 from chargeover_async.errors import UsageError
@@ -15,6 +15,7 @@ from ._calls.answers import read_text
 from ._calls.kinds import Resource
 from ._calls.options import ActionForm
 from ._calls.target import Target
+from ._calls.upserting import Upserted, upsert
 
 PasswordAction = Literal["password", "reset_password"]
 
@@ -63,6 +64,26 @@ class Users(Resource[User]):
     ) -> Operation[Created]:
         """Change the fields given; ``name`` is split into first and last name by the API."""
         return self._update(target, fields, extra)
+
+    def upsert(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[UserCreate]
+    ) -> Coroutine[Any, Any, Upserted]:
+        """The contact with this key as the fields say: created, or changed to them.
+
+        Costs one call for a new one; else it is looked at, and changed in the fields that differ,
+        as far as an update takes them. Await it; in a bulk scope its calls travel with the others.
+        Raises UsageError without a key, and what `create`, `get` and `update` raise.
+        """
+        return upsert(self, fields, extra)
+
+    def get_or_create(
+        self, *, extra: Mapping[str, Any] | None = None, **fields: Unpack[UserCreate]
+    ) -> Coroutine[Any, Any, Upserted]:
+        """The contact with this ``external_key``, created with the fields if there is none.
+
+        One that is there is neither changed nor compared. Otherwise as `upsert`.
+        """
+        return upsert(self, fields, extra, change=False)
 
     def delete(self, target: Target) -> Operation[bool]:
         """Delete a contact."""

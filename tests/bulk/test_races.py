@@ -10,9 +10,16 @@ from support.bulk_world import Gated, client, customer, outcome_of, states, unti
 from support.fake_loop import run
 from support.server_model import ServerModel, Trouble
 
-from chargeover_async import AlreadyExists, NotSent, OutcomeUnknown, UsageError
+from chargeover_async import (
+    AlreadyExists,
+    NotSent,
+    OutcomeUnknown,
+    ServerAssumptions,
+    UsageError,
+)
 from chargeover_async.bulk import sending
 from chargeover_async.bulk.gate import Gate
+from chargeover_async.bulk.planner import Waiting
 
 
 def test_a_producer_that_is_cancelled_as_it_is_let_in_passes_its_place_on() -> None:
@@ -144,12 +151,77 @@ def test_a_fault_of_our_own_after_a_send_leaves_nothing_open_and_nothing_called_
     assert "a bug of ours" in caplog.text
 
 
+def test_a_fault_of_our_own_before_a_send_leaves_nothing_open(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Batches cannot be put together: everything settles, and leaving the scope ends."""
+
+    async def main() -> None:
+        gate = Gated()
+        async with client(ServerModel(), limiter=gate).bulk() as bulk:
+            made = [customer(bulk.customers, mark) for mark in range(3)]
+            take = Waiting.take
+
+            def fail(waiting: Waiting) -> Any:
+                take(waiting)  # some are on board already
+                raise ZeroDivisionError("a bug of ours")
+
+            monkeypatch.setattr(Waiting, "take", fail)
+            gate.opened.set()
+        assert all(operation.done for operation in made)
+        assert "the engine failed: ZeroDivisionError" in str(outcome_of(made[0]).error)
+        with pytest.raises(UsageError, match="closed"):
+            customer(bulk.customers, 4)
+
+    run(main())
+    assert "a bug of ours" in caplog.text
+
+
+@pytest.mark.parametrize("call", ["unused", "done"])
+def test_a_limiter_that_cannot_take_a_permit_back_holds_nobody_up(
+    call: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged; what was sent is done, and the scope ends."""
+
+    async def main() -> None:
+        gate = Gated()
+        acquire = gate.acquire
+
+        class Odd:
+            def __init__(self, permit: Any) -> None:
+                self.sent = permit.sent
+                self.done = self.fail if call == "done" else permit.done
+                self.unused = self.fail if call == "unused" else permit.unused
+
+            def fail(self) -> None:
+                raise ZeroDivisionError("a bug of the limiter")
+
+        async def odd(priority: Any) -> Any:
+            return Odd(await acquire(priority))
+
+        gate.acquire = odd  # type: ignore[method-assign]
+        async with client(ServerModel(), limiter=gate, max_in_flight=1).bulk() as bulk:
+            made = customer(bulk.customers, 1)
+            waiting = asyncio.create_task(made.wait())
+            await asyncio.sleep(0.1)
+            waiting.cancel()
+            await asyncio.sleep(0.1)
+            gate.opened.set()
+            await asyncio.sleep(0.1)
+            later = customer(bulk.customers, 2)
+        assert states([later]) == ["done"]
+
+    run(main())
+    assert "a bug of the limiter" in caplog.text
+
+
 def test_who_is_refused_while_its_target_is_open_goes_again_behind_it() -> None:
     """The target's entry could not be read, so the reference found nothing: no verdict yet."""
 
     async def main() -> None:
         server, gate = ServerModel(plan=[Trouble("item_garbage", 0)]), Gated()
-        async with client(server, limiter=gate).bulk() as bulk:
+        runs = ServerAssumptions(later_items="run")  # so the refusal is for what it says
+        async with client(server, limiter=gate, assumptions=runs).bulk() as bulk:
             target = customer(bulk.customers, 1, external_key="a")
             user = bulk.users.create(customer_id=target.ref(), extra={"mark": 2})
             gate.opened.set()

@@ -90,6 +90,19 @@ class World:
             "utf-8",
         )
         self._server: subprocess.Popen[str] | None = None
+        self.again = path / "again.journal"
+
+    def change(self) -> int:
+        """Rename a tenth of the customers in their file, and add some; how many these are."""
+        renamed = self.dice.sample(sorted(self.customers), len(self.customers) // 10)
+        self.customers.update({key: f"Renamed {key}" for key in renamed})
+        half = ROWS // 2
+        self.customers.update({f"c-{n}": f"New {n}" for n in range(half, half + half // 20)})
+        (self.path / "customers.csv").write_text(
+            "Id,Name\n" + "".join(f"{k[2:]},{name}\n" for k, name in self.customers.items()),
+            "utf-8",
+        )
+        return len(renamed)
 
     def serve(self) -> None:
         self._server = start_sandbox(self.port, self.store, self.dice.randrange(1_000))
@@ -212,6 +225,46 @@ def test_import_killed_at_random_moments(tmp_path: Path) -> None:
             f"\n{ROWS} rows, {kills} kills of the import, {seen['lookups']} look-ups, "
             f"{seen['requests']} requests, {seen['requests'] - least} beyond the minimum {least}"
         )
+
+
+def test_second_import_killed_at_random_moments(tmp_path: Path) -> None:
+    """It reads what is there, changes what differs and adds what is new: each once, in the end."""
+    with world_in(tmp_path) as world:
+        world.finish()
+        renamed = world.change()
+        journal = world.journal
+        world.journal = world.again
+        kills = runs = 0
+        while kills < KILLS and runs < 3 * KILLS + 10:
+            process = start("import", world.plan, world.again, world.url, 10, "update")
+            runs += 1
+            time.sleep(world.dice.uniform(0.3, 1.5))
+            kills += kill(process)
+        summary: dict[str, object] = {}
+        for _ in range(10):
+            process = start("import", world.plan, world.again, world.url, 1_000, "update")
+            out, err = process.communicate(timeout=600)
+            assert process.returncode == 0, err
+            summary = json.loads(out.splitlines()[-1])
+            if summary["not_reached"] == 0:
+                break
+        assert (summary["failed"], summary["unknown"], summary["not_reached"]) == (0, 0, 0)
+        assert summary["existing"] == ROWS - renamed
+        world.stop()
+        world.journal = journal
+        asyncio.run(check_held(world))
+        print(f"\n{ROWS} rows, {kills} kills of the second import, {renamed} renamed")
+
+
+async def check_held(world: World) -> None:
+    """The store is what the files say, no record more."""
+    sandbox = Sandbox(path=world.store)
+    await sandbox.start()
+    held = {name: list(sandbox.store.records(name)) for name in ("customer", "invoice")}
+    await sandbox.stop()
+    assert {one["external_key"]: one["company"] for one in held["customer"]} == world.customers
+    assert len(held["customer"]) == len(world.customers)
+    assert sorted(one["external_key"] for one in held["invoice"]) == sorted(world.invoices)
 
 
 def test_sandbox_killed_at_random_moments(tmp_path: Path) -> None:

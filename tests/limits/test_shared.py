@@ -318,6 +318,30 @@ def test_no_slot_is_used_before_it_is_due_where_the_ledger_is(trip_s):
     run(main())
 
 
+def test_1_what_is_out_is_known_to_the_ledger():
+    """A repeat that the ledger has not made, and a permit that is held for long."""
+
+    async def main():
+        world = World()
+        limiter = world.limiter()
+        repeated, held = [await limiter.acquire(BULK) for _ in range(2)]
+        repeated.sent()
+        repeated.sent()
+        await asyncio.sleep(0.9)
+        limiter.throttled(0.0)  # something to tell, before the guard settles it
+        await asyncio.sleep(0.05)
+        assert repeated.slot in world.store.ledger.slots
+        ends = world.store.ledger.slots[held.slot]
+        await asyncio.sleep(20)
+        assert world.store.ledger.slots[held.slot] >= ends + 15 * SECOND
+        held.sent()  # its lease was renewed
+        held.done()
+        repeated.done()
+        await close(limiter)
+
+    run(main())
+
+
 def test_1_the_lease_runs_from_before_asking():
     """A slow answer of the ledger is no longer lease."""
 
@@ -671,6 +695,46 @@ def test_5_a_429_is_told_once(how):
         assert world.store.ledger.pauses == 1
         assert other.stats.pauses == limiter.stats.pauses == 1
         assert world.used(100, 200) >= 0.95
+        await close(limiter, other)
+
+    run(main())
+
+
+def test_5_refusals_that_come_together_are_one_pause():
+    """Also where nobody says which requests they were of."""
+
+    async def main():
+        world = World()
+        limiter = world.limiter()
+        await world.send(limiter, "a")
+        for _ in range(3):
+            limiter.throttled(10.0)
+            await asyncio.sleep(1)
+        assert (limiter.stats.throttled, limiter.stats.pauses) == (3, 1)
+        assert world.store.ledger.pauses == 1
+        assert limiter.stats.paused_for_s < 10
+        await close(limiter)
+
+    run(main())
+
+
+def test_5_nobody_asks_in_vain_during_a_pause():
+    """Whoever comes while it lasts asks when it is over: one exchange."""
+
+    async def main():
+        world = World()
+        limiter, other = world.limiter(), world.limiter()
+        permit = await limiter.acquire(DIRECT)
+        permit.sent()
+        permit.done()
+        await world.send(other, "b", BULK)
+        limiter.throttled(30.0, permit=permit)
+        await asyncio.sleep(5)  # all is told, nobody waits
+        asked = world.store.exchanges
+        waiters = [asyncio.ensure_future(quota.acquire(BULK)) for quota in (limiter, other) * 3]
+        await asyncio.sleep(20)
+        assert world.store.exchanges - asked <= 1  # the other's, which had not heard of it
+        await asyncio.wait_for(asyncio.gather(*waiters), 60)
         await close(limiter, other)
 
     run(main())

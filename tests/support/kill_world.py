@@ -2,7 +2,8 @@
 
 Run as a script: ``kill_world.py sandbox PORT FILE SEED`` serves until SIGTERM, loses 5 % of all
 answers, and then prints what it has seen; ``kill_world.py import PLAN JOURNAL URL RATE`` imports,
-with at most RATE requests a second, and prints its summary.
+with at most RATE requests a second, and prints its summary; with ``update`` behind that it changes
+what is there.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ async def _sandbox(port: int, path: str, seed: int) -> None:
         print(json.dumps({"requests": len(sandbox.log), "lookups": lookups}), flush=True)
 
 
-async def _import(plan: str, journal: str, url: str, rate: float) -> None:
+async def _import(plan: str, journal: str, url: str, rate: float, update: bool) -> None:
     from chargeover_async import ChargeOver, LocalLimiter, RetryPolicy
     from chargeover_async.limits import QuotaSettings
     from chargeover_async.migrate import ImportJob, read_plan
@@ -51,7 +52,8 @@ async def _import(plan: str, journal: str, url: str, rate: float) -> None:
         read_plan(Path(plan)),
         journal=Path(journal),
         failures=folder / "failures.jsonl",
-        results=folder / "results.csv",
+        results=None if update else folder / "results.csv",
+        update=update,
     )
     quick = RetryPolicy(attempts=8, base_s=0.01, cap_s=0.1, budget=10_000)
     limiter = LocalLimiter(QuotaSettings(limit=max(1, int(rate)), window_s=1.0, guard_s=0.1))
@@ -95,4 +97,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "sandbox":
         asyncio.run(_sandbox(int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
     else:
-        asyncio.run(_import(sys.argv[2], sys.argv[3], sys.argv[4], float(sys.argv[5])))
+        way = "update" in sys.argv[6:]
+        asyncio.run(_import(sys.argv[2], sys.argv[3], sys.argv[4], float(sys.argv[5]), way))

@@ -70,7 +70,7 @@ from chargeover_async import (
 from chargeover_async.models import LineItemCreate, SubscriptionLineUpgrade, UsageRecord
 from chargeover_async.observe import Event, RequestSent
 from chargeover_async.query import Clause, Order, Where
-from chargeover_async.resources import Customers, Target
+from chargeover_async.resources import Customers, Target, Upserted
 from chargeover_async.vocabulary import NEXT_SCHEDULED_INVOICE, PayCycle, PayMethod
 from chargeover_async.webhooks import Event as WebhookEvent
 from chargeover_async.webhooks import Webhooks
@@ -138,6 +138,15 @@ async def customers(co: ChargeOver) -> None:
     assert_type(await co.customers.update(1, bill_city="Storrs"), Created)
     assert_type(await co.customers.update(ExternalKey("a"), superuser_id=3), Created)
     assert_type(await co.customers.delete(Token("t")), bool)
+    assert_type(await co.customers.upsert(external_key="a", company="B", extra={"x": 1}), Upserted)
+    assert_type(await co.customers.get_or_create(external_key="a"), Upserted)
+    assert_type(await co.items.get_or_create(external_key="a", name="B"), Upserted)
+    assert_type(await co.users.upsert(external_key="a", customer_id=1), Upserted)
+    assert_type(await co.users.get_or_create(external_key="a", customer_id=1), Upserted)
+    assert_type(await co.invoices.upsert(external_key="a", customer_id=1), Upserted)
+    assert_type(await co.invoices.get_or_create(external_key="a", customer_id=1), Upserted)
+    assert_type(await co.subscriptions.upsert(external_key="a", customer_id=1), Upserted)
+    assert_type(await co.subscriptions.get_or_create(external_key="a", customer_id=1), Upserted)
     assert_type(await co.customers.set_active(1), bool)
     assert_type(await co.customers.set_inactive(1, form="path"), bool)
     assert_type(await co.customers.disconnect_parent(1), bool)

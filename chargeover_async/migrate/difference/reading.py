@@ -37,6 +37,7 @@ from .held import Held, Kept
 logger = logging.getLogger("chargeover_async.migrate")
 
 FEW = MAX_ITEMS  # rows that are not worth a question: they fit into one request
+MAX_BYTES = 72 * 2**20  # of pages on their way: 25 pages of customers in each of three requests
 BREATH = 200  # rows between two turns of the event loop
 # What lists leave out, by the models' docstrings (recordings): records are read by themselves then.
 LISTS_LEAVE_OUT = {
@@ -209,7 +210,7 @@ class Readings:
         return cost.way
 
     async def _read_pages(self, name: str) -> None:
-        reader = Reader(self._resource(name))
+        reader = Reader(self._resource(name), max_bytes_in_flight=MAX_BYTES)
         wanted = self._names[name]
         async with aclosing(reader.pages()) as pages:
             async for page in pages:

@@ -25,16 +25,22 @@ async def first_contact(co: ChargeOver) -> int:
 
 
 def open_readings(
-    co: ChargeOver, clock: Callable[[], float], existing: Existing, max_age_s: float
+    co: ChargeOver,
+    clock: Callable[[], float],
+    existing: Existing,
+    max_age_s: float,
+    customers: int,
 ) -> Readings:
-    """What is known of the account, nothing yet; for rows whose key may be taken."""
-    return Readings(
+    """What is known of the account, no more yet than that it has so many ``customers``."""
+    readings = Readings(
         co,
         clock,
         compares=existing != "pass",
         changes=existing == "update",
         max_age_s=max_age_s,
     )
+    readings.counts["customer"] = customers
+    return readings
 
 
 async def read_stage(

@@ -216,12 +216,12 @@ class ImportJob:
                 files.callback(self._finish, journal)
                 self._told = Told(journal, self._judge, wants_lines=path is not None)
             books.begin(co)
-            await first_contact(contact or co)
+            count = await first_contact(contact or co)
             if contact is not None and contact is not co:
                 books.requests_elsewhere = contact.stats.requests
             readings = None
             if self._read_first:
-                readings = open_readings(co, self._clock, self._existing, self._max_age_s)
+                readings = open_readings(co, self._clock, self._existing, self._max_age_s, count)
                 files.callback(readings.close)
             feed = self._feed = Feed(
                 co, checked, journal, self._stop, self._not_sent, self._leave, readings
