@@ -16,7 +16,7 @@ def test_every_path_of_the_map_is_there() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
     drawing = TEXT.partition("## The map")[2].partition("## To add")[0]
     rooms = set(re.findall(r"\b((?:_send|_wire|api|http)/[a-z_]+)", drawing))
-    rooms |= {f"bulk/{name}" for name in ("gate", "unsettled", "planner", "sending")}
+    rooms |= {f"bulk/{name}" for name in ("batch", "gate", "unsettled", "planner", "sending")}
     assert len(rooms) > 8
     package = ROOT / "chargeover_async"
     found = {

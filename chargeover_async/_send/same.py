@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from chargeover_async._same import Comparison, compare
+from chargeover_async._send.comparison import Comparison, compare
 from chargeover_async._wire.request import segment
 from chargeover_async.models import DateFormat
 from chargeover_async.models._json.checks import SECRETS

@@ -18,10 +18,10 @@ Invariants, each with a test that bears its number:
 10. With a journal, nothing is sent before the journal has it; each outcome is told to it once.
 
 Parts, each of which knows one thing: `gate` room for producers, `unsettled` who waits for whom and
-how it ended, `planner` which operations make the next batch, `batch_body` what goes out for them,
-`reading` what an answer says of each, `_send.life` what becomes of it, `lookups` the questions for
-keys, `riding` direct calls that are taken along, `journal` what a journal is told, `closing` the
-end. Tasks and slots are in `sending` alone, where one task seals batches and one sends each; all
+how it ended, `planner` which operations make the next batch, `batch` what goes out for them and
+what the answer says of each, `_send.life` what becomes of it, `lookups` the questions for keys,
+`riding` direct calls that are taken along, `journal` what a journal is told, `closing` the end.
+Tasks and slots are in `sending` alone, where one task seals batches and one sends each; all
 else is plain calls in the event loop's thread, so nothing here needs a lock.
 """
 
@@ -38,7 +38,7 @@ from chargeover_async.errors import ChargeOverError, NotSent, QueueFull, UsageEr
 from chargeover_async.observe import logger
 from chargeover_async.operation import Operation, Outcome
 
-from .batch_body import measure
+from .batch import measure
 from .closing import Closing
 from .entry import Entry, Stage
 from .gate import Gate

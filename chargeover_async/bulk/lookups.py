@@ -12,7 +12,7 @@ from chargeover_async.models import DateFormat
 from chargeover_async.operation import Operation
 from chargeover_async.retry import Repeat
 
-from .batch_body import measure
+from .batch import measure
 from .entry import Entry, Stage
 from .settings import ServerAssumptions
 

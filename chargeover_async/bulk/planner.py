@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 
-from .batch_body import jsonpath_key
+from .batch import jsonpath_key
 from .entry import Entry, Stage
 from .settings import ServerAssumptions
 

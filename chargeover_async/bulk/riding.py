@@ -8,7 +8,7 @@ from chargeover_async._send.pipeline import Carrier, Pipeline
 from chargeover_async.errors import UsageError
 from chargeover_async.operation import Operation
 
-from .batch_body import measure
+from .batch import measure
 from .entry import Entry, Home
 from .settings import ServerAssumptions
 

@@ -17,12 +17,11 @@ from chargeover_async.observe import logger
 from chargeover_async.operation import Outcome
 from chargeover_async.retry import Fault, Next, Repeat
 
-from .batch_body import request_of, unwritable
+from .batch import NoVerdict, read_batch, request_of, unwritable
 from .entry import Entry, Flight, Stage
 from .journal import Teller
 from .lookups import Lookups
 from .planner import Waiting
-from .reading import NoVerdict, read_batch
 from .settings import BulkSettings, ServerAssumptions
 from .unsettled import Unsettled
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chargeover_async._send.result import End, Result
 from chargeover_async._wire.envelope import Reply
 from chargeover_async.bulk import ServerAssumptions
-from chargeover_async.bulk.batch_body import measure, request_of
+from chargeover_async.bulk.batch import measure, request_of
 from chargeover_async.bulk.entry import Entry, Stage
 from chargeover_async.bulk.planner import LOOK_AHEAD, Waiting
 from chargeover_async.bulk.unsettled import Unsettled

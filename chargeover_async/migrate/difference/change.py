@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from chargeover_async._same import Resolve, compare, shown_as
+from chargeover_async._send.comparison import Resolve, compare, shown_as
 from chargeover_async.migrate.plan.fields import KEY, find_object
 from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.models._json.shape import shape_of

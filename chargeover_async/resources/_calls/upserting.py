@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from chargeover_async._same import compare
+from chargeover_async._send.comparison import compare
 from chargeover_async.errors import AlreadyExists, NotFound, UsageError
 from chargeover_async.models._json.read import read_untyped
 from chargeover_async.models._json.shape import shape_of

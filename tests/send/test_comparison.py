@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chargeover_async import models
-from chargeover_async._same import compare, kind_of
+from chargeover_async._send.comparison import compare, kind_of
 from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.models._json.shape import shape_of
 

@@ -45,11 +45,11 @@ from typing import Any, is_typeddict
 
 import msgspec
 
-from . import models
-from ._refs import Ref
-from .models._json.checks import SECRETS
-from .models._json.mend import DateFormat
-from .models._json.shape import shape_of
+from chargeover_async import models
+from chargeover_async._refs import Ref
+from chargeover_async.models._json.checks import SECRETS
+from chargeover_async.models._json.mend import DateFormat
+from chargeover_async.models._json.shape import shape_of
 
 Resolve = Callable[[str, str], "int | None"]
 
