@@ -9,7 +9,7 @@ import datetime as dt
 import math
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from .errors import UsageError
 from .models._json.checks import MAX_ID, is_key, moment_text, shown
@@ -118,7 +118,7 @@ F = _Fields()
 def filter_text(value: Any, name: str) -> str:
     """``value`` as the API reads it in a filter, not yet escaped."""
     meant: Any = plain(value)
-    kind = type(meant)
+    kind = type(cast("object", meant))
     if kind is bool:
         return "1" if meant else "0"  # UNVERIFIED: no source filters by a flag
     if isinstance(meant, str):

@@ -307,11 +307,12 @@ def _pairs(headers: object) -> list[tuple[str, str]]:
     if not isinstance(headers, Mapping):
         raise WebhookError("headers must be a mapping of names to values")
     pairs: list[tuple[str, str]] = []
-    for pair in headers.items():  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        texts = [part.decode("latin-1") if isinstance(part, bytes) else part for part in pair]
-        if not all(isinstance(text, str) for text in texts):
+    items: Any = headers.items()  # pyright: ignore[reportUnknownVariableType]
+    for pair in items:
+        name, value = (part.decode("latin-1") if isinstance(part, bytes) else part for part in pair)
+        if not isinstance(name, str) or not isinstance(value, str):
             raise WebhookError("headers must be a mapping of names to values, all of them text")
-        pairs.append((texts[0], texts[1]))
+        pairs.append((name, value))
     return pairs
 
 

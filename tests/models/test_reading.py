@@ -548,3 +548,37 @@ def test_a_pattern_that_tells_no_day_is_refused(pattern: Any):
     for kind in ("date", "datetime"):
         with pytest.raises(UsageError, match="is no pattern of dates"):
             DateFormat(**{kind: pattern})
+
+
+@pytest.mark.parametrize("dates", [None, DateFormat()], ids=["at once", "patiently"])
+@pytest.mark.parametrize("flag", ["2", "-1", "10", '"2"', "0.5", '"x"', "[1]", "{}"])
+def test_a_flag_is_nothing_but_0_and_1(flag: str, dates: DateFormat | None):
+    """A 2 is no yes: what it means is not known, and the record says so."""
+    with pytest.raises(DecodeError, match="no_taxes"):
+        read(b'{"customer_id":1,"no_taxes":%s}' % flag.encode(), Customer, dates)
+
+
+@pytest.mark.parametrize("dates", [None, DateFormat()], ids=["at once", "patiently"])
+@pytest.mark.parametrize(
+    ("flag", "wanted"),
+    [("0", False), ("1", True), ('"0"', False), ('"1"', True), ("true", True), ('""', None)],
+)
+def test_a_flag_is_read_in_all_its_forms(flag: str, wanted: bool | None, dates: DateFormat | None):
+    """As PHP and MySQL write one."""
+    raw = b'{"customer_id":1,"no_taxes":%s}' % flag.encode()
+    assert read(raw, Customer, dates).no_taxes is wanted
+
+
+@pytest.mark.parametrize("dates", [None, DateFormat()], ids=["at once", "patiently"])
+@pytest.mark.parametrize("number", ["123456789.0", "1.5e3", '"1500"'])
+def test_a_whole_number_is_read_in_all_its_forms(number: str, dates: DateFormat | None):
+    """With a fraction of zeros, with an exponent, as text."""
+    raw = b'{"customer_id":1,"terms_id":%s}' % number.encode()
+    assert read(raw, Customer, dates).terms_id == Decimal(number.strip('"'))
+
+
+@pytest.mark.parametrize("number", ["1.5", "1e30", "1e5000", '"1.5"'])
+def test_what_is_no_whole_number_is_no_id(number: str):
+    """Nor what no database holds."""
+    with pytest.raises(DecodeError, match="terms_id"):
+        read(b'{"customer_id":1,"terms_id":%s}' % number.encode(), Customer)

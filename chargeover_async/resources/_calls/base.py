@@ -250,9 +250,12 @@ class BaseResource(Generic[T]):
         )
 
 
+_EMPTY: tuple[Any, ...] = ("", [], ())
+
+
 def _is_absent(value: Any) -> bool:
     """Nothing, or empty; never asks a value whether it is equal, as pandas' NA has no answer."""
-    return value is None or (isinstance(value, (str, list, tuple)) and not len(value))
+    return value is None or (isinstance(value, (str, list, tuple)) and value in _EMPTY)
 
 
 def check_needs(resource: type[BaseResource[Any]], given: Mapping[str, Any], where: str) -> None:
