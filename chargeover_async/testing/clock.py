@@ -17,18 +17,23 @@ _latest: WeakKeyDictionary[asyncio.AbstractEventLoop, float] = WeakKeyDictionary
 
 
 class FakeClock:
-    """The event loop's time since the clock was put on."""
+    """The event loop's time since the clock was put on; it stops when the clock is taken off."""
 
-    __slots__ = ("_loop", "_start")
+    __slots__ = ("_end", "_loop", "_start")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._start = loop.time()
+        self._end: float | None = None
 
     @property
     def elapsed(self) -> float:
         """Seconds, to the microsecond."""
-        return round(self._loop.time() - self._start, 6)
+        end = self._loop.time() if self._end is None else self._end
+        return round(end - self._start, 6)
+
+    def _stop(self) -> None:
+        self._end = self._loop.time()
 
     def __repr__(self) -> str:
         return f"<FakeClock {self.elapsed:g} s>"
@@ -56,7 +61,9 @@ def fake_clock() -> Generator[FakeClock]:
     start = max(loop.time(), _latest.get(loop, 0.0))  # time never runs backwards under the clock
     loop.setup_looptime(start=start, noop_cycles=_PATIENCE)
     with loop.looptime_enabled():
+        clock = FakeClock(loop)
         try:
-            yield FakeClock(loop)
+            yield clock
         finally:
+            clock._stop()
             _latest[loop] = loop.time()

@@ -7,11 +7,16 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from types import TracebackType
 from typing import Any, Literal, Self
 
 from chargeover_async.client import ChargeOver
-from chargeover_async.limits import NoLimit, QuotaSettings
-from chargeover_async.sandbox import Sandbox
+from chargeover_async.limits import LocalLimiter, NoLimit, Permit, QuotaSettings
+from chargeover_async.retry import RetryPolicy
+from chargeover_async.sandbox import Fault, Sandbox
+from chargeover_async.sandbox.http.faults import parse_target
 
 from .received import Received, covers, list_lines, read_calls
 
@@ -27,8 +32,11 @@ class TestSandbox(Sandbox):
     Faults meet the next requests to come, or with ``on`` the next that fit: ``"POST /customer"``,
     ``"/_bulk"``, ``"GET /invoice/*"``. What travels in a ``_bulk`` has the request ``POST /_bulk``.
 
-    A client may repeat a request that met a fault, so order as many as shall be met. Assertions
-    raise AssertionError and list what arrived, without any payload.
+    A client may repeat a request that met a fault, so order as many as shall be met. At the end of
+    a block that went well an order that no request has met is an AssertionError
+    (`assert_faults_met`). Assertions raise AssertionError and list what arrived, without any
+    payload. A target that no request can fit, ``"PSOT /customer"`` or ``"/custmer"``, is a
+    ValueError.
     """
 
     __test__ = False  # the name is no invitation to collect it
@@ -42,6 +50,7 @@ class TestSandbox(Sandbox):
         **options: Any,
     ) -> None:
         self._began: tuple[dt.datetime, float] | None = None
+        self._orders: list[tuple[str, list[Fault]]] = []
         super().__init__(
             clock=clock or _loop_time,
             now=now or self._account_time,
@@ -71,14 +80,17 @@ class TestSandbox(Sandbox):
     def client(self, **options: Any) -> ChargeOver:
         """A new client of this account; ``options`` are those of `ChargeOver`.
 
-        It keeps to the sandbox's quota unless ``quota`` or ``limiter`` say otherwise.
+        It keeps to the sandbox's quota unless ``quota`` or ``limiter`` say otherwise. Trouble that
+        was ordered costs next to no time, without a fake clock, too: it does not pause for a 429
+        that was played (`refuse`), and its ``retry`` begins with waits of 10 ms instead of 500.
         """
         if not options.keys() & {"quota", "limiter"}:
             limit = self.quota
             if limit.kind is None:
                 options["limiter"] = NoLimit()
             else:
-                options["quota"] = QuotaSettings(limit.limit, limit.window_s)
+                options["limiter"] = _Limiter(self, QuotaSettings(limit.limit, limit.window_s))
+        options.setdefault("retry", RetryPolicy(base_s=0.01))
         return ChargeOver(self.url, self.username, self.password, **options)
 
     # Trouble.
@@ -110,14 +122,16 @@ class TestSandbox(Sandbox):
     def play(self, kind: str, on: str | None = None, *, times: int = 1) -> Self:
         """Any fault by its name (`chargeover_async.sandbox.Faults`), such as ``"entry_500=2"``.
 
-        Raises ValueError for an unknown kind and for an ``on`` that is no target.
+        Raises ValueError for an unknown kind and for an ``on`` that no request can fit.
         """
         if times < 1:
             raise ValueError(f"times must be at least 1, not {times}")
         if on is None:
-            self.faults.script([kind] * times)
+            added = self.faults.script([kind] * times)
         else:
-            self.faults.aim(on, *[kind] * times)
+            self._check(on)
+            added = self.faults.aim(on, *[kind] * times)
+        self._orders.append((kind if on is None else f"{kind} for {on!r}", added))
         return self
 
     @contextmanager
@@ -135,6 +149,40 @@ class TestSandbox(Sandbox):
         return self
 
     # Questions.
+
+    def assert_faults_met(self) -> None:
+        """Every order of a fault was met by some request at least.
+
+        `faults` has a ``clear`` for what is not wanted any more.
+        """
+        unmet = [text for text, added in self._orders if all(map(self.faults.waits, added))]
+        if unmet:
+            raise AssertionError(
+                f"faults that were ordered and never met:\n{list_lines(unmet)}\n"
+                f"The sandbox received:\n{list_lines(self.calls)}"
+            )
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening; after a block that went well, no order of a fault may be left over."""
+        await super().__aexit__(exc_type, exc, traceback)
+        if exc_type is None:
+            self.assert_faults_met()
+
+    def _check(self, target: str) -> None:
+        """Raise ValueError for a target that no request can fit."""
+        _, path = parse_target(target)
+        name = path.removeprefix("/").partition("/")[0].partition("?")[0]
+        known = [name for name, spec in self.store.specs.items() if not spec.internal]
+        known += ["_bulk", "teapot"]
+        if not any(fnmatchcase(other, name or "*") for other in known):
+            near = get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"no request can fit {target!r}: there is no object {name!r}{hint}")
 
     @property
     def calls(self) -> list[Received]:
@@ -155,6 +203,7 @@ class TestSandbox(Sandbox):
 
     def received(self, target: str, /, **fields: Any) -> list[Received]:
         """The calls that fit ``target`` and, by value, some fields of their payload."""
+        self._check(target)
         return [call for call in self.calls if call.fits(target, fields)]
 
     def assert_received(
@@ -219,6 +268,26 @@ class TestSandbox(Sandbox):
                     f"{entry.method} {entry.path} at {entry.at:.3f} s" for entry in refused
                 )
             )
+
+
+class _Limiter(LocalLimiter):
+    """The sandbox's quota; a 429 that was ordered says nothing of it."""
+
+    __slots__ = ("_sandbox",)
+
+    def __init__(self, sandbox: Sandbox, settings: QuotaSettings) -> None:
+        super().__init__(settings)
+        self._sandbox = sandbox
+
+    def throttled(
+        self, retry_after_s: float | None = None, *, permit: Permit | None = None
+    ) -> None:
+        """Pause, unless the latest 429 was played."""
+        for entry in reversed(self._sandbox.log):
+            if entry.status == 429:
+                if entry.fault is None:
+                    super().throttled(retry_after_s, permit=permit)
+                return
 
 
 def _loop_time() -> float:

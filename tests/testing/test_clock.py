@@ -29,6 +29,9 @@ async def test_sleeps_and_timeouts_pass_at_once_and_in_order():
                 await asyncio.Event().wait()
         assert 7260 <= clock.elapsed < 7260.01
         assert repr(clock) == "<FakeClock 7260 s>"
+    stopped = clock.elapsed
+    await asyncio.sleep(0.01)
+    assert clock.elapsed == stopped < 7261
     assert order == ["early", "middle", "late"]
     assert time.monotonic() - began < 60
 

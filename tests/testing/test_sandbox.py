@@ -114,6 +114,115 @@ def test_what_cannot_be_ordered_is_an_error():
     assert sandbox.faults.scripted == 0
 
 
+@pytest.mark.parametrize(
+    "target",
+    ["PSOT /customer", "PATCH /customer", "/custmer", "POST /customers", "G* /invoices/*", "XX*"],
+)
+def test_a_target_that_fits_no_request_is_refused(target):
+    """By whatever asks for one, before a test can pass for nothing."""
+    sandbox = TestSandbox()
+    for ask in (
+        sandbox.lose_answer,
+        sandbox.refuse,
+        sandbox.received,
+        sandbox.assert_received,
+        sandbox.assert_not_received,
+    ):
+        with pytest.raises(ValueError, match=r"no request (can fit|has the method of) '"):
+            ask(target)
+    assert sandbox.faults.scripted == 0
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["*", "POST", "D*", "/_bulk", "/teapot", "/customer", "PUT /customer/*", "* /c*", "/*", "/"],
+)
+def test_a_target_that_some_request_fits_is_taken(target):
+    """Patterns, too."""
+    TestSandbox().drop(target).assert_not_received(target)
+
+
+async def test_an_order_that_was_never_met_is_told():
+    """At the end of a block that went well, by its name and target; once met is enough."""
+
+    async def run():
+        async with TestSandbox(quota=None) as sandbox, sandbox.client() as co:
+            sandbox.lose_answer("POST /invoice").fail("GET /customer/_count", times=2)
+            assert await co.customers.count() == 0
+
+    with pytest.raises(AssertionError, match=r"never met:\n  lost for 'POST /invoice'\n") as told:
+        await run()
+    assert "GET /customer/_count -> 500" in str(told.value)
+    started = await TestSandbox().start()
+    started.refuse()
+    with pytest.raises(AssertionError, match=r"never met:\n  429\n"):
+        await started.__aexit__(None, None, None)
+    assert not started.is_running
+    async with TestSandbox(quota=None) as sandbox, sandbox.client() as co:
+        sandbox.fail("GET", times=100, status=502)
+        with pytest.raises(TransportError):
+            await co.customers.count()
+        sandbox.assert_faults_met()
+
+
+async def test_an_order_that_was_taken_back_need_not_be_met():
+    """Nor one of a block that failed, whose own error is the news."""
+    async with TestSandbox() as sandbox:
+        sandbox.drop("DELETE")
+        sandbox.faults.clear()
+
+    async def fail():
+        async with TestSandbox() as sandbox:
+            sandbox.drop("DELETE")
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        await fail()
+
+
+async def test_equal_orders_are_told_apart():
+    """The first is met, the second waits."""
+    async with TestSandbox(quota=None) as sandbox, sandbox.client(retry=ONCE) as co:
+        for order in (sandbox.drop, lambda: sandbox.drop("GET")):
+            order()
+            order()
+            with pytest.raises(TransportError):
+                await co.customers.count()
+            with pytest.raises(AssertionError, match=r"never met:\n  reset_before[^\n]*\nThe"):
+                sandbox.assert_faults_met()
+            sandbox.faults.clear()
+
+
+@pytest.mark.parametrize("quota", [Quota(), Quota(kind=None)], ids=["quota", "none"])
+async def test_what_is_refused_is_not_waited_for(quota):
+    """Two 429s that were ordered cost no time to speak of, alone and in a batch."""
+    async with TestSandbox(quota=quota) as sandbox, sandbox.client() as co:
+        with fake_clock() as clock:
+            sandbox.refuse().refuse("POST /customer")
+            await co.customers.create(company="A")
+            assert clock.elapsed < 0.1
+            sandbox.refuse("/_bulk", times=2)
+            async with co.bulk() as bulk:
+                bulk.customers.create(company="B")
+                bulk.customers.create(company="C")
+        assert clock.elapsed < 1  # batches keep to the pace of the quota, 0.24 s each
+    assert sandbox.store.count("customer") == 3
+
+
+async def test_what_the_quota_refuses_is_waited_for():
+    """The kit's client pauses when the sandbox's quota says so."""
+    async with (
+        TestSandbox(quota=Quota(2, 60)) as sandbox,
+        sandbox.client() as other,
+        sandbox.client() as co,
+    ):
+        with fake_clock() as clock:
+            for client in (other, other, co):
+                await client.customers.count()
+        assert clock.elapsed > 1
+    assert 429 in [entry.status for entry in sandbox.log]
+
+
 async def test_calls_are_what_was_asked_for_alone_or_in_a_batch(sandbox, co):
     """In order, with payload and answer; a batch that was not worked on stands for itself."""
     await co.customers.create(company="A/B", external_key="a")

@@ -27,6 +27,7 @@ KINDS: Mapping[str, str] = {
     "delay_before": "waits so many seconds before the work (delay_before=S)",
     "delay_after": "waits so many seconds after the work (delay_after=S)",
 }
+METHODS = ("GET", "POST", "PUT", "DELETE")  # of the API
 _MAX_REPEATED = 100_000
 _VALUE_REQUIRED = frozenset(("delay_before", "delay_after"))
 _VALUE_ALLOWED = _VALUE_REQUIRED | {"entry_500"}
@@ -75,7 +76,8 @@ def parse_target(text: str) -> tuple[str, str]:
     """The method and the path that ``text`` asks for, ``*`` for any.
 
     It is a method, a path below the API's, or both: ``"POST /customer"``, ``"/_bulk"``,
-    ``"GET /invoice/*"``. Case counts. Raises ValueError for anything else.
+    ``"GET /invoice/*"``. Case counts. Raises ValueError for anything else, and for a method that no
+    request of the API has.
     """
     method, _, path = text.strip().partition(" ")
     if method.startswith("/") and not path:
@@ -83,6 +85,10 @@ def parse_target(text: str) -> tuple[str, str]:
     path = path.strip() or "*"
     if not (method == "*" or method.isupper()) or not path.startswith(("/", "*")):
         raise ValueError(f"not a method, a path or both, as in 'POST /customer': {text!r}")
+    if not any(fnmatchcase(known, method) for known in METHODS):
+        raise ValueError(
+            f"no request has the method of {text!r}: it is one of {', '.join(METHODS)}"
+        )
     return method, path
 
 
@@ -177,25 +183,34 @@ class Faults:
             raise ValueError(f"rates are shares from 0 to 1 and add up to at most 1: {rates!r}")
         self._rates = parsed
 
-    def script(self, kinds: Iterable[str | None]) -> None:
+    def script(self, kinds: Iterable[str | None]) -> list[Fault]:
         """Add faults for the requests to come, one each, None or ``"none"`` for a sound one.
 
-        ``"lost*3"`` stands for three of a kind.
+        ``"lost*3"`` stands for three of a kind. Returns what was added; see `waits`.
         """
-        self._script.extend([fault for kind in kinds for fault in _repeat(kind)])
+        added = [fault for kind in kinds for fault in _repeat(kind)]
+        self._script.extend(added)
+        return [fault for fault in added if fault is not None]
 
     def next(self, *kinds: str | None) -> None:
         """Put faults before what is scripted, so that the very next requests meet them."""
         parsed = [None if kind is None else parse_fault(kind) for kind in kinds]
         self._script.extendleft(reversed(parsed))
 
-    def aim(self, target: str, *kinds: str) -> None:
+    def aim(self, target: str, *kinds: str) -> list[Fault]:
         """Keep faults for the next requests that fit ``target``, one each.
 
-        See `parse_target` for ``target``.
+        See `parse_target` for ``target``. Returns what was added; see `waits`.
         """
         parsed = parse_target(target)
-        self._aimed.extend(_Aimed(parsed, parse_fault(kind)) for kind in kinds)
+        added = [parse_fault(kind) for kind in kinds]
+        self._aimed.extend(_Aimed(parsed, fault) for fault in added)
+        return added
+
+    def waits(self, fault: Fault) -> bool:
+        """Whether no request has met this very fault yet."""
+        waiting = (*self._script, *(aimed.fault for aimed in self._aimed))
+        return any(other is fault for other in waiting)
 
     def clear(self) -> None:
         """No faults from now on: none aimed, no script, no rates, no maintenance."""
