@@ -240,9 +240,9 @@ def pyright_lines() -> dict[int, str]:
         )  # fmt: skip
     report = json.loads(done.stdout)
     return {
-        one["range"]["start"]["line"] + 1: one["message"]
-        for one in report["generalDiagnostics"]
-        if one["severity"] == "error"
+        diagnostic["range"]["start"]["line"] + 1: diagnostic["message"]
+        for diagnostic in report["generalDiagnostics"]
+        if diagnostic["severity"] == "error"
     }
 
 
