@@ -85,7 +85,7 @@ WRONG = [
     # without await
     "b1: int = co.customers.count()",
     "co.customers.get(1).company",
-    "for one in co.customers.iterate(): print(one)",
+    "for customer in co.customers.iterate(): print(customer)",
     "len(co.customers.list())",
     # a wrong as_
     "await co.customers.get(1, as_=dict)",
