@@ -84,7 +84,7 @@ async def rates(
             seconds = await seconds_of(run, clock)
             if number >= 0:
                 seen[name].append(operations / seconds)
-    return {name: of(each) for name, each in seen.items()}
+    return {name: of(rates) for name, rates in seen.items()}
 
 
 def options_of(

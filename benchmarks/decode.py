@@ -102,7 +102,9 @@ def pydantic_model(kind: type[Record]) -> type[pydantic.BaseModel]:
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         hint = hints[field.name]
-        nested = [one for one in typing.get_args(hint) if typing.get_origin(one) is list]
+        nested = [
+            argument for argument in typing.get_args(hint) if typing.get_origin(argument) is list
+        ]
         fields[field.name] = (list[dict[str, Any]] | None if nested else hint, None)
     model = pydantic.create_model(kind.__name__, **fields)
     return pydantic.create_model(
@@ -126,11 +128,11 @@ def without(kind: type[Record], page: bytes) -> dict[str, Callable[[], int]]:
     def reading(*as_others: tuple[type, Any]) -> Callable[[], int]:
         fields = dict(hints)
         for of, other in as_others:
-            fields |= {name: other for name, one in hints.items() if of in typing.get_args(one)}
-        return _reader([(name, one, None) for name, one in fields.items()], page)
+            fields |= {name: other for name, hint in hints.items() if of in typing.get_args(hint)}
+        return _reader([(name, hint, None) for name, hint in fields.items()], page)
 
     numbers = (Decimal, float | None)
-    texts = [(one, str | None) for one in (dt.date, dt.datetime)]
+    texts = [(kind, str | None) for kind in (dt.date, dt.datetime)]
     return {
         "decimals": reading(numbers),
         "decimals_and_dates": reading(numbers, *texts),

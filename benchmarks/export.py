@@ -67,7 +67,7 @@ async def by_hand(account: Account, out: Path) -> int:
         async with _session(account) as session:
             while True:
                 records = await _page(session, account, done)
-                file.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
+                file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
                 done += len(records)
                 if len(records) < PAGE:
                     return done
@@ -85,7 +85,9 @@ async def by_hand_at_once(account: Account, out: Path) -> int:
                 for records in await asyncio.gather(
                     *(_page(session, account, offset) for offset in offsets)
                 ):
-                    file.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in records)
+                    file.writelines(
+                        json.dumps(record, ensure_ascii=False) + "\n" for record in records
+                    )
                     done += len(records)
     return done
 
@@ -187,11 +189,11 @@ def depth(log: list[dict[str, Any]]) -> float | None:
 
     A request for several pages counts by the page; short ones, as for the count, do not.
     """
-    most = max((len(one["items"]) for one in log), default=0)
+    most = max((len(entry["items"]) for entry in log), default=0)
     pages = [
-        one["took"] / max(1, len(one["items"]))
-        for one in log
-        if (len(one["items"]) == most > 3) or (most <= 3 and f"limit={PAGE}" in one["query"])
+        entry["took"] / max(1, len(entry["items"]))
+        for entry in log
+        if (len(entry["items"]) == most > 3) or (most <= 3 and f"limit={PAGE}" in entry["query"])
     ]
     tenth = max(1, len(pages) // 10)
     if len(pages) < 2:

@@ -76,7 +76,7 @@ async def measure(co: ChargeOver, most: int, size: int) -> dict[str, float]:
     for operations in order(most):
         run = partial(stream, co, operations, size)
         seen[operations].append(1e6 * await seconds_of(run, time.process_time) / operations)
-    return {str(number): round(statistics.median(each), 1) for number, each in seen.items()}
+    return {str(number): round(statistics.median(times), 1) for number, times in seen.items()}
 
 
 async def run(most: int) -> dict[str, Any]:

@@ -26,9 +26,9 @@ OWN: dict[type[errors.ChargeOverError], dict[str, Any]] = {
     errors.DecodeError: {"object": "Customer", "id": 7, "field": "total", "raw": b"{}"},
 }
 CLASSES = [
-    one
-    for one in vars(errors).values()
-    if inspect.isclass(one) and issubclass(one, errors.ChargeOverError)
+    value
+    for value in vars(errors).values()
+    if inspect.isclass(value) and issubclass(value, errors.ChargeOverError)
 ]
 UNKNOWN = {errors.OutcomeUnknown, errors.ServerError}
 

@@ -65,20 +65,22 @@ def test_public_names_are_a_sorted_tuple(name: str):
         return
     assert isinstance(names, tuple)
     assert list(names) == in_order(names)
-    missing = [one for one in names if not hasattr(module, one)]
+    missing = [name for name in names if not hasattr(module, name)]
     assert missing == []
 
 
-@pytest.mark.parametrize("name", [one for one in public_modules() if one.count(".") <= 1])
+@pytest.mark.parametrize("name", [name for name in public_modules() if name.count(".") <= 1])
 def test_a_public_module_offers_what_it_defines(name: str):
     """A class is public or has an underscore; a helper of the package says so in its docstring."""
     module = importlib.import_module(name)
     ours = {
-        one
-        for one in module.__all__
-        if (getattr(getattr(module, one), "__module__", name) or "").startswith("chargeover_async")
-        or one.startswith("__")
-        or not inspect.isclass(getattr(module, one))
+        export
+        for export in module.__all__
+        if (getattr(getattr(module, export), "__module__", name) or "").startswith(
+            "chargeover_async"
+        )
+        or export.startswith("__")
+        or not inspect.isclass(getattr(module, export))
     }
     assert set(module.__all__) == ours, "a name of somebody else's is offered"
     assert classes_of(module) - set(module.__all__) <= INTERNAL.get(name, set())
@@ -115,8 +117,8 @@ def test_what_calls_return_and_take_can_be_imported():
 
     public = {
         getattr(module, name)
-        for one in public_modules()
-        for module in [importlib.import_module(one)]
+        for path in public_modules()
+        for module in [importlib.import_module(path)]
         for name in getattr(module, "__all__", ())
         if inspect.isclass(getattr(module, name))
     }

@@ -135,7 +135,7 @@ class Waiting:
                 continue
             most = self._most(entry, room, batch)
             family = self._family(entry, most + 1, batch) if most > 0 else []
-            size = entry.size if len(family) == 1 else sum(one.size for one in family)
+            size = entry.size if len(family) == 1 else sum(member.size for member in family)
             if batch and (not family or len(family) > most or size > space):
                 passed.append(entry)
                 continue
@@ -180,8 +180,8 @@ class Waiting:
         if root.dependants is None:
             return family
         members = {root, *batch}
-        for one in family:
-            for child in one.dependants or ():
+        for member in family:
+            for child in member.dependants or ():
                 if len(family) >= most:
                     return family
                 if child not in members and self._rides_with(child, members):

@@ -124,8 +124,8 @@ ALL = endpoints()
 def spellings(endpoint: Endpoint) -> set[tuple[str, str | None]]:
     """Path and action of an endpoint, in every documented spelling."""
     found = {(endpoint.path, endpoint.query.get("action"))}
-    for one in endpoint.alternatives:
-        path, _, query = one.partition("?")
+    for alternative in endpoint.alternatives:
+        path, _, query = alternative.partition("?")
         found.add((path, dict(parse_qsl(query)).get("action")))
     names = {"{id}": str(ID), "{external_key}": "external_key:k", "{token}": "token:t"}
     out: set[tuple[str, str | None]] = set()
@@ -169,7 +169,7 @@ def names_in(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: names_in(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [names_in(one) for one in value]
+        return [names_in(inner) for inner in value]
     return None
 
 
@@ -246,7 +246,7 @@ def hints_of(kind: Any) -> dict[str, Any]:
 def plain(hint: Any) -> Any:
     """``X`` for ``X | None``."""
     if get_origin(hint) in (Union, types.UnionType):
-        (hint,) = [one for one in get_args(hint) if one is not type(None)]
+        (hint,) = [argument for argument in get_args(hint) if argument is not type(None)]
     return hint
 
 
@@ -303,7 +303,7 @@ def test_a_documented_field_is_on_its_struct(name: str, model: Any):
 def test_the_primary_key_is_required_and_nothing_else():
     """So that an answer of an older or newer version of the API still decodes."""
     for name, resource in RESOURCES.items():
-        table = next(one for one in tables().values() if one["object"] == name)
+        table = next(table for table in tables().values() if table["object"] == name)
         required = [f.encode_name for f in msgspec.structs.fields(resource.model) if f.required]
         if required or table.get("fields"):
             assert required == [resource.primary], name
@@ -313,7 +313,7 @@ def test_the_primary_key_is_required_and_nothing_else():
 
 def test_the_exceptions_are_about_something():
     """A mistyped exception would hide nothing and stay for ever."""
-    keys = {one.key for one in ALL}
+    keys = {endpoint.key for endpoint in ALL}
     assert {*CALLS, *UNSENT_FORMS, *SET_BY_US, *OTHER_SAMPLES, *NOT_CALLED, *ALSO} <= keys
     assert set(PENDING) <= set(tables())
     assert len(keys) > 80

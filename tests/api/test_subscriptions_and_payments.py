@@ -250,9 +250,17 @@ async def test_lines_are_asked_for_on_every_page():
     """``expand`` goes with the pages of an iteration, too."""
     records = [{"package_id": n, "line_items": [{"line_item_id": n}]} for n in (1, 2, 3)]
     world = World(envelope(200, records[:2]), envelope(200, records[2:]), envelope(200, []))
-    found = [one async for one in world.co.subscriptions.iterate(page=2, expand=["line_items"])]
-    assert [one.line_items and one.line_items[0].line_item_id for one in found] == [1, 2, 3]
-    assert [dict(one.query)["expand"] for one in world.script.requests] == ["line_items"] * 3
+    found = [
+        subscription
+        async for subscription in world.co.subscriptions.iterate(page=2, expand=["line_items"])
+    ]
+    assert [
+        subscription.line_items and subscription.line_items[0].line_item_id
+        for subscription in found
+    ] == [1, 2, 3]
+    assert [dict(request.query)["expand"] for request in world.script.requests] == [
+        "line_items"
+    ] * 3
     assert dict(world.script.requests[1].query)["where"] == "package_id:GT:2"
 
 

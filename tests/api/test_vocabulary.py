@@ -116,7 +116,7 @@ def test_every_documented_word_is_a_constant_and_none_is_invented():
     for field, kind in CLASSES.items():
         assert found[field] <= set(words(kind)), field
     for kind in set(CLASSES.values()):
-        shown = set().union(*(found[field] for field, one in CLASSES.items() if one is kind))
+        shown = set().union(*(found[field] for field, type_ in CLASSES.items() if type_ is kind))
         assert set(words(kind)) == shown, kind
 
 
@@ -129,4 +129,4 @@ def test_a_word_has_one_name(kind: Any):
 def test_every_class_is_checked():
     """A class that stands for no documented field would be a rumour."""
     classes = {name for name in vocabulary.__all__ if isinstance(getattr(vocabulary, name), type)}
-    assert classes == {one.__name__ for one in CLASSES.values()}
+    assert classes == {class_.__name__ for class_ in CLASSES.values()}

@@ -87,7 +87,7 @@ def test_every_send_has_a_nonce_of_its_own():
     auth = SignatureAuth("public-key", PRIVATE)
     nonces = [parts(auth.headers("GET", "https://x/", None))["co_nonce"] for _ in range(50)]
     assert len(set(nonces)) == 50
-    assert all(re.fullmatch(r"[a-z0-9]{8}", one) and len(set(one)) == 8 for one in nonces)
+    assert all(re.fullmatch(r"[a-z0-9]{8}", nonce) and len(set(nonce)) == 8 for nonce in nonces)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_nothing_secret_shows():
     co = ChargeOver("https://example.chargeover.com", "pub-1", "priv-1", auth="signature")
     transport = co._pipeline.transport
     assert isinstance(transport, AiohttpTransport)
-    for one in (transport._auth, transport, co, transport.__dict__, co.__dict__):
-        assert "pub-1" not in repr(one)
-        assert "priv-1" not in repr(one)
+    for holder in (transport._auth, transport, co, transport.__dict__, co.__dict__):
+        assert "pub-1" not in repr(holder)
+        assert "priv-1" not in repr(holder)
     assert not hasattr(transport._auth, "__dict__")
 
 
@@ -130,7 +130,7 @@ async def test_the_signed_url_is_the_url_that_is_sent():
                 "GET", "/customer/external_key:a%2Fb%20C", query={"where": "company:EQUALS:Ä, x"}
             )
     line, *headers = server.requests[0][0].decode().split("\r\n")
-    host = next(one for one in headers if one.lower().startswith("host:")).split(": ", 1)[1]
+    host = next(head for head in headers if head.lower().startswith("host:")).split(": ", 1)[1]
     method, target, _ = line.split(" ")
     assert seen == [(method, f"http://{host}{target}", None)]
     assert "%2Fb%20C" in target
@@ -145,11 +145,11 @@ async def test_the_sandbox_accepts_a_signed_client():
     ):
         made = await co.customers.create(company="Ä & B", external_key="a/b c")
         found = await co.customers.list(where=F.company == "Ä & B")
-        assert [one.customer_id for one in found] == [made.id]
+        assert [customer.customer_id for customer in found] == [made.id]
         assert (await co.customers.get(external_key="a/b c")).customer_id == made.id
         async with co.bulk() as bulk:
             handles = [bulk.customers.create(company=f"c{n}") for n in range(3)]
-        assert len({(await one).id for one in handles}) == 3
+        assert len({(await handle).id for handle in handles}) == 3
 
 
 async def test_the_sandbox_refuses_a_wrong_private_key():
@@ -176,8 +176,8 @@ def test_basic_stays_the_default():
 def test_both_kinds_are_auth_objects():
     """What the transport asks of them."""
     objects: list[Auth] = [BasicAuth("u", "p"), SignatureAuth("u", "p")]
-    for one in objects:
-        assert set(one.headers("GET", "https://x/", None)) == {"Authorization"}
+    for auth in objects:
+        assert set(auth.headers("GET", "https://x/", None)) == {"Authorization"}
 
 
 def test_from_env_signs_when_told(monkeypatch: pytest.MonkeyPatch):

@@ -92,7 +92,7 @@ def read(
         if (counted := ranges.to_prove()) is not None:
             ranges.proved(server.count(counted))
         if late and server.asked > 1:
-            server.ids = sorted({*server.ids, *(highest + each for each in late)})
+            server.ids = sorted({*server.ids, *(highest + offset for offset in late)})
             late = ()
         assert server.asked < 20_000
     return found

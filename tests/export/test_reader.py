@@ -264,7 +264,7 @@ async def test_records_that_come_and_go_meanwhile(variant: Variant) -> None:
         assert ids == sorted(set(ids))
         assert set(ids) >= {number for number in ids_in(sandbox) if number <= 8000}
         ends = [at for at, entry in enumerate(sandbox.log) if _is_open(entry)]
-        in_time = {one for one, before in created.items() if before <= ends[-1]}
+        in_time = {number for number, before in created.items() if before <= ends[-1]}
         assert len(in_time) > 1
         assert set(ids) >= in_time
         assert next(record for record in found if record.customer_id == 7777).company

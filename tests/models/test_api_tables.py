@@ -62,7 +62,7 @@ def table(name: str) -> dict[str, Any]:
 def inner(hint: Any) -> Any:
     """``X`` of ``X | None`` and of ``list[X]``."""
     if get_origin(hint) in (Union, types.UnionType):
-        (hint,) = [one for one in get_args(hint) if one is not type(None)]
+        (hint,) = [argument for argument in get_args(hint) if argument is not type(None)]
     return get_args(hint)[0] if get_origin(hint) is list else hint
 
 

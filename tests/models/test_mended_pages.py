@@ -126,15 +126,15 @@ documents = st.fixed_dictionaries(
 @given(found=st.lists(documents, max_size=4), indent=st.sampled_from([None, None, None, 1]))
 def test_a_page_is_what_its_records_are(found: list[dict[str, Any]], indent: int | None):
     """Whatever is mended; an error carries the JSON as it came."""
-    records = [{"own_id": number, **one} for number, one in enumerate(found)]
+    records = [{"own_id": number, **record} for number, record in enumerate(found)]
     expected: list[Any] = []
-    for one in records:
+    for record in records:
         try:
-            expected.append(read(page_of(one)[1:-1], Own))
+            expected.append(read(page_of(record)[1:-1], Own))
         except DecodeError as error:
-            expected.append((error.id, error.field, one))
+            expected.append((error.id, error.field, record))
     page = [
-        (one.id, one.field, json.loads(one.raw)) if isinstance(one, DecodeError) else one
-        for one in read_each(page_of(*records, indent=indent), Own, keep_errors=True)
+        (entry.id, entry.field, json.loads(entry.raw)) if isinstance(entry, DecodeError) else entry
+        for entry in read_each(page_of(*records, indent=indent), Own, keep_errors=True)
     ]
     assert list(map(repr, page)) == list(map(repr, expected))

@@ -442,12 +442,12 @@ def documented(hint: Any) -> st.SearchStrategy[tuple[Any, Any]]:
     """What an answer may hold for a field of this type, and what is read from it."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        (inner,) = [one for one in arguments if one is not NoneType]
+        (inner,) = [argument for argument in arguments if argument is not NoneType]
         absent = [(None, None), *([] if inner is str else [("", None)])]
         return st.sampled_from(absent) | documented(inner)
     if origin is list:
         return st.lists(documented(arguments[0]), max_size=2).map(
-            lambda pairs: ([one for one, _ in pairs], [two for _, two in pairs])
+            lambda pairs: ([answer for answer, _ in pairs], [wanted for _, wanted in pairs])
         )
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return records_of(hint)
@@ -468,7 +468,7 @@ SCALARS: dict[Any, st.SearchStrategy[tuple[Any, Any]]] = {
     ),
     dt.date: st.dates(dt.date(1900, 1, 1)).flatmap(either(str, lambda day: f"{day} 00:00:00")),
     dt.datetime: st.datetimes(dt.datetime(1900, 1, 1)).flatmap(either(str, dt.datetime.isoformat)),
-    Any: st.sampled_from([(one, one) for one in (None, "", "x", 5, [1], {"a": "b"}, True)]),
+    Any: st.sampled_from([(value, value) for value in (None, "", "x", 5, [1], {"a": "b"}, True)]),
 }
 
 

@@ -358,7 +358,7 @@ def test_the_callers_data_is_neither_changed_nor_kept():
     acme = co.customers.create(company="Acme")
     line = {"item_id": 1, "line_rate": "2.95", "custom_1": {"a": [1]}}
     lines = [line, {"item_id": acme.ref(), "descrip": "x"}]
-    before = [dict(one) for one in lines]
+    before = [dict(entry) for entry in lines]
     deep = copy.deepcopy(line)
     call = co.invoices.create(customer_id=acme.ref(), line_items=lines, tags=["a"])
     assert call.payload["line_items"] is not lines

@@ -80,7 +80,7 @@ def test_metadata_say_what_it_is(built: Path) -> None:
     """Each extra, the lowest Python, and a classifier for each that CI runs."""
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        (name,) = (each for each in archive.namelist() if each.endswith("/METADATA"))
+        (name,) = (member for member in archive.namelist() if member.endswith("/METADATA"))
         metadata = HeaderParser().parsestr(archive.read(name).decode())
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
@@ -88,7 +88,11 @@ def test_metadata_say_what_it_is(built: Path) -> None:
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
     versions = re.findall(r'"(3\.\d+)"', workflow)
     classifiers = metadata.get_all("Classifier", [])
-    told = [found[1] for each in classifiers if (found := re.fullmatch(r".* :: (3\.\d+)", each))]
+    told = [
+        found[1]
+        for classifier in classifiers
+        if (found := re.fullmatch(r".* :: (3\.\d+)", classifier))
+    ]
     assert told == versions
 
 

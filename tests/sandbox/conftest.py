@@ -124,8 +124,8 @@ def make_account(wall: Wall, tmp_path: Path) -> Iterator[Callable[..., Account]]
         return made[-1]
 
     yield make
-    for each in made:
-        each.end()
+    for account in made:
+        account.end()
 
 
 @pytest.fixture

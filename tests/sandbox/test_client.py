@@ -29,7 +29,7 @@ async def test_customer_methods(co):
     assert await co.customers.disconnect_parent(made) is True
     assert (await co.customers.get(made)).parent_customer_id is None
     assert await co.customers.set_default_payment_method(made, paymethod="inv") is True
-    notes = [each.revision_note for each in await co.customers.revisions(made)]
+    notes = [revision.revision_note for revision in await co.customers.revisions(made)]
     assert notes[0] == "Customer: setPayMethod"
     assert notes[-1] == "Customer created"
     assert await co.customers.delete(made) is True

@@ -122,11 +122,11 @@ FILTERED: dict[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = {
         [{"external_key": "Example:ID"}],
         [{"external_key": "Example"}],
     ),
-    "/api/v3/customer": ("customer", [{"company": str(each)} for each in range(10)], [{}]),
+    "/api/v3/customer": ("customer", [{"company": str(number)} for number in range(10)], [{}]),
     "/api/v3/customer?offset=10&limit=15": (
         "customer",
-        [{"customer_id": each} for each in range(11, 26)],
-        [{"customer_id": each} for each in (*range(1, 11), 26)],
+        [{"customer_id": number} for number in range(11, 26)],
+        [{"customer_id": number} for number in (*range(1, 11), 26)],
     ),
     "/API/v3/customer/100/_revision": ("customer", [], [{"customer_id": 100}]),
     "/api/v3/customer/external_key:abc123": ("customer", [], [{"external_key": "abc123"}]),
@@ -162,7 +162,7 @@ def _named(store: Store, example: Example) -> None:
     """The customer and the items that a request names, and a card to charge."""
     body = body_of(example) or {}
     names = {"customer_external_key": "external_key", "customer_token": "token"}
-    keys = {names[each]: body[each] for each in names if each in body}
+    keys = {names[name]: body[name] for name in names if name in body}
     store.seed("customer", {"customer_id": body.get("customer_id", 1), **keys})
     for line in body.get("line_items", []):
         store.seed("item", {"item_id": line["item_id"]})
@@ -228,12 +228,12 @@ def differences(ours: Any, text: Any, path: str = "") -> Iterator[str]:
         if not isinstance(ours, dict):
             yield path
             return
-        for key, each in text.items():
+        for key, value in text.items():
             inner = f"{path}.{key}" if path else key
             if key not in ours:
                 yield inner
             else:
-                yield from differences(ours[key], each, inner)
+                yield from differences(ours[key], value, inner)
     elif isinstance(text, list):
         if not isinstance(ours, list) or len(ours) != len(text):
             yield path
@@ -258,7 +258,7 @@ def excepted(example: Example) -> set[str]:
 @pytest.fixture
 def credentials() -> dict[str, str]:
     """Those of the text's own curl example."""
-    ((username, password),) = {each.credentials for each in EXAMPLES if each.credentials}
+    ((username, password),) = {example.credentials for example in EXAMPLES if example.credentials}
     return {"username": username, "password": password}
 
 
@@ -290,7 +290,7 @@ async def test_example_is_answered_as_the_text_shows(example, wall, credentials,
             } == wanted
         if ids is not None:
             key = f"{FILTERED[example.uri][0]}_id"
-            assert [each[key] for each in envelope["response"]] == ids
+            assert [record[key] for record in envelope["response"]] == ids
         CHECKS.get(kind_of(example), lambda *_: None)(sandbox, example, envelope, headers)
 
 
@@ -388,11 +388,11 @@ def test_no_example_was_overlooked():
     lines = TEXT.read_text("utf-8").splitlines()
     looks = re.compile(r"(?:(?:GET|POST|PUT|DELETE) /|https://\S+/api/v3/\w|/(?:api/)?v3/\w+\?)")
     missed = {number for number, line in enumerate(lines, 1) if looks.match(line)}
-    missed -= {each.line for each in EXAMPLES}
+    missed -= {example.line for example in EXAMPLES}
     assert [lines[number - 1] for number in sorted(missed)] == []
     assert len(EXAMPLES) >= 35
-    assert sum(each.answer is not None for each in EXAMPLES) >= 11
-    uris = {each.uri for each in EXAMPLES}
+    assert sum(example.answer is not None for example in EXAMPLES) >= 11
+    uris = {example.uri for example in EXAMPLES}
     assert set(RESPELLED) <= uris
     assert {uri for uri, _ in EXCEPTIONS} - {"*"} <= uris
     assert set(COMPLETED) <= {uri.partition("?")[0] for uri in uris}

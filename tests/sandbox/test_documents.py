@@ -73,9 +73,9 @@ def test_every_documented_filter_is_taken(account, name):
     """All names of the page's list of fields to query by, dotted ones too."""
     object_ = ALL[name]["object"]
     for field in ALL[name].get("query_fields", []):
-        for each in expanded(field):
+        for key in expanded(field):
             answers = [
-                account("GET", f"/{object_}?where={each}:EQUALS:{value}")
+                account("GET", f"/{object_}?where={key}:EQUALS:{value}")
                 for value in ("1", "2026-01-01")
             ]
             assert 200 in [answer["code"] for answer in answers], answers[0]["message"]
@@ -91,10 +91,10 @@ def test_every_documented_field_is_shown(account, name):
     account.store.seed(spec.name, {spec.key: 77777})
     record = account.ok("GET", f"/{spec.name}/77777")
     documented = {
-        each
+        key
         for field in ALL[name].get("fields", [])
         if field["read"]
-        for each in expanded(field["name"])
+        for key in expanded(field["name"])
     }
     missing = {field for field in documented if (name, field) not in UNSHOWN} - record.keys()
     assert missing == set()

@@ -137,7 +137,7 @@ order = st.builds(
     st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(["ASC", "DESC", "x"])), max_size=3),
 )
 query = st.builds(
-    lambda pairs: "&".join(f"{name}={quote(each, safe=':,')}" for name, each in pairs),
+    lambda pairs: "&".join(f"{name}={quote(content, safe=':,')}" for name, content in pairs),
     st.lists(
         st.tuples(st.just("where"), where)
         | st.tuples(st.just("order"), order)
@@ -211,7 +211,7 @@ def assert_sound(api: Api) -> None:
             if row.data.get("external_key"):
                 assert table.keys[row.data["external_key"]] == id_
         for field, index in table.index.items():
-            indexed = {(each, id_) for each, rows in index.items() for id_ in rows}
+            indexed = {(content, id_) for content, rows in index.items() for id_ in rows}
             held = {(row.data.get(field), id_) for id_, row in table.rows.items()}
             assert indexed == {pair for pair in held if pair[0] is not None}
 

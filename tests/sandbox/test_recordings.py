@@ -125,7 +125,9 @@ def known(group: list[dict[str, Any]], name: str, id_: int) -> dict[str, Any]:
 def of_line(line: dict[str, Any]) -> dict[str, Any]:
     """What the line of an invoice or a subscription says of its item."""
     names = {"name": "item_name", "description": "descrip"}
-    names |= {each: f"item_{each}" for each in ("external_key", "token", "accounting_sku", "units")}
+    names |= {
+        field: f"item_{field}" for field in ("external_key", "token", "accounting_sku", "units")
+    }
     found = {name: line[sent] for name, sent in names.items() if line.get(sent) is not None}
     if line.get("tierset") is not None:
         found |= {"tierset_id": line["tierset_id"], "tiersets": [line["tierset"]]}
@@ -201,8 +203,8 @@ class Replay:
     def remember(self, ours: Any, recorded: Any) -> None:
         """Bind the recorded values that no request determines to ours."""
         if isinstance(recorded, list) and isinstance(ours, list):
-            for one, other in zip(ours, recorded, strict=False):
-                self.remember(one, other)
+            for own, other in zip(ours, recorded, strict=False):
+                self.remember(own, other)
         elif isinstance(recorded, dict) and isinstance(ours, dict):
             for key, value in recorded.items():
                 if key in UNDETERMINED and value is not None:
@@ -253,7 +255,7 @@ def test_the_recordings_hold_every_kind_of_exchange():
     assert {("POST", "package"), ("PUT", "package"), ("GET", "package")} <= kinds
     assert {("POST", "transaction"), ("POST", "tokenized"), ("DELETE", "creditcard")} <= kinds
     assert {name for _, name in kinds} <= OBJECTS.keys()
-    actions = {each["query"] for group in GROUPS.values() for each in group}
+    actions = {exchange["query"] for group in GROUPS.values() for exchange in group}
     known_actions = ("upgrade", "cancel", "hold", "paycycle", "paymethod", "email")
     assert {f"action={name}" for name in known_actions} <= actions
 
@@ -284,11 +286,11 @@ def test_derived_fields_come_out_as_recorded(make_account, wall):
                     wall.value = dt.datetime.combine(day + late, dt.time(12), dt.UTC)
                 account = make_account()
                 stored = {
-                    key: each
-                    for key, each in record.items()
+                    key: value
+                    for key, value in record.items()
                     if key not in spec.derived or key == "line_items"
                 }
-                contact = {key: each for key, each in record.items() if key in spec.through}
+                contact = {key: value for key, value in record.items() if key in spec.through}
                 account.store.seed(name, stored | contact)
                 ours = account.ok("GET", f"/{name}/{record[spec.key]}")
                 for key in spec.derived.keys() & record.keys():

@@ -123,7 +123,7 @@ def test_a_batch_settles_whatever_an_answer_holds(kind: str, path: str) -> None:
             ]
         for operation in (target, *users, *neighbours):
             names_it(operation)
-        assert {one.outcome.state for one in (target, *neighbours)} == {"done"}  # type: ignore[union-attr]
+        assert {operation.outcome.state for operation in (target, *neighbours)} == {"done"}  # type: ignore[union-attr]
         for user in users:
             assert user.outcome is not None
             if user.outcome.error is not None:

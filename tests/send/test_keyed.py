@@ -51,7 +51,7 @@ async def test_a_keyed_create_that_is_absent_is_sent_again(what: str):
     operation = world.co.customers.create(company="Acme", external_key="k-1")
     assert (await operation).id == 9
     world.check()
-    assert [one.split()[0] for one in world.sent] == ["POST", "GET", "POST"]
+    assert [request.split()[0] for request in world.sent] == ["POST", "GET", "POST"]
     assert (
         world.script.body(0) == world.script.body(2) == {"company": "Acme", "external_key": "k-1"}
     )

@@ -49,7 +49,9 @@ async def test_what_never_left_is_sent_again_whatever_it_is(kind: str):
     assert len(set(world.sent)) == 1
     assert operation.outcome is not None
     assert operation.outcome.attempts == 1
-    assert [one.ends for one in world.limiter.permits] == [["unused"]] * 2 + [["sent", "done"]]
+    assert [permit.ends for permit in world.limiter.permits] == [["unused"]] * 2 + [
+        ["sent", "done"]
+    ]
     assert (world.co.stats.requests, world.co.stats.retries) == (1, 2)
 
 
@@ -65,7 +67,10 @@ async def test_a_429_is_sent_again_whatever_it_is(kind: str):
     assert operation.outcome is not None
     assert operation.outcome.attempts == 3
     assert world.co.stats.rate_limited == 2
-    assert [one.retry_after_s for one in world.events if isinstance(one, Throttled)] == [3.0, None]
+    assert [event.retry_after_s for event in world.events if isinstance(event, Throttled)] == [
+        3.0,
+        None,
+    ]
 
 
 async def test_429_are_no_attempts_but_end_with_the_total_time():
@@ -301,7 +306,7 @@ async def test_waits_grow_and_stay_under_their_cap():
     policy = RetryPolicy(attempts=9, base_s=1.0, cap_s=10.0)
     world = World(*[lost()] * 8, envelope(200, 3), retry=policy)
     assert await world.co.customers.count() == 3
-    waits = [one.delay_s for one in world.events if isinstance(one, RetryPlanned)]
+    waits = [event.delay_s for event in world.events if isinstance(event, RetryPlanned)]
     for wait, most in zip(waits, [1, 2, 4, 8, 10, 10, 10, 10], strict=True):
         assert 0 <= wait <= most
     assert sum(waits) > 8
@@ -312,7 +317,7 @@ async def test_a_sick_server_is_not_hammered_once_the_budget_is_spent():
     policy = RetryPolicy(base_s=0.0, cap_s=30.0, budget=2, attempts=5)
     world = World(*[lost()] * 4, envelope(200, 3), retry=policy)
     assert await world.co.customers.count() == 3
-    waits = [one.delay_s for one in world.events if isinstance(one, RetryPlanned)]
+    waits = [event.delay_s for event in world.events if isinstance(event, RetryPlanned)]
     assert waits == [0.0, 0.0, 30.0, 30.0]
 
 
@@ -332,9 +337,9 @@ async def test_a_direct_call_asks_the_limiter_once_for_each_request():
     await world.co.customers.create(company="Acme", external_key="k-1")
     world.check()
     assert world.limiter.priorities == [Priority.DIRECT] * 5
-    seen = [one for one in world.events if isinstance(one, RequestSent)]
-    assert [one.status for one in seen] == [0, 404, 429, 0, 200]
-    assert [one.fault is None for one in seen] == [False, True, False, False, True]
+    seen = [event for event in world.events if isinstance(event, RequestSent)]
+    assert [event.status for event in seen] == [0, 404, 429, 0, 200]
+    assert [event.fault is None for event in seen] == [False, True, False, False, True]
     assert world.co.stats.requests == world.co.stats.operations == 5
 
 

@@ -226,7 +226,7 @@ async def test_credentials_are_in_no_error_no_log_and_no_traceback(step: Any, ca
     captured = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     shown.append("".join(line for line in captured.format() if "test_transport" not in line))
     assert BASIC in str(server.requests)
-    assert not [one for one in shown if leaks(one)]
+    assert not [text for text in shown if leaks(text)]
     assert not leaks(str(pickle.loads(pickle.dumps(caught.value)).__dict__))
 
 
@@ -234,8 +234,8 @@ def test_no_repr_shows_credentials():
     """Of the client, its parts, or their attributes."""
     co = ChargeOver("https://example.chargeover.com", "public", SECRET)
     transport = co._pipeline.transport
-    for one in (co, transport, transport._auth, co.__dict__, transport.__dict__, co.customers):
-        assert not leaks(repr(one))
+    for holder in (co, transport, transport._auth, co.__dict__, transport.__dict__, co.customers):
+        assert not leaks(repr(holder))
 
 
 # -- over a real socket ----------------------------------------------------------------------

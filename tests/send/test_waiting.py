@@ -245,7 +245,7 @@ async def test_a_closed_client_sends_nothing_more():
         await world.co.customers.count()
     assert world.script.closed
     assert world.script.requests == []
-    assert [one.ends for one in world.limiter.permits] == [["unused"]]
+    assert [permit.ends for permit in world.limiter.permits] == [["unused"]]
 
 
 async def test_a_lost_write_that_cannot_be_settled_before_the_close_is_unknown():

@@ -61,18 +61,18 @@ def endpoints() -> list[Endpoint]:
         Endpoint(
             name,
             table["object"],
-            one["name"],
-            one["method"],
-            one["path"].removeprefix("/api/v3"),
-            one.get("query") or {},
-            one.get("body"),
+            endpoint["name"],
+            endpoint["method"],
+            endpoint["path"].removeprefix("/api/v3"),
+            endpoint.get("query") or {},
+            endpoint.get("body"),
             tuple(
                 path.removeprefix("/api/v3").split(" ")[0]
-                for path in one.get("path_alternatives") or ()
+                for path in endpoint.get("path_alternatives") or ()
             ),
         )
         for name, table in tables().items()
-        for one in table.get("endpoints", ())
+        for endpoint in table.get("endpoints", ())
     ]
 
 
@@ -84,7 +84,7 @@ def names_of(name: str) -> list[str]:
         return [f"{stem}_{number}" for number in range(int(first), int(last) + 1)]
     if name.endswith("*"):
         known = [*AddressesIn.__annotations__, *_NOTES]
-        return [one for one in known if one.startswith(name[:-1])]
+        return [field for field in known if field.startswith(name[:-1])]
     return [name]
 
 
@@ -120,13 +120,13 @@ def _sample(name: str, kind: str, nested: Mapping[str, Any], mode: tuple[str, ..
 
 
 def _record(name: str, nested: Mapping[str, Any], mode: tuple[str, ...]) -> Any:
-    fields = [one for one in nested.get(name, ()) if any(one.get(verb) for verb in mode)]
+    fields = [field for field in nested.get(name, ()) if any(field.get(verb) for verb in mode)]
     if not fields:
         return "tag"  # a list of plain values
     return {
-        each: _sample(each, one["type"], nested, mode)
-        for one in fields
-        for each in names_of(one["name"])
+        key: _sample(key, field["type"], nested, mode)
+        for field in fields
+        for key in names_of(field["name"])
     }
 
 
@@ -134,7 +134,7 @@ def readable(table: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Parent ("" for the record itself), name and type of every field that answers hold."""
     levels = {"": table.get("fields", ()), **(table.get("nested") or {})}
     for parent, fields in levels.items():
-        for one in fields:
-            if one.get("read"):
-                for name in names_of(one["name"]):
-                    yield parent, name, one["type"]
+        for field in fields:
+            if field.get("read"):
+                for name in names_of(field["name"]):
+                    yield parent, name, field["type"]

@@ -362,8 +362,8 @@ async def run_page(page: str, text: str, worlds: dict[str, World], folder: Path)
     else:
         for number, (block, *output) in enumerate(_apart(todo)):
             async with session(folder / str(number), block.world(worlds)) as found:
-                for each in (block, *output):
-                    await _told(found, each)
+                for part in (block, *output):
+                    await _told(found, part)
     return [f"{block.place} needs {block.missing}" for block in every if block.missing]
 
 
@@ -374,7 +374,7 @@ def _apart(todo: list[Block]) -> Iterator[list[Block]]:
             yield from ([block._replace(code=line)] for line in _commands(block.code))
         elif "output" not in block.marks:
             behind = todo[index + 1 : index + 2]
-            yield [block, *(each for each in behind if "output" in each.marks)]
+            yield [block, *(part for part in behind if "output" in part.marks)]
 
 
 async def _told(found: Session, block: Block) -> None:

@@ -50,11 +50,11 @@ class Recorded(NamedTuple):
 def recordings() -> list[Recorded]:
     """Every recording of the objects that the library wraps; [] where the files are absent."""
     return [
-        one
+        recorded
         for path in (FILE, *([Path(MORE)] if MORE else []))
         if path.exists()
-        for one in _read(path)
-        if one.path.startswith(f"{PREFIX}/") and one.object in RESOURCES
+        for recorded in _read(path)
+        if recorded.path.startswith(f"{PREFIX}/") and recorded.object in RESOURCES
     ]
 
 
@@ -90,7 +90,7 @@ _LISTING = {"where", "order", "limit", "offset"}
 
 def call_of(co: ChargeOver, recorded: Recorded) -> Operation[Any]:
     """The library's call for a recorded request, found by its shape alone."""
-    segments = [unquote(one) for one in recorded.path.removeprefix(PREFIX).split("/")[1:]]
+    segments = [unquote(segment) for segment in recorded.path.removeprefix(PREFIX).split("/")[1:]]
     query = parse_qsl(recorded.query, keep_blank_values=True)
     flags = {k.removeprefix("_flag_"): int(v) for k, v in query if k.startswith("_flag_")}
     behalf = {k: v for k, v in query if k.startswith("on_behalf_")}
@@ -199,8 +199,8 @@ def _action(
         ):
             continue
         known = _names(resource.writes[name]) if name in resource.writes else set()
-        rest = {one: value for one, value in body.items() if one not in known}
-        plain = {one: value for one, value in body.items() if one in known}
+        rest = {key: value for key, value in body.items() if key not in known}
+        plain = {key: value for key, value in body.items() if key in known}
         attempts: list[dict[str, Any]] = [body, {"action": action, **body}]
         if rest and "extra" in inspect.signature(method).parameters:
             attempts.append({**plain, "extra": rest})
@@ -233,9 +233,9 @@ def differences(raw: Any, value: Any, path: str = "$") -> list[str]:
         if len(value) != len(raw):
             return [f"{path}: {len(raw)} became {len(value)}"]
         return [
-            one
+            difference
             for index, (left, right) in enumerate(zip(raw, value, strict=True))
-            for one in differences(left, right, f"{path}[{index}]")
+            for difference in differences(left, right, f"{path}[{index}]")
         ]
     return [] if _is_same(raw, value) else [f"{path}: {raw!r} became {value!r}"]
 

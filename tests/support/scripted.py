@@ -124,7 +124,7 @@ class Script:
     @property
     def sent(self) -> list[str]:
         """``METHOD target`` of each request."""
-        return [f"{one.method} {one.target}" for one in self.requests]
+        return [f"{request.method} {request.target}" for request in self.requests]
 
     def body(self, index: int) -> Any:
         body = self.requests[index].body

@@ -350,7 +350,7 @@ class ServerModel:
         if method == "POST" and len(parts) == 1:
             return self._create(name, payload)
         if method == "GET" and len(parts) == 1:
-            found = [one for (kind, _), one in self.records.items() if kind == name]
+            found = [record for (kind, _), record in self.records.items() if kind == name]
             return self._entry(200, "", found)
         identity = self._find(name, parts[1])
         if identity is None:

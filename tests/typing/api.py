@@ -164,8 +164,8 @@ async def customers(co: ChargeOver) -> None:
     assert_type(await co.customers.get(1, raw=True), bytes)
     assert_type(await co.customers.list(raw=True), Sequence[bytes])
     assert_type(co.customers.iterate(raw=True, order="company"), AsyncIterator[bytes])
-    async for one in co.customers.iterate(where=[F.total > 1], as_=MyCustomer):
-        assert_type(one, MyCustomer)
+    async for customer in co.customers.iterate(where=[F.total > 1], as_=MyCustomer):
+        assert_type(customer, MyCustomer)
 
 
 async def invoices(co: ChargeOver) -> None:

@@ -17,7 +17,7 @@ CALLS = sorted(
     for resource in RESOURCES.values()
     for name, _ in inspect.getmembers(resource, inspect.isfunction)
     if not name.startswith("_")
-) + sorted(one.attribute for one in RESOURCES.values() if "__call__" in vars(one))
+) + sorted(resource.attribute for resource in RESOURCES.values() if "__call__" in vars(resource))
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -85,7 +85,7 @@ WRONG = [
     # without await
     "b1: int = co.customers.count()",
     "co.customers.get(1).company",
-    "for one in co.customers.iterate(): print(one)",
+    "for customer in co.customers.iterate(): print(customer)",
     "len(co.customers.list())",
     # a wrong as_
     "await co.customers.get(1, as_=dict)",
@@ -240,9 +240,9 @@ def pyright_lines() -> dict[int, str]:
         )  # fmt: skip
     report = json.loads(done.stdout)
     return {
-        one["range"]["start"]["line"] + 1: one["message"]
-        for one in report["generalDiagnostics"]
-        if one["severity"] == "error"
+        diagnostic["range"]["start"]["line"] + 1: diagnostic["message"]
+        for diagnostic in report["generalDiagnostics"]
+        if diagnostic["severity"] == "error"
     }
 
 

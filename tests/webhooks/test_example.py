@@ -60,7 +60,7 @@ async def test_an_event_is_answered_200_and_handled_behind_the_answer():
         assert answer.status == 200
         assert handled == []
         go.set()
-    assert [one.name for one in handled] == ["invoice.status"]
+    assert [event.name for event in handled] == ["invoice.status"]
 
 
 async def test_a_handler_that_fails_does_not_stop_the_next_event():

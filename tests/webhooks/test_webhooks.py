@@ -102,7 +102,7 @@ def test_what_a_quote_became_is_a_list():
         data={"quote": {"quote_id": 5}, "invoices": {"0": {"invoice_id": 9}}},
     )
     assert event.data.invoices is not None
-    assert [one.invoice_id for one in event.data.invoices] == [9]
+    assert [invoice.invoice_id for invoice in event.data.invoices] == [9]
 
 
 def test_an_event_that_nobody_knows_is_kept_raw():

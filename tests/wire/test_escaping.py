@@ -229,7 +229,7 @@ def test_any_text_survives_a_filter(value: str):
     assert is_plain(sent)
     query = parse_query(sent.removeprefix("?"))
     assert query == dict(parse_qsl(sent.removeprefix("?"), strict_parsing=True))
-    assert [tuple(one) for one in parse_where(query["where"])] == [
+    assert [tuple(condition) for condition in parse_where(query["where"])] == [
         ("total", "GT", "1"),
         ("memo", "CONTAINS", value),
         ("date", "IS", "NULL"),

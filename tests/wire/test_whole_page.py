@@ -182,7 +182,7 @@ async def test_a_list_that_is_referred_to_while_under_way_keeps_its_answer():
     await gate.reached.wait()
     customer = listed.ref("$.response[0].invoice_id")
     gate.open.set()
-    assert [one.invoice_id for one in await task] == [7]
+    assert [invoice.invoice_id for invoice in await task] == [7]
     await world.co.users.create(customer_id=customer)
     world.check()
     assert world.script.body(1)["customer_id"] == 7

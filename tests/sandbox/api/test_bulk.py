@@ -247,10 +247,10 @@ def test_broken_item_is_a_500_and_not_run(account):
     """One entry can be made to fail with the rest untouched."""
     items = [op("POST", CUSTOMER, {"company": f"c{number}"}) for number in range(3)]
     assert codes(account.bulk(items, broken=1)) == [201, 500, 201]
-    assert [each["company"] for each in account.store.records("customer")] == ["c0", "c2"]
+    assert [record["company"] for record in account.store.records("customer")] == ["c0", "c2"]
 
 
 def test_outcomes_name_each_item(account):
     """For the log, each item has its method, its uri and its code."""
     _, outcomes = run_bulk(account.api, [op("get", CUSTOMER), "x"])
-    assert [tuple(each) for each in outcomes] == [("GET", CUSTOMER, 200), ("", "", 400)]
+    assert [tuple(outcome) for outcome in outcomes] == [("GET", CUSTOMER, 200), ("", "", 400)]

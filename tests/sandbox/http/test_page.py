@@ -78,13 +78,13 @@ async def test_the_page_cannot_be_written_to(get):
 async def test_the_page_follows_the_table_of_objects(get):
     """Its objects, their fields and filters are those of the specs; it has no list of its own."""
     about = await get("_sandbox/about")
-    assert [each["name"] for each in about["objects"]] == NAMES
-    for each in about["objects"]:
-        spec = OBJECTS[each["name"]]
-        assert each["key"] == spec.key
-        assert spec.key in each["fields"]
-        assert set(each["fields"]) <= spec.kinds.keys()
-        assert set(spec.nested) <= set(each["filters"])
+    assert [described["name"] for described in about["objects"]] == NAMES
+    for described in about["objects"]:
+        spec = OBJECTS[described["name"]]
+        assert described["key"] == spec.key
+        assert spec.key in described["fields"]
+        assert set(described["fields"]) <= spec.kinds.keys()
+        assert set(spec.nested) <= set(described["filters"])
     values = {fault["kind"]: fault["value"] for fault in about["faults"]}
     assert list(values) == list(KINDS)
     assert (values["delay_after"], values["entry_500"], values["lost"]) == (
@@ -97,11 +97,11 @@ def test_every_field_and_operation_that_is_offered_can_be_asked_for():
     backend = backend_of(make_app(new_store()))
     offered = about(backend)
     queries = [
-        f"{each['name']}?{query}"
-        for each in offered["objects"]
+        f"{described['name']}?{query}"
+        for described in offered["objects"]
         for query in (
-            *(f"where={field}:IS:NULL" for field in each["filters"]),
-            *(f"order={field}:DESC" for field in each["fields"]),
+            *(f"where={field}:IS:NULL" for field in described["filters"]),
+            *(f"order={field}:DESC" for field in described["fields"]),
         )
     ]
     for operation in offered["operations"]:
@@ -218,7 +218,9 @@ async def test_live_has_counts_and_what_is_new_in_the_log(get, call):
         ("/api/v3/item?limit=1", 503, "503")
     )
     assert (live["log"]["first"], live["log"]["last"]) == (1, 2)
-    assert [one["number"] for one in (await get("_sandbox/live?after=1"))["log"]["entries"]] == [2]
+    assert [
+        request["number"] for request in (await get("_sandbox/live?after=1"))["log"]["entries"]
+    ] == [2]
     assert (await get("_sandbox/live?after=2"))["log"]["entries"] == []
     assert len((await get("_sandbox/live?after=x"))["log"]["entries"]) == 2
     call.sandbox.log.clear()

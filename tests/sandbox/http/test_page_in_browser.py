@@ -654,7 +654,11 @@ async def test_html_in_records_and_paths_is_only_text(browser):
             await seen.page.wait_for_timeout(50)
             assert await seen.page.locator("body img, body script, body iframe").count() == 0
             assert await seen.page.evaluate("window.hit") is None
-        seen.complaints = [one for one in seen.complaints if "404" not in one and "400" not in one]
+        seen.complaints = [
+            complaint
+            for complaint in seen.complaints
+            if "404" not in complaint and "400" not in complaint
+        ]
         seen.check()
 
 
@@ -707,7 +711,7 @@ async def test_the_page_says_so_when_the_sandbox_is_gone(browser):
         await seen.until("#state.bad", "The sandbox does not answer; trying again")
         await seen.sandbox.start()
         await seen.until("#state", "0 requests")
-        assert all("ERR_CONNECTION" in one for one in seen.complaints)
+        assert all("ERR_CONNECTION" in complaint for complaint in seen.complaints)
 
 
 async def test_it_is_readable_on_a_phone(browser, tmp_path):
@@ -832,7 +836,7 @@ async def test_no_request_leaves_loopback(browser, netlog):
     await browser.close()
     log = json.loads(netlog.read_text("utf-8"))
     names = {number: name for name, number in log["constants"]["logEventTypes"].items()}
-    events = [(names[each["type"]], each.get("params", {})) for each in log["events"]]
+    events = [(names[event["type"]], event.get("params", {})) for event in log["events"]]
     tried = [
         params["address"].rpartition(":")[0].strip("[]")
         for name, params in events

@@ -119,7 +119,9 @@ def by_hand(kind, limit, window, times):
 )
 def test_each_kind_agrees_with_counting_by_hand(gaps, limit, window, kind):
     """At any scale neither too many nor too few are let through."""
-    times = [each for gap, each in zip(gaps, accumulate(gaps), strict=True) for _ in range(gap % 4)]
+    times = [
+        moment for gap, moment in zip(gaps, accumulate(gaps), strict=True) for _ in range(gap % 4)
+    ]
     quota = Quota(limit=limit, window_s=window, kind=kind)
     assert admitted(quota, times) == list(by_hand(kind, limit, window, times or [0]))[: len(times)]
 

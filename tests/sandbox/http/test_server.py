@@ -407,7 +407,7 @@ def test_script_comes_first_and_in_order():
     faults.script([None, "lost"])
     faults.next("429", "500")
     drawn = [faults.draw() for _ in range(5)]
-    assert [None if each is None else each.kind for each in drawn] == [
+    assert [None if fault is None else fault.kind for fault in drawn] == [
         "429",
         "500",
         None,
@@ -425,7 +425,7 @@ def test_rates_repeat_with_the_seed_and_keep_their_share():
     first, again = Faults(rates, seed=3), Faults(rates, seed=3)
     drawn = [first.draw() for _ in range(10_000)]
     assert drawn == [again.draw() for _ in range(10_000)]
-    kinds = [each.kind for each in drawn if each is not None]
+    kinds = [fault.kind for fault in drawn if fault is not None]
     assert 900 < kinds.count("lost") < 1100
     assert 400 < kinds.count("delay_before") < 600
     assert Faults({"lost": 0.1}, seed=4).draw() != Faults({"lost": 1.0}, seed=4).draw()

@@ -38,7 +38,7 @@ class Receiver:
 
     def events(self) -> list[str]:
         bodies = [json.loads(body) for _, body in self.posts]
-        return [f"{each['context_str']}.{each['event']}" for each in bodies]
+        return [f"{body['context_str']}.{body['event']}" for body in bodies]
 
 
 @asynccontextmanager
@@ -161,10 +161,10 @@ async def test_hook_gets_its_own_event_until_it_is_deleted():
     """Two hooks for one event get it each; a deleted one gets no more."""
     async with receiving() as receiver, Sandbox(quota=None) as sandbox, client(sandbox) as co:
         hooks = [
-            await co.resthooks.create(target_url=f"{receiver.url}/{each}", event=event)
-            for each, event in enumerate(["user.insert", "user.insert", "item.insert"])
+            await co.resthooks.create(target_url=f"{receiver.url}/{number}", event=event)
+            for number, event in enumerate(["user.insert", "user.insert", "item.insert"])
         ]
-        assert [each.event for each in await co.resthooks.list()] == [
+        assert [hook.event for hook in await co.resthooks.list()] == [
             *("user.insert", "user.insert", "item.insert"),
         ]
         await co.users.create(name="Jo")
@@ -271,7 +271,7 @@ async def test_host_that_is_asked_for_is_posted_to(monkeypatch):
             await co.resthooks.create(target_url=f"https://{host}/x", event="user.insert")
         await co.users.create(name="Jo")
         await sandbox.webhooks_settled()
-        found = [each["status"] for each in sandbox.webhooks]
+        found = [delivery["status"] for delivery in sandbox.webhooks]
     assert sorted(asked) == ["https://Hooks.example.com/x", "https://localhost/x"]
     assert found == ["delivered", "refused", "delivered"]
 
@@ -336,7 +336,7 @@ async def test_old_deliveries_are_forgotten_and_many_take_turns(monkeypatch):
             for number in range(count):
                 bulk.users.create(name=f"U{number}")
         await sandbox.webhooks_settled()
-        ids = [each["context_id"] for each in sandbox.webhooks]
+        ids = [delivery["context_id"] for delivery in sandbox.webhooks]
     assert len(receiver.posts) == count
     assert len({json.loads(body)["context_id"] for _, body in receiver.posts}) == count
     assert ids == list(range(count - kept + 1, count + 1))

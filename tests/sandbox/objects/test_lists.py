@@ -76,11 +76,11 @@ def test_wrong_exchange_rate_is_refused(account, payload):
 async def test_client_reads_the_lists(sandbox):
     """Every list through the client, as its models say."""
     async with ChargeOver(sandbox.url, sandbox.username, sandbox.password) as co:
-        assert [each.days for each in await co.terms.list()] == [15, 30, 0]
-        assert {each.iso4217 async for each in co.currencies.iterate()} == {"USD", "CAD", "AUD"}
+        assert [term.days for term in await co.terms.list()] == [15, 30, 0]
+        assert {money.iso4217 async for money in co.currencies.iterate()} == {"USD", "CAD", "AUD"}
         assert (await co.brands.get(1)).brand == "Sandbox"
         assert (await co.languages.list())[0].iso639 == "en"
-        assert "CA" in {each.iso2 for each in await co.countries.list()}
+        assert "CA" in {country.iso2 for country in await co.countries.list()}
         assert await co.classes.list() == await co.campaigns.list() == []
         (admin,) = await co.admins.list(where=F.email == "sandbox@example.com")
         assert (await co.admins.get(admin.admin_id)).name == "Sandbox"

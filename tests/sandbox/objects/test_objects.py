@@ -433,7 +433,7 @@ def test_lines_are_replaced_by_an_update(account):
     account.item(base="10")
     account.invoice(1, {"item_id": 1}, {"item_id": 1, "line_rate": 5}, {"item_id": 1})
     one, two, _three = (
-        each["line_item_id"] for each in account.store.find("invoice", 10000)["line_items"]
+        line["line_item_id"] for line in account.store.find("invoice", 10000)["line_items"]
     )
     lines = [
         {"line_item_id": two},
@@ -442,8 +442,8 @@ def test_lines_are_replaced_by_an_update(account):
     ]
     account.ok("PUT", "/invoice/10000", {"line_items": lines})
     record = account.ok("GET", "/invoice/10000")
-    assert [each["line_rate"] for each in record["line_items"]] == [5, 10, Decimal("0.5")]
-    assert [each["line_item_id"] for each in record["line_items"]][:2] == [two, one]
+    assert [line["line_rate"] for line in record["line_items"]] == [5, 10, Decimal("0.5")]
+    assert [line["line_item_id"] for line in record["line_items"]][:2] == [two, one]
     assert record["total"] == Decimal("35.5")
     assert account.ok("GET", "/customer/1")["balance"] == Decimal("35.5")
 

@@ -112,7 +112,7 @@ def test_filters_reach_lines_customer_and_contacts(account, subscribe):
         "external_key:EQUALS:sub",
     ):
         found = account.ok("GET", f"/package?where={where}")
-        assert [each["package_id"] for each in found] == [wanted], where
+        assert [record["package_id"] for record in found] == [wanted], where
     assert account.ok("GET", "/package?where=quote.quote_id:EQUALS:1") == []
     assert account.ok("GET", "/package/_count?where=package_status_state:EQUALS:a") == 2
 
@@ -225,7 +225,9 @@ def test_every_action_in_both_spellings(account, subscribe, form, name, payload,
     package = account.ok("GET", f"/package/{id_}")
     assert package[field] == value
     assert package["mod_datetime"] == package["write_datetime"]
-    notes = [each["revision_note"] for each in account.ok("GET", f"/package/{id_}/_revision")]
+    notes = [
+        revision["revision_note"] for revision in account.ok("GET", f"/package/{id_}/_revision")
+    ]
     assert notes == [f"Package: {name}", "Package created"]
 
 
@@ -390,13 +392,13 @@ def test_an_invoice_repeats_a_price_through_the_cycle(account, subscribe):
     assert (invoice["date"], invoice["due_date"]) == ("2026-03-01", "2026-03-31")
     assert len(invoice["line_items"]) == 3
     (own,) = account.ok("GET", f"/package/{id_}")["line_items"]
-    for each in invoice["line_items"]:
-        assert each["package_line_id"] == own["line_item_id"]
-        assert (each["tierset_id"], each["item_external_key"]) == (own["tierset_id"], "plan")
-        assert (each["line_rate"], each["line_quantity"], each["custom_1"]) == (1500, 1, "c")
-        flags = {name for name in each if name.startswith("is_") and each[name] is True}
+    for line in invoice["line_items"]:
+        assert line["package_line_id"] == own["line_item_id"]
+        assert (line["tierset_id"], line["item_external_key"]) == (own["tierset_id"], "plan")
+        assert (line["line_rate"], line["line_quantity"], line["custom_1"]) == (1500, 1, "c")
+        flags = {name for name in line if name.startswith("is_") and line[name] is True}
         assert flags == {"is_base", "is_recurring"}
-    assert len({each["line_item_id"] for each in invoice["line_items"]}) == 3
+    assert len({line["line_item_id"] for line in invoice["line_items"]}) == 3
     payment = {"customer_id": 1, "amount": 4500, "gateway_method": "check", "gateway_status": 1}
     applied = {"transaction_type": "pay", "applied_to": [{"invoice_id": 10000}]}
     account.ok("POST", "/transaction", payment | applied)
@@ -414,8 +416,8 @@ def test_set_up_is_charged_once_and_a_trial_not_at_all(account, subscribe):
         account.wall.advance(days=5)
     assert totals == [25, 39]
     lines = account.ok("GET", "/invoice/10000")["line_items"]
-    assert [each["is_setup"] for each in lines] == [True, False, False]
-    assert [each["is_free"] for each in lines] == [False, False, True]
+    assert [line["is_setup"] for line in lines] == [True, False, False]
+    assert [line["is_free"] for line in lines] == [False, False, True]
 
 
 BANDS = [
@@ -492,7 +494,7 @@ def test_a_seed_again_replaces_the_lines(account):
         lines = [{"line_item_id": id_, "item_id": 1, "external_key": f"k{id_}"} for id_ in ids]
         account.store.seed("package", {"package_id": 600, "line_items": lines})
         shown = account.ok("GET", "/package/600")["line_items"]
-        assert [each["line_item_id"] for each in shown] == list(ids)
+        assert [line["line_item_id"] for line in shown] == list(ids)
 
 
 def test_a_customer_with_an_active_subscription_stays(account, subscribe):
@@ -513,7 +515,7 @@ def test_a_coupon_adds_its_discount(account):
     payload = {"customer_id": account.customer(), "line_items": [{"item_id": 1}]}
     id_ = account.ok("POST", "/package", {**payload, "coupon": "SPRING"})["id"]
     lines = account.ok("GET", f"/package/{id_}")["line_items"]
-    assert [each["item_id"] for each in lines] == [1, 2]
+    assert [line["item_id"] for line in lines] == [1, 2]
     assert "no coupon" in account.refused("POST", "/package", {**payload, "coupon": "OLD"})
 
 
@@ -655,7 +657,7 @@ def test_hooks_are_told_what_happens_to_a_subscription(account, subscribe):
         ("cancel", {}),
     ):
         account.ok("POST", f"/package/{id_}?action={name}", payload)
-    told = [each["event"] for each in account.store.records("_delivery")]
+    told = [delivery["event"] for delivery in account.store.records("_delivery")]
     assert told == [
         *("package.insert", "package.update", "package.status", "package.status"),
         *("package.paycycle", "package.hold", "package.upgrade", "invoice.insert"),
@@ -689,5 +691,5 @@ def test_a_bulk_builds_a_subscription_from_nothing(account):
             {"request_method": "POST", "uri": "/api/v3/package/554?action=cancel", "payload": {}},
         ]
     )
-    assert [each["code"] for each in answers] == [201, 201, 201, 200]
+    assert [answer["code"] for answer in answers] == [201, 201, 201, 200]
     assert account.ok("GET", "/package/554")["line_items"][0]["item_name"] == "Plan"

@@ -44,7 +44,7 @@ def transaction(account, id_) -> dict[str, Any]:
 
 
 def balances(account) -> list[Decimal]:
-    return [each["balance"] for each in account.ok("GET", "/invoice?order=invoice_id:ASC")]
+    return [invoice["balance"] for invoice in account.ok("GET", "/invoice?order=invoice_id:ASC")]
 
 
 def applied(account, id_) -> dict[str, Decimal]:
@@ -150,7 +150,7 @@ def test_invoices_are_found_by_their_transaction(shop):
     pay(shop, 30, 10000)
     second = pay(shop, 70, 10001, 10002)
     found = shop.ok("GET", f"/invoice?where=transaction.transaction_id:EQUALS:{second}")
-    assert [each["invoice_id"] for each in found] == [10001, 10002]
+    assert [invoice["invoice_id"] for invoice in found] == [10001, 10002]
 
 
 # Applying
@@ -267,7 +267,7 @@ def test_applied_amounts_are_replaced(shop, form, keyed):
     """The list is complete, in both documented shapes; an empty one unapplies everything."""
     pay(shop, 45, 10000, 10001)
     entries = [{"invoice_id": 10002, "applied": 40}, {"invoice_id": 10000}]
-    sent = {str(i): each for i, each in enumerate(entries)} if keyed else entries
+    sent = {str(i): entry for i, entry in enumerate(entries)} if keyed else entries
     path = form.format("changeAppliedAmounts")
     assert shop.ok("POST", path, {"applied_to": sent}) is True
     assert applied(shop, 1) == {10002: 40, 10000: 5}
@@ -536,7 +536,7 @@ def test_pay_charges_what_is_on_file(shop):
     assert record["transaction_type"] == "pay"
     assert record["unapplied"] == Decimal("19.99")
     found = shop.ok("GET", f"/transaction?where=creditcard_id:EQUALS:{card}")
-    assert [each["transaction_id"] for each in found] == [1]
+    assert [entry["transaction_id"] for entry in found] == [1]
 
 
 @pytest.mark.parametrize("path", ["/transaction?action=pay", "/transaction/_action/pay"])
@@ -595,7 +595,7 @@ def test_decline_is_an_error_with_the_reason(shop, method, message):
     ):
         envelope = shop("POST", path, payload)
         assert (envelope["code"], envelope["message"], envelope["response"]) == (400, text, False)
-    assert [each["gateway_status"] for each in shop.ok("GET", "/transaction")] == [0, 0]
+    assert [entry["gateway_status"] for entry in shop.ok("GET", "/transaction")] == [0, 0]
     assert balances(shop)[0] == 30
     assert shop.ok("GET", "/invoice/10000")["declines"] == 1
 
@@ -614,7 +614,7 @@ def test_declining_token_and_stored_account(shop):
     ):
         payload = {"customer_id": 1, "amount": 5, "paymethods": methods}
         assert shop("POST", "/transaction?action=pay", payload)["code"] == code
-    assert [each["gateway_status"] for each in shop.ok("GET", "/transaction")] == [0, 0, 0, 0, 1]
+    assert [entry["gateway_status"] for entry in shop.ok("GET", "/transaction")] == [0, 0, 0, 0, 1]
 
 
 def test_bank_payment_is_pending_for_days(shop, wall):
@@ -711,7 +711,7 @@ def play(account, kind: str, first: int, rest: Any = None) -> None:
             "transaction_type": kind,
             "gateway_method": "credit" if kind == "cre" else "check",
             "amount": -first if kind == "ref" else first,
-            "applied_to": [{"invoice_id": 10000 + each} for each in rest],
+            "applied_to": [{"invoice_id": 10000 + number} for number in rest],
         }
     elif kind == "charge":
         path = f"/invoice/{10000 + first}?action=pay"
@@ -727,8 +727,8 @@ def play(account, kind: str, first: int, rest: Any = None) -> None:
     elif kind == "reapply":
         path = f"/transaction/{first}?action=changeAppliedAmounts"
         parts = [
-            {"invoice_id": 10000 + each} | ({} if part is None else {"applied": part})
-            for each, part in rest
+            {"invoice_id": 10000 + number} | ({} if part is None else {"applied": part})
+            for number, part in rest
         ]
         body = {"applied_to": parts}
     assert account(method, path, body)["code"] < 500
@@ -747,8 +747,8 @@ def test_money_is_neither_lost_nor_made(make_account, steps):
     account.card(1)
     for rate in (30, 20, 50):
         account.invoice(1, {"item_id": 1, "line_rate": rate})
-    for each in steps:
-        play(account, *each)
+    for taken in steps:
+        play(account, *taken)
     invoices = account.store.records("invoice")
     rows = account.store.records("transaction")
     for invoice in invoices:
@@ -777,7 +777,10 @@ def test_money_is_neither_lost_nor_made(make_account, steps):
         free = sum(row["unapplied"] for row in moved if row["transaction_type"] in kinds)
         kept = sum(invoice[column] for invoice in invoices)
         if kind == "pay":
-            kept -= sum(each["applied"] - each["payments"] - each["credits"] for each in invoices)
+            kept -= sum(
+                invoice["applied"] - invoice["payments"] - invoice["credits"]
+                for invoice in invoices
+            )
         assert amounts == free + kept
     paid = sum(row["amount"] for row in moved if row["transaction_type"] in ("pay", "ref"))
     customer = account.store.find("customer", 1)
@@ -855,8 +858,8 @@ async def test_client_moves_money(sandbox):
                 bills[1], number="4000000000000002", expdate_year="2031", expdate_month="8"
             )
         failed = await co.transactions.list(where=F.gateway_status == 0)
-        assert [each.gateway_msg for each in failed] == ["Your card was declined."]
-        methods = [each.transaction_method async for each in co.transactions.iterate()]
+        assert [entry.gateway_msg for entry in failed] == ["Your card was declined."]
+        methods = [entry.transaction_method async for entry in co.transactions.iterate()]
         assert methods.count("Visa") == 3
         assert "MasterCard" in methods
         assert (await co.customers.get(customer)).paid == Decimal(30 - 12 + 50 + 7 + 8 + 9)

@@ -280,7 +280,7 @@ async def test_client_stores_and_deletes_methods(sandbox):
         )
         found = await co.creditcards.get(external_key="card")
         assert (found.creditcard_id, found.expdate_formatted) == (card.id, "May 2030")
-        assert [each.type async for each in co.creditcards.iterate()] == ["visa"]
+        assert [creditcard.type async for creditcard in co.creditcards.iterate()] == ["visa"]
         where: Any = F.customer_id == customer
         assert len(await co.creditcards.list(where=where)) == 1
         bank = await co.ach.create(
@@ -290,7 +290,9 @@ async def test_client_stores_and_deletes_methods(sandbox):
         assert (account.ach_id, account.mask_bank) == (bank.id, "First")
         token = await co.tokenized.create(customer_id=customer, type="customer", token="cus_1")
         assert (await co.tokenized.get(token.id)).token == "cus_1"
-        assert [each.tokenized_id for each in await co.tokenized.list(where=where)] == [token.id]
+        assert [method.tokenized_id for method in await co.tokenized.list(where=where)] == [
+            token.id
+        ]
         assert await co.customers.set_default_payment_method(customer, creditcard_id=card.id)
         assert (await co.customers.get(customer)).default_creditcard_id == card.id
         assert await co.creditcards.delete(card.id) is True

@@ -66,7 +66,7 @@ def test_unsound_report_is_refused(shop, query, filters):
 def test_reports_are_listed_whole(shop):
     """Neither filter nor page; 37 is the page's example. What is not known answers as no record."""
     records = shop.ok("GET", "/_report?limit=1&where=x:EQUALS:1")
-    assert [each["report_id"] for each in records] == [37, 38, 39]
+    assert [report["report_id"] for report in records] == [37, 38, 39]
     assert "source" not in records[0]
     shop.store.seed("_report", {"report_id": 5, "name": "All Items", "source": "item"})
     assert len(shop.ok("POST", "/_report/5?action=reportData")) == 1
@@ -84,7 +84,7 @@ async def test_client_runs_reports_and_aggregates(sandbox):
     async with ChargeOver(sandbox.url, sandbox.username, sandbox.password) as co:
         for company in ("B", "A"):
             await co.customers.create(company=company)
-        assert [each.report_id for each in await co.reports.list()] == [37, 38, 39]
+        assert [report.report_id for report in await co.reports.list()] == [37, 38, 39]
         for form in ("path", "query"):
             rows = await co.reports.report_data(
                 37,
@@ -177,7 +177,7 @@ async def test_settings_are_kept_and_not_shown(sandbox):
         with pytest.raises(BadRequest, match=r"not supported: list\(_config"):
             await co.request("GET", "/_config")
         assert await co.log.list() == []
-    kept = {each["key"]: each["value"] for each in sandbox.store.records("_config")}
+    kept = {setting["key"]: setting["value"] for setting in sandbox.store.records("_config")}
     assert kept == {"chargeoverjs_token": "two", "other": 1}
 
 

@@ -37,7 +37,7 @@ def test_a_record_is_stored_and_listed(account, line):
     assert "options" not in record
     assert "invoice_id" not in record
     listed = account.ok("GET", f"/usage?where=line_item_id:EQUALS:{line}")
-    assert [each["usage_history_id"] for each in listed] == [1, 2]
+    assert [record["usage_history_id"] for record in listed] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_seed_makes_up_what_is_left_out(account):
     ):
         store.seed(name, record)
     assert store.find("customer", 1)["customer_status_state"] == "i"
-    assert [each["user_id"] for each in store.records("user")] == [7, 8, 9]
+    assert [user["user_id"] for user in store.records("user")] == [7, 8, 9]
     assert store.find("user", 9)["name"] == "Ann Lee"
     assert store.find("item", 2)["tierset_id"] == 9
     assert account.item() == 3

@@ -50,7 +50,7 @@ def test_every_part_of_a_frozen_value_is_frozen():
     parts: list[Any] = [value]
     for part in parts:
         inner = part.values() if isinstance(part, dict) else part
-        parts += [each for each in inner if isinstance(each, (dict, list, tuple))]
+        parts += [child for child in inner if isinstance(child, (dict, list, tuple))]
     assert {type(part) for part in parts} == {FrozenDict, FrozenList}
     assert len(parts) == 9
     for plain in (copy.deepcopy(value), pickle.loads(pickle.dumps(value)), {**value}):  # noqa: S301

@@ -225,7 +225,7 @@ def test_file_is_for_its_owner_only(path):
     """It holds names and addresses."""
     store = new_store(path=path)
     post(store, "customer", NEW)
-    assert {each.stat().st_mode & 0o777 for each in path.parent.iterdir()} == {0o600}
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
     store.close()
 
 
@@ -486,7 +486,7 @@ async def test_what_was_answered_survives_kill_9(path):
                         break
                     assert all(entry["code"] < 300 for entry in entries)
                     deleted.update(gone)
-                    made = [each["payload"] for each in batch if "payload" in each]
+                    made = [request["payload"] for request in batch if "payload" in request]
                     if not acknowledged:
                         killer.start()
                     acknowledged.update(payload["external_key"] for payload in made)

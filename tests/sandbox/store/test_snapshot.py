@@ -223,7 +223,7 @@ def test_script_may_repeat_a_fault():
     """lost*3 is three of them; none is a sound request."""
     faults = Faults(script=["lost*2", "none", None, "delay_before=0.5*2", "none*2", "429"])
     drawn = [faults.draw() for _ in range(9)]
-    kinds = [None if each is None else each.text for each in drawn]
+    kinds = [None if fault is None else fault.text for fault in drawn]
     delay = "delay_before=0.5"
     assert kinds == ["lost", "lost", None, None, delay, delay, None, None, "429"]
 
