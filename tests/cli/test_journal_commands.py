@@ -143,7 +143,11 @@ def test_update_changes_what_is_there(account: Sandbox) -> None:
     result = run("import", "plan.toml", "--update")
     assert result.exit_code == 0
     assert "1 created, 0 failed, 0 unknown, 1 updated, 1 existing" in result.stdout
-    assert {one["company"] for one in account.store.records("customer")} == {"N0", "new", "N2"}
+    assert {record["company"] for record in account.store.records("customer")} == {
+        "N0",
+        "new",
+        "N2",
+    }
     assert run("import", "plan.toml", "--update", "--allow-existing").exit_code == 4
 
 
@@ -245,5 +249,5 @@ def test_second_ctrl_c_stops_at_once_and_the_journal_is_whole(account: Sandbox) 
     again = run("import", "plan.toml", "--journal", "j", "--json")
     assert again.exit_code == 0, again.output
     assert json.loads(again.stdout.splitlines()[-1])["created"] == 1_000
-    keys = [one["external_key"] for one in account.store.records("customer")]
+    keys = [record["external_key"] for record in account.store.records("customer")]
     assert sorted(keys) == sorted(f"c-{number}" for number in range(1_000))

@@ -71,4 +71,4 @@ class Account:
         return await ImportJob(plan, **options).run(self.co)  # type: ignore[arg-type] # any option
 
     def records(self, name: str) -> dict[str, dict[str, object]]:
-        return {one["external_key"]: one for one in self.sandbox.store.records(name)}
+        return {record["external_key"]: record for record in self.sandbox.store.records(name)}
