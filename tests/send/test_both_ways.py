@@ -37,6 +37,7 @@ from chargeover_async.errors import (
     OutcomeUnknown,
     RateLimited,
     TransportError,
+    UsageError,
 )
 from chargeover_async.limits import Permit
 from chargeover_async.observe import Event, RetryPlanned, Settled
@@ -307,13 +308,16 @@ def test_a_quota_that_fails_sent_nothing(call: str) -> None:
 
 @pytest.mark.parametrize("way", ["direct", "bulk"])
 @pytest.mark.parametrize("first", ["lost", "500", "502"])
-def test_a_quota_that_fails_after_a_lost_answer_leaves_it_unknown(way: str, first: str) -> None:
+@pytest.mark.parametrize("kind", [NotSent, UsageError, ConnectionError])
+def test_a_quota_that_fails_after_a_lost_answer_leaves_it_unknown(
+    way: str, first: str, kind: type[Exception]
+) -> None:
     """What may be there is never called unsent, whatever kept it from being looked up."""
 
     class Breaking(Counted):
         async def acquire(self, priority: Any) -> Any:
             if self.permits:
-                raise NotSent("the quota is that of another account")
+                raise kind("the quota is that of another account")
             return await super().acquire(priority)
 
     story = run(tell(way, "keyed", first, limiter=Breaking()))
