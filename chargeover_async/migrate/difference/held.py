@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from chargeover_async.errors import UsageError
 from chargeover_async.models._json.read import encode, untyped
 
 CACHE_KB = 8_000
@@ -40,6 +41,7 @@ class Held:
     def __init__(self) -> None:
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.executescript(f"PRAGMA cache_size = -{CACHE_KB}; {_TABLES}")
+        self._is_lost = False
 
     def close(self) -> None:
         """Forget everything."""
@@ -53,14 +55,24 @@ class Held:
         *,
         whole: bool,
     ) -> None:
-        """Keep records as (key, id, fields); a later reading takes the place of an earlier."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, 0)",
-            [(name, key, number, encode(fields), at, whole) for key, number, fields in records],
-        )
+        """Keep records as (key, id, fields); a later reading takes the place of an earlier.
+
+        Raises UsageError when the temporary folder is full; nothing is known from then on.
+        """
+        rows = [(name, key, number, encode(fields), at, whole) for key, number, fields in records]
+        try:
+            self._db.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, 0)", rows)
+        except sqlite3.DatabaseError as error:
+            self._is_lost = True  # without a journal what was half written cannot be read
+            raise UsageError(
+                f"what the account holds cannot be kept in the temporary folder: {error}. Make "
+                "room, or name another folder in SQLITE_TMPDIR"
+            ) from error
 
     def find(self, name: str, key: str) -> Kept | None:
         """The record with this key, if it was read."""
+        if self._is_lost:
+            return None
         found = self._db.execute(
             "SELECT id, fields, at, whole FROM held WHERE object = ? AND key = ?", (name, key)
         ).fetchone()
@@ -70,6 +82,8 @@ class Held:
 
     def id_of(self, name: str, key: str) -> int | None:
         """The id of the record with this key, if it was read."""
+        if self._is_lost:
+            return None
         found = self._db.execute(
             "SELECT id FROM held WHERE object = ? AND key = ?", (name, key)
         ).fetchone()

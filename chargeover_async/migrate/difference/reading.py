@@ -138,7 +138,11 @@ class Readings:
             return _CREATE if is_absent else None
         if not self._compares:
             return Change(what="leave", id=kept.id)
-        change = self._compare(name, payload, kept)
+        try:
+            change = self._compare(name, payload, kept)
+        except Exception as error:  # noqa: BLE001 - whatever a record may hold
+            logger.warning("%s %d cannot be compared: %r", name, kept.id, error)
+            return None
         is_old = self._clock() - kept.at > self._max_age_s
         return None if is_old and (change.fields or change.differs) else change
 
@@ -326,10 +330,13 @@ class Readings:
         told = True
         for key, reply in zip(keys, replies, strict=True):
             if reply is not None and reply.ok:
-                record = untyped(reply.response)
-                if record.get(KEY) == key:
-                    found.append((key, int(record[primary]), _only(record, wanted)))
-                    continue
+                try:
+                    record = untyped(reply.response)
+                    if record[KEY] == key:
+                        found.append((key, int(record[primary]), _only(record, wanted)))
+                        continue
+                except Exception as error:  # noqa: BLE001 - whatever an answer may hold
+                    logger.warning("%s %s cannot be read: %r", name, key, error)
             told = told and reply is not None and reply.code == 404
         self.held.keep(name, found, at, whole=True)
         return told

@@ -19,6 +19,7 @@ from chargeover_async import ChargeOver, ExternalKey
 from chargeover_async.errors import BadRequest
 from chargeover_async.export.reader import Reader
 from chargeover_async.limits import NoLimit
+from chargeover_async.migrate.difference.held import Held
 from chargeover_async.migrate.job.first import read_stage
 from chargeover_async.retry import RetryPolicy
 from chargeover_async.sandbox import Faults, Sandbox, Variant
@@ -235,6 +236,24 @@ async def test_lost_answers_and_429_change_nothing_but_the_requests(
         assert {record["company"] for record in account.records("customer").values()} == {
             *names.values()
         }
+
+
+async def test_a_full_disk_leaves_more_unknown_and_nothing_undone(
+    folder: Folder, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be kept is not known: every row is sent."""
+    plan = folder.plan(CUSTOMERS, customers_csv=table({n: f"N{n}" for n in range(60)}))
+    await account.load(plan)
+    make = Held.__init__
+
+    def small(self: Held) -> None:
+        make(self)
+        self._db.execute("COMMIT")
+        self._db.execute("PRAGMA max_page_count = 2")
+
+    monkeypatch.setattr(Held, "__init__", small)
+    summary = await account.load(plan, update=True)
+    assert (summary.existing, summary.failed) == (60, 0)
 
 
 async def test_a_list_that_cannot_be_read_is_done_without(
