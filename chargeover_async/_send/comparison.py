@@ -25,6 +25,7 @@ a key or a token    what is shown under its own name, or vendor's text, "Externa
 that names another  the id of the record that has it
 ``tags``            in any order                         UNVERIFIED
 ``pricemodel``      the one entry of ``tiersets``        recordings `create_item`, `one_item`
+``type``            an item's ``item_type``              the same recordings
 a list of objects   entry by entry, in order; of each    recordings (`one_invoice`); PHP writes a
                     what was sent                        list with gaps as an object
 =================== ==================================== ==========================================
@@ -57,6 +58,7 @@ CUT = {"transaction_detail": 32}
 _NUMBERS_IN_TEXT = frozenset({"expdate_month", "expdate_year"})
 _RECORDS = ("Create", "Update")
 _UNORDERED = frozenset({"tags"})
+_OTHER_NAMES = {"type": "item_type"}  # as sent -> as shown
 KEY_SUFFIXES = ("_external_key", "_token")
 _NOTHING = (None, "")
 _ABSENT: Any = msgspec.UNSET
@@ -111,6 +113,8 @@ def shown_as(name: str) -> tuple[str, ...]:
     """The names under which a record may show what a field was sent as."""
     if name == "pricemodel":
         return name, "tiersets"
+    if name in _OTHER_NAMES:
+        return name, _OTHER_NAMES[name]
     for suffix in KEY_SUFFIXES:
         if name.endswith(suffix):
             return name, f"{name.removesuffix(suffix)}_id"
@@ -150,6 +154,9 @@ class _Comparing:
             if isinstance(prices, list) and len(prices) == 1:
                 return self._object(sent, prices[0]), prices[0]
             return None, None
+        other = _OTHER_NAMES.get(name)
+        if other is not None and other in record:
+            return self.field(other, sent, record[other], record)
         for suffix in KEY_SUFFIXES:
             if name.endswith(suffix) and isinstance(sent, str) and self._resolve is not None:
                 named = record.get(f"{name.removesuffix(suffix)}_id", _ABSENT)

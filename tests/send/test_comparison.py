@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chargeover_async import models
-from chargeover_async._send.comparison import compare, kind_of
+from chargeover_async._send.comparison import compare, kind_of, shown_as
 from chargeover_async.models._json.mend import DateFormat
 from chargeover_async.models._json.shape import shape_of
 
@@ -167,6 +167,16 @@ def test_the_price_of_an_item_is_shown_as_its_tierset() -> None:
     assert compare(sent, {"tiersets": [price]}).same
     assert compare(sent, {"tiersets": [{**price, "base": 1}]}).differs
     assert compare(sent, {"tiersets": [price, price]}).unseen == ("pricemodel",)
+
+
+def test_the_type_of_an_item_is_shown_as_item_type() -> None:
+    """It is sent under the one name and shown under the other (recordings)."""
+    assert compare({"type": "service"}, {"item_type": "service"}).same
+    assert compare({"type": "service"}, {"item_type": "product"}).differs == {
+        "type": ("service", "product")
+    }
+    assert compare({"type": "service"}, {"name": "x"}).unseen == ("type",)
+    assert shown_as("type") == ("type", "item_type")
 
 
 def test_the_account_may_write_dates_in_its_own_way() -> None:

@@ -26,7 +26,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     what: Literal["create", "change", "leave"]
     id: int | None = None
     fields: tuple[str, ...] = ()
-    differs: Mapping[str, tuple[Any, Any]] = msgspec.field(default_factory=dict)
+    differs: Mapping[str, tuple[Any, Any]] = msgspec.field(
+        default_factory=dict[str, tuple[Any, Any]]
+    )
     unseen: tuple[str, ...] = ()
 
     @property

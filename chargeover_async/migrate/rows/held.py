@@ -88,7 +88,7 @@ class _Blocks(io.RawIOBase):
     def __init__(self, held: Held, file: IO[bytes]) -> None:
         self._held = held
         self._file = file
-        self._index = -1
+        self._index: int = -1
         self._block = b""
         self._position = 0
 
@@ -106,7 +106,7 @@ class _Blocks(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:
-        index, begin = divmod(self._position, BLOCK)
+        index, begin = self._position // BLOCK, self._position % BLOCK
         if index != self._index:
             self._file.seek(index * BLOCK)
             block = self._file.read(BLOCK)

@@ -38,7 +38,7 @@ def _row(line: int, text: str) -> Row | BadRow:
         # Counted at once, and too high where brackets stand in texts: few rows have so many.
         if text.count("[") + text.count("{") > DEEPEST and _depth(text) > DEEPEST:
             raise ValueError(f"it is nested more than {DEEPEST} deep")
-        value = json.loads(
+        value: object = json.loads(
             text,
             parse_float=Decimal,
             parse_constant=_refuse_constant,

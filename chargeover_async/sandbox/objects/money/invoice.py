@@ -63,7 +63,7 @@ CUSTOMER_DEFAULTS = {"terms_id": DEFAULT_TERMS, "currency_id": DEFAULT_CURRENCY}
 def _update(store: Tables, draft: Draft, fields: dict[str, Any]) -> None:
     data = draft.data
     if "line_items" in fields:
-        before = data.get("line_items") or []
+        before: list[dict[str, Any]] = data.get("line_items") or []
         lines = data["line_items"] = take_lines(store, draft.id, fields["line_items"], before)
         if costs_of(lines) != costs_of(before):  # else a seed may have had reasons for its amounts
             data["taxes"] = sum((line["tax_total"] for line in lines), _ZERO)
