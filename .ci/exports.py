@@ -137,6 +137,7 @@ GIVEN_CALLS = {
     "_calls.kinds": ("Resource",),
     "_calls.options": ("ActionForm",),
     "_calls.target": ("ExternalKey", "Target", "Token"),
+    "_calls.upserting": ("Upserted",),
 }
 
 
