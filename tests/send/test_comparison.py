@@ -169,6 +169,15 @@ def test_the_price_of_an_item_is_shown_as_its_tierset() -> None:
     assert compare(sent, {"tiersets": [price, price]}).unseen == ("pricemodel",)
 
 
+@pytest.mark.parametrize("length", [0, 1, 30, 31, 33, 39])
+def test_a_text_is_cut_at_its_own_length_and_nowhere_else(length: int) -> None:
+    """Any other beginning of what was sent is another text."""
+    sent = {"transaction_detail": "x" * 40}
+    assert compare(sent, {"transaction_detail": "x" * 32}).same
+    assert not compare(sent, {"transaction_detail": "x" * length}).same
+    assert not compare({"memo": "x" * 40}, {"memo": "x" * 32}).same
+
+
 def test_the_type_of_an_item_is_shown_as_item_type() -> None:
     """It is sent under the one name and shown under the other (recordings)."""
     assert compare({"type": "service"}, {"item_type": "service"}).same
