@@ -97,7 +97,7 @@ ACTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any], str, Any]] = {
 def test_all_actions_are_here() -> None:
     """An action that the client gains has to be tried here."""
     own = {name for name, value in vars(Subscriptions).items() if inspect.isfunction(value)}
-    others = {"get", "list", "iterate", "create", "update"}
+    others = {"get", "list", "iterate", "create", "update", "upsert", "get_or_create"}
     assert {name for name in own if not name.startswith("_")} - others == ACTIONS.keys()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
+    import pyspark
+
+    # The client alone looks for a whole Spark when it is imported, and needs none.
+    os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
     from pysail.spark import SparkConnectServer
     from pyspark.sql import SparkSession
 
