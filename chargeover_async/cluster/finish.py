@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import os
 from collections.abc import Generator, Iterable
 from importlib import import_module
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from chargeover_async.errors import UsageError
+from chargeover_async.export.formats import csv_text
 
 from .report import PartReport
 
@@ -45,14 +44,12 @@ def finish_parts(
         with created(failures) as file:
             file.write("".join(f"{line}\n" for line in total.failures).encode())
     if results is not None:
-        table = io.StringIO(newline="")
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(RESULTS)
-        for row in total.placed:
-            part = f"part {row.part}"
-            writer.writerow((row.object, row.key, row.id, row.became, part, row.row))
+        placed = [
+            (row.object, row.key, row.id, row.became, f"part {row.part}", row.row)
+            for row in total.placed
+        ]
         with created(results) as file:
-            file.write(table.getvalue().encode())
+            file.write(csv_text([RESULTS, *placed]).encode())
     if total.not_kept and failures is not None:
         raise UsageError(
             f"{total.refused} rows were refused, and {total.not_kept} of them are not in "

@@ -139,9 +139,26 @@ class Compressed(Format):
 
 
 def _rows(rows: list[list[str]]) -> bytes:
+    return csv_text(rows).encode()
+
+
+def csv_text(rows: Sequence[Sequence[object]]) -> str:
+    """``rows`` as lines of CSV, which every reader reads alike.
+
+    Some versions of Python (3.11 up to 3.11.8) leave a carriage return unquoted, which ends a row
+    for others.
+    """
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue().encode()
+    if "\r" not in out.getvalue():
+        return out.getvalue()
+    out = io.StringIO(newline="")
+    for row in rows:
+        returns = any("\r" in str(cell) for cell in row)
+        csv.writer(
+            out, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+        ).writerow(row)
+    return out.getvalue()
 
 
 def json_text(value: Any) -> str:
@@ -174,4 +191,4 @@ _CELLS: dict[str, Callable[[Any], str]] = {
 }
 
 
-__all__ = ("Compressed", "Csv", "Format", "JsonLines", "json_text", "mixed_text")
+__all__ = ("Compressed", "Csv", "Format", "JsonLines", "csv_text", "json_text", "mixed_text")

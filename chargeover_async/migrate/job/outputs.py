@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
 import os
 import stat
@@ -15,6 +14,7 @@ from typing import Any, Self, TextIO
 import msgspec
 
 from chargeover_async.errors import JournalError, UsageError
+from chargeover_async.export.formats import csv_text
 from chargeover_async.migrate.journal import read_rows
 from chargeover_async.migrate.mask import Keep, mask, mask_payload, mask_text, printable
 
@@ -235,14 +235,8 @@ class ResultFile:
     def _write(self, row: Sequence[object]) -> None:
         if self._file is None:
             return
-        # Some versions of Python leave a carriage return unquoted, which ends a row for others.
-        returns = any("\r" in str(cell) for cell in row)
         try:
-            csv.writer(
-                self._file,
-                lineterminator="\n",
-                quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL,
-            ).writerow(row)
+            self._file.write(csv_text([row]))
         except OSError as error:
             self._give_up(error)
 
