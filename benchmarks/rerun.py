@@ -58,7 +58,10 @@ async def rerun(
         begun = time.perf_counter()
         summary = await job.run(co)
         took = time.perf_counter() - begun
-        held = {one["external_key"]: one["company"] for one in sandbox.store.records("customer")}
+        held = {
+            record["external_key"]: record["company"]
+            for record in sandbox.store.records("customer")
+        }
         assert summary.failed == summary.unknown == summary.not_reached == 0, summary
         assert all(held[f"c-{number}"] == name for number, name in names.items())
         return {

@@ -262,9 +262,11 @@ async def check_held(world: World) -> None:
     await sandbox.start()
     held = {name: list(sandbox.store.records(name)) for name in ("customer", "invoice")}
     await sandbox.stop()
-    assert {one["external_key"]: one["company"] for one in held["customer"]} == world.customers
+    assert {
+        record["external_key"]: record["company"] for record in held["customer"]
+    } == world.customers
     assert len(held["customer"]) == len(world.customers)
-    assert sorted(one["external_key"] for one in held["invoice"]) == sorted(world.invoices)
+    assert sorted(record["external_key"] for record in held["invoice"]) == sorted(world.invoices)
 
 
 def test_sandbox_killed_at_random_moments(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ async def test_in_a_bulk_scope_they_travel_together(world: Any) -> None:
         done = await asyncio.gather(
             *(bulk.customers.upsert(external_key=f"k{n}", company="new") for n in range(50))
         )
-    assert [one.what for one in done] == ["updated"] * 25 + ["created"] * 25
-    assert {one["company"] for one in sandbox.store.records("customer")} == {"new"}
+    assert [upserted.what for upserted in done] == ["updated"] * 25 + ["created"] * 25
+    assert {record["company"] for record in sandbox.store.records("customer")} == {"new"}
     assert len(sandbox.log) <= 8
 
 
