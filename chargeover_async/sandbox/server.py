@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import os
 import signal
@@ -253,7 +252,7 @@ async def _stop_accepting(runner: web.AppRunner) -> None:
     for site in runner.sites:
         listening = site._server  # aiohttp tells addresses only
         for listener in listening.sockets if isinstance(listening, asyncio.Server) else ():
-            with contextlib.suppress(NotImplementedError):  # Windows has no readers
+            with suppress(NotImplementedError):  # Windows has no readers
                 loop.remove_reader(listener.fileno())
     for _ in range(_ACCEPTING_TURNS):
         await asyncio.sleep(0)
